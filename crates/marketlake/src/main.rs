@@ -1,2 +1,107 @@
-//! stub
-fn main() {}
+//! marketlake: market data from a REST vendor to SQL, exactly once.
+//!
+//! The binary: `cli` is what a user may say, `config` what is set, `commands` what happens then,
+//! `assemble` builds the components for it, and `supervise` keeps them running.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Parser;
+use model::{Clock, ErrorKind};
+use secrets::Redactor;
+
+mod assemble;
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod failure;
+mod render;
+mod signals;
+mod supervise;
+mod telemetry;
+
+use cli::{Cli, Command, ConfigCommand, Output};
+use commands::{Context, pipeline::Only};
+use failure::Failure;
+
+/// How long blocking work (a SQLite transaction, a file) may take to end after everything else.
+const RUNTIME_END_MAX: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let redactor = Redactor::default();
+    let has_color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match run(cli, &redactor, has_color) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            report(&failure, &redactor, has_color);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+/// Prints a failure. Standard error may be closed; then there is nobody to tell.
+fn report(failure: &Failure, redactor: &Redactor, has_color: bool) {
+    let text = failure.in_lines(redactor, has_color);
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
+fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
+    let Cli { global, command } = cli;
+    if global.output == Output::Csv && !matches!(command, Command::Query { .. }) {
+        return Err(Failure::config("`--output csv` is only for `query`; use text or json"));
+    }
+    let loaded = commands::settings::load(&global)?;
+    if let Command::Config(command) = command {
+        return commands::settings::run(&command, &loaded, global.output, redactor);
+    }
+    telemetry::init(&loaded.config.log, redactor, has_color)?;
+    let clock: Arc<dyn Clock> = Arc::new(clock::SystemClock::new());
+    let context = Context {
+        is_default_data_dir: loaded.layers.origin("data_dir") == Some(&config::Origin::Default),
+        config: loaded.config,
+        output: global.output,
+        clock,
+        redactor: redactor.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(ErrorKind::Internal, error).context("starting the runtime")
+    })?;
+    let stopped = runtime.block_on(Box::pin(dispatch(command, context)));
+    runtime.shutdown_timeout(RUNTIME_END_MAX);
+    let stopped = stopped?;
+    for task in &stopped.tasks {
+        let failure = &task.failure;
+        let named = format!("stage `{}` stopped", task.name);
+        let lines = failure.in_lines(redactor, has_color);
+        let text = format!("{named}\n{lines}");
+        drop(io::stderr().lock().write_all(text.as_bytes()));
+    }
+    Ok(stopped.exit_code())
+}
+
+async fn dispatch(command: Command, context: Context) -> Result<commands::Ended, Failure> {
+    match command {
+        Command::Demo(args) => commands::demo::run(context, args).await,
+        Command::Up => commands::pipeline::up(context).await,
+        Command::Poll(args) => commands::pipeline::only(context, Only::Poll, &args).await,
+        Command::Land(args) => commands::pipeline::only(context, Only::Land, &args).await,
+        Command::Load(args) => commands::pipeline::only(context, Only::Load, &args).await,
+        Command::Refine(args) => commands::pipeline::only(context, Only::Refine, &args).await,
+        Command::Serve => commands::pipeline::serve(context).await,
+        Command::Simulate(args) => commands::simulate::run(context, *args).await,
+        Command::Query { sql } => commands::query::run(context, &sql).await,
+        Command::Status => commands::status::run(context).await,
+        Command::Verify { from, to } => commands::verify::run(context, from, to).await,
+        Command::Secrets(command) => commands::vault::run(context, command).await,
+        Command::Config(ConfigCommand::Show | ConfigCommand::Check) => {
+            Err(Failure::internal("config commands run without a runtime"))
+        }
+    }
+}

@@ -1,0 +1,209 @@
+// Walks through the console in a real browser, against the mock or a real server.
+//
+//   BASE_URL     where the console is, such as http://127.0.0.1:8080
+//   SCREENSHOTS  folder for pictures (optional)
+//   PATIENCE     seconds to wait for data and for a price to move (60)
+//   CHROMIUM     the browser's program (found by itself on most systems)
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openBrowser } from './browser.mjs';
+
+const base = process.env.BASE_URL?.replace(/\/?$/, '/');
+const folder = process.env.SCREENSHOTS;
+const patience = Number(process.env.PATIENCE ?? 60) * 1000;
+if (!base) {
+  console.error('BASE_URL is missing: the address of a running console');
+  process.exit(2);
+}
+if (folder) mkdirSync(folder, { recursive: true });
+
+const wide = { width: 1440, height: 900 };
+const phone = { width: 360, height: 740 };
+const { page, complaints, close } = await openBrowser({ viewport: wide, colorScheme: 'dark' });
+const outside = [];
+page.on('request', (request) => {
+  const url = new URL(request.url());
+  if (url.protocol.startsWith('http') && url.origin !== new URL(base).origin) outside.push(request.url());
+});
+
+function check(isTrue, message) {
+  if (!isTrue) throw new Error(message);
+}
+
+async function picture(name) {
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+const chart = () => page.getByTestId('chart');
+
+/** Waits until the chart shows bars of what is asked for, and returns how many. */
+async function barsOf(symbol, interval) {
+  const at = `[data-testid="chart"][data-symbol="${symbol}"][data-interval="${interval}"]:not([data-bars="0"])`;
+  await page.waitForSelector(at, { timeout: patience });
+  return Number(await chart().getAttribute('data-bars'));
+}
+
+const prices = () => page.locator('[data-testid^="price-"]').allTextContents();
+
+const scene = { symbol: '' };
+
+const steps = {
+  async 'the console opens and shows candles'() {
+    await page.goto(base);
+    const first = page.locator('[data-testid^="symbol-"]').first();
+    await first.waitFor({ timeout: patience });
+    scene.symbol = await first.getAttribute('data-symbol');
+    await page.waitForURL((url) => url.hash.includes(encodeURIComponent(scene.symbol)), { timeout: patience });
+    check((await barsOf(scene.symbol, '5m')) > 0, 'no bars');
+    await page.waitForSelector('[data-testid="chart"] canvas');
+    await page.waitForSelector('[data-testid="chart"] #tv-attr-logo', { state: 'visible' });
+  },
+
+  async 'the stream is live and prices move'() {
+    await page.waitForSelector('[data-testid="live-state"][data-state="live"]', { timeout: patience });
+    const before = (await prices()).join();
+    await page.waitForFunction(
+      (old) => [...document.querySelectorAll('[data-testid^="price-"]')].map((node) => node.textContent).join() !== old,
+      before,
+      { timeout: patience },
+    );
+  },
+
+  async 'every interval shows its bars'() {
+    for (const interval of ['1m', '15m', '1h', '1d', '5m']) {
+      await page.getByTestId(`interval-${interval}`).click();
+      const count = await barsOf(scene.symbol, interval);
+      const close = await chart().getAttribute('data-last-close');
+      check(count > 0 && Number(close) > 0, `${interval}: ${count} bars, last close \`${close}\``);
+    }
+    await page.goBack();
+    await barsOf(scene.symbol, '1d');
+    await page.goForward();
+    await barsOf(scene.symbol, '5m');
+  },
+
+  async 'the chart agrees with the API'() {
+    const url = new URL(`api/v1/bars?symbol=${encodeURIComponent(scene.symbol)}&interval=1d&limit=10000`, base);
+    const { bars } = await (await page.request.get(url.href)).json();
+    await page.getByTestId('interval-1d').click();
+    const count = await barsOf(scene.symbol, '1d');
+    check(count >= Math.min(bars.length, 1000), `${count} bars shown, ${bars.length} served`);
+    await page.getByTestId('interval-5m').click();
+    await barsOf(scene.symbol, '5m');
+  },
+
+  async 'both themes are there and are remembered'() {
+    const theme = page.getByTestId('theme');
+    check((await theme.getAttribute('data-theme-now')) === 'dark', 'the system wants dark');
+    await page.waitForTimeout(500);
+    await picture('markets-dark');
+    await theme.click();
+    check((await theme.getAttribute('data-theme-now')) === 'light', 'the toggle does nothing');
+    await page.waitForTimeout(500);
+    await picture('markets-light');
+    await page.reload();
+    await barsOf(scene.symbol, '5m');
+    check((await theme.getAttribute('data-theme-now')) === 'light', 'the theme is forgotten');
+  },
+
+  async 'the watchlist obeys arrow keys and the filter'() {
+    const rows = page.locator('[data-testid^="symbol-"]');
+    if ((await rows.count()) > 1) {
+      await rows.first().focus();
+      await page.keyboard.press('ArrowDown');
+      const second = await rows.nth(1).getAttribute('data-symbol');
+      await barsOf(second, '5m');
+      await page.keyboard.press('ArrowUp');
+      await barsOf(scene.symbol, '5m');
+    }
+    await page.getByTestId('filter').fill(scene.symbol);
+    check((await page.getByTestId(`symbol-${scene.symbol}`).count()) === 1, 'the filter loses the symbol');
+    await page.getByTestId('filter').fill('');
+  },
+
+  async 'the crosshair follows keys and the table says the same'() {
+    await chart().focus();
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction(() => [...document.querySelectorAll('p[role="status"]')].some((node) => node.textContent.includes('close')));
+    await page.keyboard.press('Escape');
+    await page.getByTestId('form-table').click();
+    const rows = page.locator('[data-testid="bar-table"] tbody tr');
+    await rows.first().waitFor();
+    check((await rows.count()) > 0, 'the table is empty');
+    await page.getByTestId('zone-utc').click();
+    await picture('table-light');
+    await page.getByTestId('zone-exchange').click();
+    await page.getByTestId('form-chart').click();
+  },
+
+  async 'the pipeline shows its stages and tables'() {
+    await page.getByTestId('nav-pipeline').click();
+    for (const name of ['vendor', 'poll', 'topic', 'land', 'load', 'refine', 'serve']) {
+      await page.getByTestId(`stage-${name}`).waitFor({ timeout: patience });
+    }
+    await page.locator('[data-testid^="table-"]').first().waitFor({ timeout: patience });
+    await page.waitForTimeout(3_000);
+    await picture('pipeline-light');
+    await page.getByTestId('theme').click();
+    await picture('pipeline-dark');
+  },
+
+  async 'the connect page leads to the API description'() {
+    await page.goto(new URL('#/connect', base).href);
+    const href = await page.getByTestId('openapi').getAttribute('href');
+    const answer = await page.request.get(new URL(href, base).href);
+    check(answer.ok() && (await answer.json()).openapi, 'no OpenAPI description');
+    await picture('connect-dark');
+  },
+
+  async 'everything fits a phone'() {
+    await page.setViewportSize(phone);
+    for (const [name, hash] of [['markets', `#/markets/${encodeURIComponent(scene.symbol)}?interval=15m`], ['pipeline', '#/pipeline'], ['connect', '#/connect']]) {
+      await page.goto(new URL(hash, base).href);
+      if (name === 'markets') await barsOf(scene.symbol, '15m');
+      else await page.locator('h1').first().waitFor();
+      await page.waitForTimeout(700);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      check(width <= phone.width, `${name} is ${width} px wide on ${phone.width}`);
+      await picture(`${name}-phone`);
+    }
+    await page.setViewportSize(wide);
+  },
+
+  async 'nothing was fetched from elsewhere and no page complained'() {
+    check(outside.length === 0, `fetched from elsewhere: ${outside.join(', ')}`);
+    check(complaints.length === 0, `complaints:\n  ${complaints.join('\n  ')}`);
+  },
+
+  async 'a lost connection is shown and heals'() {
+    await page.goto(new URL(`#/markets/${encodeURIComponent(scene.symbol)}?interval=1m`, base).href);
+    await page.waitForSelector('[data-testid="live-state"][data-state="live"]', { timeout: patience });
+    // The mock can cut the stream; of a real server only the next connection can be kept away.
+    const cut = await page.request.post(new URL('__mock/cut?seconds=3', base).href).catch(() => null);
+    const isCut = cut?.headers()['content-type']?.includes('json') && cut.ok();
+    if (!isCut) {
+      await page.route('**/api/v1/stream*', (route) => route.abort());
+      await page.reload();
+    }
+    await page.waitForSelector('[data-testid="live-state"][data-state="reconnecting"]', { timeout: patience });
+    await picture('reconnecting');
+    if (!isCut) await page.unroute('**/api/v1/stream*');
+    await page.waitForSelector('[data-testid="live-state"][data-state="live"]', { timeout: patience });
+  },
+};
+
+let failures = 0;
+for (const [name, run] of Object.entries(steps)) {
+  const start = performance.now();
+  try {
+    await run();
+    console.log(`ok    ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failures += 1;
+    console.log(`FAIL  ${name}: ${error.message}`);
+    await picture(`failure-${failures}`).catch(() => undefined);
+  }
+}
+await close();
+process.exit(failures > 0 ? 1 : 0);

@@ -1,0 +1,50 @@
+// What the reader chose, kept in the browser: theme and time zone.
+import type { Zone } from '../domain/time';
+
+export type Theme = 'dark' | 'light';
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(`marketlake.${key}`);
+  } catch {
+    return null;
+  }
+}
+
+function write(key: string, value: string): void {
+  try {
+    localStorage.setItem(`marketlake.${key}`, value);
+  } catch {
+    // Storage may be blocked; the choice then lasts as long as the page.
+  }
+}
+
+const systemIsDark = matchMedia('(prefers-color-scheme: dark)');
+
+class Settings {
+  #chosen = $state<string | null>(read('theme'));
+  #isSystemDark = $state(systemIsDark.matches);
+  zone = $state<Zone>(read('zone') === 'utc' ? 'utc' : 'exchange');
+
+  constructor() {
+    systemIsDark.addEventListener('change', (event) => (this.#isSystemDark = event.matches));
+  }
+
+  get theme(): Theme {
+    if (this.#chosen === 'dark' || this.#chosen === 'light') return this.#chosen;
+    return this.#isSystemDark ? 'dark' : 'light';
+  }
+
+  toggleTheme(): void {
+    this.#chosen = this.theme === 'dark' ? 'light' : 'dark';
+    document.documentElement.dataset['theme'] = this.#chosen;
+    write('theme', this.#chosen);
+  }
+
+  setZone(zone: Zone): void {
+    this.zone = zone;
+    write('zone', zone);
+  }
+}
+
+export const settings = new Settings();

@@ -1,0 +1,93 @@
+//! Prints how fast rows like a vendor's become columns, on one core: `cargo run --release
+//! --example decode`. On demand only; nothing depends on the number.
+
+use std::time::Duration;
+
+use autoloader::{
+    BatchId, Column, ColumnKind, RowSchema,
+    decode::{Decoder, LINE_BYTES_MAX},
+    verify_object,
+};
+use model::{
+    decimal::{PRICE, VOLUME},
+    landing::{Footer, LandingKey, LandingKind},
+};
+use sha2::{Digest, Sha256};
+
+const ROWS: u64 = 100_000;
+const ROUNDS: u32 = 8;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (key, object) = object()?;
+    let schema = schema();
+    let megabytes = f64::from(u32::try_from(object.len())?) / 1e6;
+    report("zstd, footer, sha256", megabytes, || verify_object(&key, &object).map(drop))?;
+    let rows = verify_object(&key, &object)?;
+    let raw = f64::from(u32::try_from(rows.bytes().len())?) / 1e6;
+    report("lines to columns", raw, || {
+        Decoder::new(&schema, LINE_BYTES_MAX).decode(&key, &rows, BatchId(0)).map(drop)
+    })?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "an example that measures")]
+fn report(
+    what: &str,
+    megabytes: f64,
+    mut work: impl FnMut() -> Result<(), autoloader::Error>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut best = Duration::MAX;
+    for _ in 0..ROUNDS {
+        #[expect(clippy::disallowed_methods, reason = "an example that measures")]
+        let began = std::time::Instant::now();
+        work()?;
+        best = best.min(began.elapsed());
+    }
+    println!("{what}: {:.0} MB/s, best of {ROUNDS}", megabytes / best.as_secs_f64());
+    Ok(())
+}
+
+/// The columns of an intraday reading.
+fn schema() -> RowSchema {
+    let kinds: [(&[&str], ColumnKind); 4] = [
+        (&["symbol", "exchange"], ColumnKind::Text),
+        (&["date"], ColumnKind::Timestamp),
+        (&["volume"], ColumnKind::Decimal(VOLUME)),
+        (PRICES, ColumnKind::Decimal(PRICE)),
+    ];
+    let columns = kinds.into_iter().flat_map(|(names, kind)| {
+        names.iter().map(move |name| Column {
+            name: (*name).to_owned(),
+            field: (*name).to_owned(),
+            kind,
+        })
+    });
+    RowSchema { columns: columns.collect(), date_key: Some("date".to_owned()) }
+}
+
+const PRICES: &[&str] =
+    &["open", "high", "low", "mid", "last", "close", "bid_price", "ask_price", "marketstack_last"];
+
+fn object() -> Result<(LandingKey, Vec<u8>), Box<dyn std::error::Error>> {
+    let mut raw = Vec::new();
+    for row in 0..ROWS {
+        let cents = 10_000 + row * 7919 % 50_000;
+        let prices: Vec<_> = PRICES
+            .iter()
+            .map(|name| format!("\"{name}\":{}.{:02}", cents / 100, cents % 100))
+            .collect();
+        let second = row % 60;
+        raw.extend_from_slice(format!("{{\"_offset\":{row},\"_key\":\"AAPL\",\"_ts\":\"2026-01-05T14:30:00.000000Z\",\"_headers\":{{\"source\":\"marketstack-v2\",\"fetch_id\":\"12\",\"page\":\"0\",\"row\":\"{row}\",\"interval\":\"1min\",\"ts_fetched\":\"2026-01-05T14:30:00.250000Z\"}},\"data\":{{{},\"volume\":{row}.0,\"date\":\"2026-01-05T14:30:{second:02}+0000\",\"symbol\":\"AAPL\",\"exchange\":\"IEXG\"}}}}\n", prices.join(",")).as_bytes());
+    }
+    let sha256: String = Sha256::digest(&raw).iter().map(|byte| format!("{byte:02x}")).collect();
+    let footer = Footer { first: 0, next: ROWS, count: ROWS, sha256, last_record_crc: 0 };
+    raw.extend_from_slice(footer.to_line().as_bytes());
+    let key = LandingKey {
+        generation: 0,
+        topic: "intraday".to_owned(),
+        partition: 0,
+        first_offset: 0,
+        kind: LandingKind::Records,
+    };
+    Ok((key, zstd::bulk::compress(&raw, 1)?))
+}

@@ -1,0 +1,259 @@
+//! The buffers that decoded rows are appended to, column by column.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use arrow::{
+    array::{
+        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Int32Array, Int32Builder,
+        Int64Array, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
+    },
+    datatypes::DataType,
+};
+use model::decimal::DecimalType;
+
+use super::{
+    scan::{Shape, Span, Value},
+    value,
+};
+use crate::schema::ColumnKind;
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It is in the column; a time or date says its day.
+    Kept(Option<i32>),
+    /// It does not fit, nothing was appended.
+    Misfit,
+}
+
+/// One column of the row schema.
+#[derive(Debug)]
+pub(super) enum ColumnBuilder {
+    Text(StringBuilder),
+    Decimal(Decimal128Builder, DecimalType),
+    Timestamp(TimestampMicrosecondBuilder),
+    Date(Date32Builder),
+    Bool(BooleanBuilder),
+    Int64(Int64Builder),
+    Json(StringBuilder),
+}
+
+impl ColumnBuilder {
+    pub(super) fn new(kind: ColumnKind) -> Self {
+        match kind {
+            ColumnKind::Text => Self::Text(StringBuilder::new()),
+            ColumnKind::Decimal(decimal) => Self::Decimal(
+                Decimal128Builder::new()
+                    .with_data_type(DataType::Decimal128(decimal.precision, decimal.scale)),
+                decimal,
+            ),
+            ColumnKind::Timestamp => Self::Timestamp(timestamps()),
+            ColumnKind::Date => Self::Date(Date32Builder::new()),
+            ColumnKind::Bool => Self::Bool(BooleanBuilder::new()),
+            ColumnKind::Int64 => Self::Int64(Int64Builder::new()),
+            ColumnKind::Json => Self::Json(StringBuilder::new()),
+        }
+    }
+
+    pub(super) fn append_null(&mut self) {
+        match self {
+            Self::Text(builder) | Self::Json(builder) => builder.append_null(),
+            Self::Decimal(builder, _) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+            Self::Date(builder) => builder.append_null(),
+            Self::Bool(builder) => builder.append_null(),
+            Self::Int64(builder) => builder.append_null(),
+        }
+    }
+
+    /// Appends a value that is not null, if it fits.
+    pub(super) fn append(&mut self, value: Value, text: &str, scratch: &mut String) -> Fit {
+        let raw = value.span.of(text);
+        match self {
+            Self::Json(builder) => {
+                builder.append_value(raw);
+                Fit::Kept(None)
+            }
+            Self::Text(builder) => match value.shape {
+                Shape::Number | Shape::True | Shape::False => {
+                    builder.append_value(raw);
+                    Fit::Kept(None)
+                }
+                _ => kept(
+                    string(value, text, scratch).map(|inner| builder.append_value(inner)),
+                    None,
+                ),
+            },
+            Self::Decimal(builder, kind) => {
+                let number = digits(value, text, scratch);
+                let number = number.and_then(|digits| value::decimal(digits.as_bytes(), *kind));
+                kept(number.map(|number| builder.append_value(number)), None)
+            }
+            Self::Int64(builder) => {
+                let number = digits(value, text, scratch);
+                let number = number.and_then(|digits| value::int64(digits.as_bytes()));
+                kept(number.map(|number| builder.append_value(number)), None)
+            }
+            Self::Timestamp(builder) => {
+                let inner = string(value, text, scratch);
+                let micros = inner.and_then(|inner| value::timestamp(inner.as_bytes()));
+                kept(micros.map(|micros| builder.append_value(micros)), micros.map(value::day_of))
+            }
+            Self::Date(builder) => {
+                let inner = string(value, text, scratch);
+                let day = inner.and_then(|inner| value::date(inner.as_bytes()));
+                kept(day.map(|day| builder.append_value(day)), day)
+            }
+            Self::Bool(builder) => match value.shape {
+                Shape::True | Shape::False => {
+                    builder.append_value(value.shape == Shape::True);
+                    Fit::Kept(None)
+                }
+                _ => Fit::Misfit,
+            },
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) | Self::Json(builder) => Arc::new(builder.finish()),
+            Self::Decimal(builder, _) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Date(builder) => Arc::new(builder.finish()),
+            Self::Bool(builder) => Arc::new(builder.finish()),
+            Self::Int64(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+fn kept(appended: Option<()>, day: Option<i32>) -> Fit {
+    match appended {
+        Some(()) => Fit::Kept(day),
+        None => Fit::Misfit,
+    }
+}
+
+fn timestamps() -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::new().with_timezone("UTC")
+}
+
+/// Returns the text of a string value; `None` for other values and for text that is none.
+fn string<'a>(value: Value, text: &'a str, scratch: &'a mut String) -> Option<&'a str> {
+    let inner = Span { start: value.span.start + 1, end: value.span.end.saturating_sub(1) };
+    match value.shape {
+        Shape::Plain => Some(inner.of(text)),
+        Shape::Escaped => value::unescape(inner.of(text), scratch).then_some(scratch),
+        _ => None,
+    }
+}
+
+/// Returns the text of a number, or of a string that may hold one.
+fn digits<'a>(value: Value, text: &'a str, scratch: &'a mut String) -> Option<&'a str> {
+    match value.shape {
+        Shape::Number => Some(value.span.of(text)),
+        _ => string(value, text, scratch),
+    }
+}
+
+/// The provenance columns that differ from row to row.
+#[derive(Debug)]
+pub(super) struct Provenance {
+    pub offset: Int64Builder,
+    pub key: StringBuilder,
+    pub source: StringBuilder,
+    pub interval: StringBuilder,
+    pub fetch_id: Int64Builder,
+    pub page: Int32Builder,
+    pub row: Int32Builder,
+    pub ts_fetched: TimestampMicrosecondBuilder,
+    pub line: Int64Builder,
+    pub row_crc: Int64Builder,
+    pub rescued: StringBuilder,
+    pub corrupt_record: StringBuilder,
+    pub corrupt_reason: StringBuilder,
+    pub date_key: Int32Builder,
+}
+
+/// What all rows of an object share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub topic: String,
+    pub partition: i32,
+    pub file: String,
+    pub batch: i64,
+}
+
+impl Provenance {
+    pub(super) fn new() -> Self {
+        Self {
+            offset: Int64Builder::new(),
+            key: StringBuilder::new(),
+            source: StringBuilder::new(),
+            interval: StringBuilder::new(),
+            fetch_id: Int64Builder::new(),
+            page: Int32Builder::new(),
+            row: Int32Builder::new(),
+            ts_fetched: timestamps(),
+            line: Int64Builder::new(),
+            row_crc: Int64Builder::new(),
+            rescued: StringBuilder::new(),
+            corrupt_record: StringBuilder::new(),
+            corrupt_reason: StringBuilder::new(),
+            date_key: Int32Builder::new(),
+        }
+    }
+
+    /// Appends nulls to every column that a corrupt line cannot fill.
+    pub(super) fn append_headless(&mut self) {
+        self.offset.append_null();
+        self.key.append_null();
+        self.source.append_null();
+        self.interval.append_null();
+        self.fetch_id.append_null();
+        self.page.append_null();
+        self.row.append_null();
+        self.ts_fetched.append_null();
+    }
+
+    /// Appends a member to the rescued object of the current row; `first` opens the object.
+    pub(super) fn rescue(&mut self, first: bool, key: &str, value: &str) {
+        let opening = if first { '{' } else { ',' };
+        write!(self.rescued, "{opening}{key}:{value}").expect("writing to a buffer does not fail");
+    }
+
+    /// Closes the rescued object, with the file that the row came from.
+    pub(super) fn close_rescued(&mut self, file: &str) {
+        // A landing key is made of characters that need no escaping.
+        write!(self.rescued, ",\"_file_path\":\"{file}\"}}")
+            .expect("writing to a buffer does not fail");
+        self.rescued.append_value("");
+    }
+
+    pub(super) fn finish(&mut self, shared: &Shared) -> Vec<ArrayRef> {
+        let line = self.line.finish();
+        let rows = line.len();
+        let repeat = |text: &str| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
+        };
+        vec![
+            repeat(&shared.topic),
+            Arc::new(Int32Array::from_value(shared.partition, rows)),
+            Arc::new(self.offset.finish()),
+            Arc::new(self.key.finish()),
+            Arc::new(self.source.finish()),
+            Arc::new(self.interval.finish()),
+            Arc::new(self.fetch_id.finish()),
+            Arc::new(self.page.finish()),
+            Arc::new(self.row.finish()),
+            Arc::new(self.ts_fetched.finish()),
+            repeat(&shared.file),
+            Arc::new(line),
+            Arc::new(Int64Array::from_value(shared.batch, rows)),
+            Arc::new(self.row_crc.finish()),
+            Arc::new(self.rescued.finish()),
+            Arc::new(self.corrupt_record.finish()),
+            Arc::new(self.corrupt_reason.finish()),
+            Arc::new(self.date_key.finish()),
+        ]
+    }
+}

@@ -1,0 +1,364 @@
+//! The JSON scanner: finds where each value of a row is, and that the row is JSON at all.
+//!
+//! Accepts exactly what `serde_json` accepts as a raw value, which the property tests prove; bytes
+//! must be UTF-8 already. A newline is no white space here, because no line contains one.
+
+use std::collections::HashMap;
+
+/// Deepest nesting of a row, the row itself being 1. Vendors nest two deep; a parser that follows
+/// a malicious row down its own stack must stop somewhere.
+pub const DEPTH_MAX: usize = 64;
+
+/// Most members of a row. The widest vendor row has some 40; without a limit one line of 16 MiB
+/// could name a million.
+pub const FIELDS_MAX: usize = 4096;
+
+/// A piece of a line, from the first byte to the one after the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Span {
+    /// Returns the piece of `text`, whose scan gave this span.
+    pub(crate) fn of(self, text: &str) -> &str {
+        // Spans begin and end at ASCII bytes, so they never cut a character.
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A string without escapes: its text is what stands between the quotes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    Number,
+    True,
+    False,
+    Null,
+    /// An object or array.
+    Nested,
+}
+
+/// A value and where it is; a string's span includes its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub span: Span,
+    pub shape: Shape,
+}
+
+/// A member of the row; the key's span includes its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub key: Span,
+    pub value: Value,
+}
+
+/// Why a scan stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ScanError {
+    #[error("not JSON at byte {0} of `data`")]
+    Syntax(usize),
+    #[error("nested deeper than {DEPTH_MAX}")]
+    TooDeep,
+    #[error("more than {FIELDS_MAX} fields")]
+    TooManyFields,
+}
+
+/// Which column reads which key.
+#[derive(Debug)]
+pub(crate) struct FieldIndex {
+    columns: HashMap<String, usize>,
+    count: usize,
+}
+
+impl FieldIndex {
+    pub(crate) fn new<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
+        let mut columns = HashMap::new();
+        let mut count = 0;
+        for field in fields {
+            columns.entry(field.to_owned()).or_insert(count);
+            count += 1;
+        }
+        Self { columns, count }
+    }
+}
+
+/// The members of one row, and what the next row is expected to look like.
+///
+/// A vendor serves all rows with the same keys in the same order. So the key at each place is
+/// compared with the one the previous row had there: one comparison of bytes, no hashing.
+#[derive(Debug)]
+pub(crate) struct RowScan {
+    /// For each column the last member with its key.
+    pub slots: Vec<Option<Member>>,
+    /// Members without a column, and earlier ones of a repeated key.
+    pub extra: Vec<Member>,
+    expected: Vec<Expected>,
+    scratch: String,
+}
+
+/// A key as the previous row had it, from its opening quote to the colon.
+#[derive(Debug, Default)]
+struct Expected {
+    text: Vec<u8>,
+    /// Length of the key itself, quotes included.
+    key_len: usize,
+    column: Option<usize>,
+}
+
+impl RowScan {
+    pub(crate) fn new(fields: &FieldIndex) -> Self {
+        Self {
+            slots: vec![None; fields.count],
+            extra: Vec::new(),
+            expected: Vec::new(),
+            scratch: String::new(),
+        }
+    }
+
+    /// Scans the object that begins at `start`, and returns where it ends.
+    pub(crate) fn scan(
+        &mut self,
+        fields: &FieldIndex,
+        text: &str,
+        start: usize,
+    ) -> Result<usize, ScanError> {
+        self.slots.fill(None);
+        self.extra.clear();
+        let bytes = text.as_bytes();
+        if bytes.get(start) != Some(&b'{') {
+            return Err(ScanError::Syntax(start));
+        }
+        let mut at = skip_space(bytes, start + 1);
+        if bytes.get(at) == Some(&b'}') {
+            return Ok(at + 1);
+        }
+        for place in 0..FIELDS_MAX {
+            let (key, column, after_colon) = self.key(fields, text, at, place)?;
+            let value = value(bytes, skip_space(bytes, after_colon), 2)?;
+            self.keep(column, Member { key, value });
+            at = skip_space(bytes, value.span.end);
+            match bytes.get(at) {
+                Some(b',') => at = skip_space(bytes, at + 1),
+                Some(b'}') => return Ok(at + 1),
+                _ => return Err(ScanError::Syntax(at)),
+            }
+        }
+        Err(ScanError::TooManyFields)
+    }
+
+    fn keep(&mut self, column: Option<usize>, member: Member) {
+        match column.and_then(|column| self.slots.get_mut(column)) {
+            // The last of a repeated key wins, as it does for every JSON parser.
+            Some(slot) => self.extra.extend(slot.replace(member)),
+            None => self.extra.push(member),
+        }
+    }
+
+    /// Reads the key at `at` and its colon; returns the key, its column and where the colon ends.
+    fn key(
+        &mut self,
+        fields: &FieldIndex,
+        text: &str,
+        at: usize,
+        place: usize,
+    ) -> Result<(Span, Option<usize>, usize), ScanError> {
+        let bytes = text.as_bytes();
+        if let Some(expected) = self.expected.get(place)
+            && bytes[at..].starts_with(&expected.text)
+        {
+            let key = Span { start: at, end: at + expected.key_len };
+            return Ok((key, expected.column, at + expected.text.len()));
+        }
+        if bytes.get(at) != Some(&b'"') {
+            return Err(ScanError::Syntax(at));
+        }
+        let (end, shape) = string(bytes, at)?;
+        let key = Span { start: at, end };
+        let colon = skip_space(bytes, end);
+        if bytes.get(colon) != Some(&b':') {
+            return Err(ScanError::Syntax(colon));
+        }
+        let inner = Span { start: at + 1, end: end - 1 }.of(text);
+        let column = if shape == Shape::Plain {
+            fields.columns.get(inner).copied()
+        } else {
+            super::value::unescape(inner, &mut self.scratch)
+                .then(|| fields.columns.get(&self.scratch).copied())
+                .flatten()
+        };
+        self.expect(place, &bytes[at..=colon], end - at, column);
+        Ok((key, column, colon + 1))
+    }
+
+    fn expect(&mut self, place: usize, text: &[u8], key_len: usize, column: Option<usize>) {
+        // Rows wider than this are no vendor's rows; remembering them would only cost memory.
+        const EXPECTED_MAX: usize = 256;
+        if place == self.expected.len() && place < EXPECTED_MAX {
+            self.expected.push(Expected::default());
+        }
+        if let Some(expected) = self.expected.get_mut(place) {
+            expected.text.clear();
+            expected.text.extend_from_slice(text);
+            expected.key_len = key_len;
+            expected.column = column;
+        }
+    }
+}
+
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\r') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Scans the value that begins at `at`; a container there is `depth` deep.
+fn value(bytes: &[u8], at: usize, depth: usize) -> Result<Value, ScanError> {
+    let (end, shape) = match bytes.get(at) {
+        Some(b'"') => string(bytes, at)?,
+        Some(b'-' | b'0'..=b'9') => (number(bytes, at)?, Shape::Number),
+        Some(b't') => (literal(bytes, at, b"true")?, Shape::True),
+        Some(b'f') => (literal(bytes, at, b"false")?, Shape::False),
+        Some(b'n') => (literal(bytes, at, b"null")?, Shape::Null),
+        Some(b'{') => (container(bytes, at, b'}', depth)?, Shape::Nested),
+        Some(b'[') => (container(bytes, at, b']', depth)?, Shape::Nested),
+        _ => return Err(ScanError::Syntax(at)),
+    };
+    Ok(Value { span: Span { start: at, end }, shape })
+}
+
+fn literal(bytes: &[u8], at: usize, expected: &[u8]) -> Result<usize, ScanError> {
+    if bytes[at..].starts_with(expected) {
+        Ok(at + expected.len())
+    } else {
+        Err(ScanError::Syntax(at))
+    }
+}
+
+/// Scans a nested object or array. Recursion is bounded by [`DEPTH_MAX`].
+fn container(bytes: &[u8], start: usize, close: u8, depth: usize) -> Result<usize, ScanError> {
+    if DEPTH_MAX < depth {
+        return Err(ScanError::TooDeep);
+    }
+    let mut at = skip_space(bytes, start + 1);
+    if bytes.get(at) == Some(&close) {
+        return Ok(at + 1);
+    }
+    loop {
+        if close == b'}' {
+            if bytes.get(at) != Some(&b'"') {
+                return Err(ScanError::Syntax(at));
+            }
+            let (end, _) = string(bytes, at)?;
+            at = skip_space(bytes, end);
+            if bytes.get(at) != Some(&b':') {
+                return Err(ScanError::Syntax(at));
+            }
+            at = skip_space(bytes, at + 1);
+        }
+        at = skip_space(bytes, value(bytes, at, depth + 1)?.span.end);
+        match bytes.get(at) {
+            Some(b',') => at = skip_space(bytes, at + 1),
+            Some(byte) if *byte == close => return Ok(at + 1),
+            _ => return Err(ScanError::Syntax(at)),
+        }
+    }
+}
+
+/// Scans the string whose opening quote is at `start`; returns where it ends.
+pub(super) fn string(bytes: &[u8], start: usize) -> Result<(usize, Shape), ScanError> {
+    let mut at = start + 1;
+    let mut shape = Shape::Plain;
+    loop {
+        at = plain_end(bytes, at);
+        match bytes.get(at) {
+            Some(b'"') => return Ok((at + 1, shape)),
+            Some(b'\\') => {
+                shape = Shape::Escaped;
+                at = escape_end(bytes, at)?;
+            }
+            _ => return Err(ScanError::Syntax(at)),
+        }
+    }
+}
+
+/// Returns the first place from `at` on with a quote, a backslash or a control character.
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // Eight bytes at a time: a byte's high bit is set where it is the one looked for. Borrows can
+    // set wrong bits only above a right one, and only the lowest counts.
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let quote = quote.wrapping_sub(ONES) & !quote;
+        let slash = word ^ (ONES * u64::from(b'\\'));
+        let slash = slash.wrapping_sub(ONES) & !slash;
+        let found = (control | quote | slash) & HIGHS;
+        if found != 0 {
+            // At most 7: one of eight bytes.
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')) {
+        at += 1;
+    }
+    at
+}
+
+fn escape_end(bytes: &[u8], at: usize) -> Result<usize, ScanError> {
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => match bytes.get(at + 2..at + 6) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
+            _ => Err(ScanError::Syntax(at)),
+        },
+        _ => Err(ScanError::Syntax(at)),
+    }
+}
+
+fn number(bytes: &[u8], start: usize) -> Result<usize, ScanError> {
+    let mut at = start;
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    let whole = at;
+    at = digits_end(bytes, at);
+    // JSON has no leading zeros: after one the number's whole part is over.
+    if at == whole || (bytes[whole] == b'0' && at != whole + 1) {
+        return Err(ScanError::Syntax(at));
+    }
+    if bytes.get(at) == Some(&b'.') {
+        let fraction = at + 1;
+        at = digits_end(bytes, fraction);
+        if at == fraction {
+            return Err(ScanError::Syntax(at));
+        }
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        at += 1;
+        if let Some(b'+' | b'-') = bytes.get(at) {
+            at += 1;
+        }
+        let exponent = at;
+        at = digits_end(bytes, exponent);
+        if at == exponent {
+            return Err(ScanError::Syntax(at));
+        }
+    }
+    Ok(at)
+}
+
+fn digits_end(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
+}

@@ -1,0 +1,180 @@
+//! The vendor's monthly quota: what was used, what is left, and whether the wish can fit.
+//!
+//! A request is counted before it is sent, one for each symbol in it, whatever its answer: a
+//! crash in between counts a request that was never made, and never misses one that was.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use model::session::Session;
+use rusqlite::{OptionalExtension, params};
+
+use crate::{Error, state::State};
+
+/// What the ledger answers to a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// The requests are counted and may be made.
+    Granted,
+    /// They would pass the month's limit; nothing was counted.
+    Exhausted,
+}
+
+/// Returns the start of the month after `now`, UTC: when the vendor's counter begins again.
+#[must_use]
+pub fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
+    let (year, month) = match now.month() {
+        12 => (now.year() + 1, 1),
+        month => (now.year(), month + 1),
+    };
+    NaiveDate::from_ymd_opt(year, month, 1)
+        .map_or(now, |date| date.and_time(chrono::NaiveTime::MIN).and_utc())
+}
+
+/// Returns the ledger's name of a month, UTC.
+fn month(now: DateTime<Utc>) -> String {
+    format!("{:04}-{:02}", now.year(), now.month())
+}
+
+impl State {
+    /// Counts `requests` against the month of `now`, unless they would pass `limit`.
+    ///
+    /// # Errors
+    /// The database cannot be written; nothing was counted and nothing may be sent.
+    pub fn reserve_quota(
+        &self,
+        requests: u64,
+        limit: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<Reservation, Error> {
+        let month = month(now);
+        self.write("reserving quota", |connection| {
+            let (used, refused_at) = read_month(connection, &month)?;
+            let sum = used.saturating_add(requests);
+            let is_over = limit.is_some_and(|limit| limit < sum || refused_at == Some(limit));
+            if is_over || (limit.is_none() && refused_at == Some(0)) {
+                return Ok(Reservation::Exhausted);
+            }
+            connection.execute(
+                "INSERT INTO quota (month, used) VALUES (?1, ?2)
+                 ON CONFLICT (month) DO UPDATE SET used = excluded.used",
+                params![month, i64::try_from(sum).unwrap_or(i64::MAX)],
+            )?;
+            Ok(Reservation::Granted)
+        })
+    }
+
+    /// Notes that the vendor itself says the month's quota is used up.
+    ///
+    /// Holds until the next month, or until the operator sets another `limit`: the sign that the
+    /// account was upgraded.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn refuse_quota(&self, limit: Option<u64>, now: DateTime<Utc>) -> Result<(), Error> {
+        let limit = i64::try_from(limit.unwrap_or(0)).unwrap_or(i64::MAX);
+        self.write("noting a used quota", |connection| {
+            connection.execute(
+                "INSERT INTO quota (month, used, refused_at_limit) VALUES (?1, 0, ?2)
+                 ON CONFLICT (month) DO UPDATE SET refused_at_limit = excluded.refused_at_limit",
+                params![month(now), limit],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Returns the requests used in the month of `now`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quota_used(&self, now: DateTime<Utc>) -> Result<u64, Error> {
+        let month = month(now);
+        Ok(self.read("reading the quota", |connection| read_month(connection, &month))?.0)
+    }
+
+    /// Returns the requests left in the month of `now`; without a limit there is no end.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quota_left(&self, limit: Option<u64>, now: DateTime<Utc>) -> Result<u64, Error> {
+        let month = month(now);
+        let (used, refused_at) =
+            self.read("reading the quota", |connection| read_month(connection, &month))?;
+        Ok(match limit {
+            _ if refused_at == Some(limit.unwrap_or(0)) => 0,
+            Some(limit) => limit.saturating_sub(used),
+            None => u64::MAX,
+        })
+    }
+}
+
+fn read_month(
+    connection: &rusqlite::Connection,
+    month: &str,
+) -> rusqlite::Result<(u64, Option<u64>)> {
+    let found: Option<(i64, Option<i64>)> = connection
+        .query_row("SELECT used, refused_at_limit FROM quota WHERE month = ?1", [month], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let (used, refused_at) = found.unwrap_or_default();
+    let number = |value| u64::try_from(value).unwrap_or(0);
+    Ok((number(used), refused_at.map(number)))
+}
+
+/// One kind of request that the settings ask for again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Symbols of each round.
+    pub symbols: u64,
+    /// Pages of each round; every page counts every symbol of its request.
+    pub pages: u64,
+    /// Rounds in one trading session.
+    pub rounds_per_session: u64,
+}
+
+/// Whether the settings fit the quota for the rest of the month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// Sessions left in the month, a running one included.
+    pub sessions_left: u64,
+    /// Requests that one session takes.
+    pub per_session: u64,
+    /// Requests that the rest of the month takes.
+    pub needed: u64,
+    /// Requests that are left; `u64::MAX` without a limit.
+    pub left: u64,
+}
+
+impl Forecast {
+    /// Adds up the wishes for the sessions left in the month of `now`.
+    #[must_use]
+    pub fn new(wishes: &[Wish], left: u64, now: DateTime<Utc>) -> Self {
+        let end = next_month(now).date_naive().pred_opt().unwrap_or(NaiveDate::MAX);
+        let sessions =
+            Session::between(now.date_naive(), end).filter(|session| now < session.close);
+        let sessions_left = u64::try_from(sessions.count()).unwrap_or(u64::MAX);
+        let per_session = wishes.iter().fold(0_u64, |sum, wish| {
+            let round = wish.symbols.saturating_mul(wish.pages);
+            sum.saturating_add(round.saturating_mul(wish.rounds_per_session))
+        });
+        let needed = per_session.saturating_mul(sessions_left);
+        Self { sessions_left, per_session, needed, left }
+    }
+
+    /// Returns what an operator should know when the wish does not fit.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        if self.needed <= self.left {
+            return None;
+        }
+        let Self { sessions_left, per_session, needed, left } = self;
+        let sessions = left.checked_div(*per_session).unwrap_or(0);
+        Some(format!(
+            "the settings take {per_session} requests a session, {needed} for the {sessions_left} \
+             sessions left this month, but {left} are left: enough for {sessions}. Fewer symbols, \
+             a longer `poll_every`, a shorter `look_back` or a longer `interval` take less"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

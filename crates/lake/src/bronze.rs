@@ -1,0 +1,188 @@
+//! Bronze: what landed, row by row, and the target through which the Auto Loader appends it.
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use autoloader::{Appended, BatchId, Column, ColumnKind, RowSchema, Target};
+use model::{
+    Dataset, ErrorKind,
+    decimal::{ADJUSTED_PRICE, PRICE, VOLUME},
+};
+
+use crate::{
+    Error, Location,
+    schema::table_def,
+    table::{Change, Table, Txn},
+};
+
+/// Eight lost races in a row mean that another pipeline writes the table, not bad luck.
+const COMMIT_ATTEMPTS_MAX: u32 = 8;
+
+/// Returns the columns of a dataset's rows, under the vendor's own names.
+///
+/// What is not listed here is kept too, in `_rescued_data`.
+#[must_use]
+pub fn row_schema(dataset: Dataset) -> RowSchema {
+    use ColumnKind::{Bool, Date, Decimal, Json, Text, Timestamp};
+    let price = Decimal(PRICE);
+    let adjusted = Decimal(ADJUSTED_PRICE);
+    let volume = Decimal(VOLUME);
+    let columns: &[(&str, ColumnKind)] = match dataset {
+        Dataset::Intraday => &[
+            ("symbol", Text),
+            ("exchange", Text),
+            ("date", Timestamp),
+            ("open", price),
+            ("high", price),
+            ("low", price),
+            ("close", price),
+            ("last", price),
+            ("mid", price),
+            ("marketstack_last", price),
+            ("volume", volume),
+            ("last_size", volume),
+            ("bid_price", price),
+            ("bid_size", volume),
+            ("ask_price", price),
+            ("ask_size", volume),
+        ],
+        Dataset::Eod => &[
+            ("symbol", Text),
+            ("exchange", Text),
+            ("date", Timestamp),
+            ("open", price),
+            ("high", price),
+            ("low", price),
+            ("close", price),
+            ("volume", volume),
+            ("adj_open", adjusted),
+            ("adj_high", adjusted),
+            ("adj_low", adjusted),
+            ("adj_close", adjusted),
+            ("adj_volume", volume),
+            ("split_factor", adjusted),
+            ("dividend", adjusted),
+            ("name", Text),
+            ("exchange_code", Text),
+            ("asset_type", Text),
+            ("price_currency", Text),
+        ],
+        Dataset::Splits => &[("symbol", Text), ("date", Date), ("split_factor", adjusted), ("stock_split", Text)],
+        Dataset::Dividends => &[
+            ("symbol", Text),
+            ("date", Date),
+            ("dividend", adjusted),
+            ("payment_date", Text),
+            ("record_date", Text),
+            ("declaration_date", Text),
+            ("distr_freq", Text),
+        ],
+        Dataset::Tickers => &[
+            ("symbol", Text),
+            ("ticker", Text),
+            ("name", Text),
+            ("has_intraday", Bool),
+            ("has_eod", Bool),
+            ("country", Text),
+            ("stock_exchange", Json),
+        ],
+        Dataset::Exchanges => &[
+            ("mic", Text),
+            ("name", Text),
+            ("acronym", Text),
+            ("country", Text),
+            ("country_code", Text),
+            ("city", Text),
+            ("website", Text),
+            ("timezone", Json),
+            ("currency", Json),
+        ],
+    };
+    let date_key = matches!(dataset, Dataset::Intraday | Dataset::Eod | Dataset::Splits | Dataset::Dividends);
+    RowSchema {
+        columns: columns
+            .iter()
+            .map(|&(name, kind)| Column { name: name.to_owned(), field: name.to_owned(), kind })
+            .collect(),
+        date_key: date_key.then(|| "date".to_owned()),
+    }
+}
+
+/// One bronze table as the target of one loader pipeline.
+#[derive(Debug)]
+pub struct BronzeTarget {
+    table: Table,
+    app: String,
+}
+
+impl BronzeTarget {
+    /// Opens the dataset's table; `pipeline` names the loader, generation included.
+    ///
+    /// # Errors
+    /// The table cannot be opened or created.
+    pub async fn open(location: &Location, dataset: Dataset, pipeline: &str) -> Result<Self, Error> {
+        let table = Table::open(location, table_def("bronze", dataset.as_str())).await?;
+        Ok(Self { table, app: format!("marketlake/load/{pipeline}") })
+    }
+
+    async fn last(&mut self) -> Result<Option<BatchId>, Error> {
+        let last = self.table.last_txn(&self.app).await?;
+        Ok(last.and_then(|version| u64::try_from(version).ok()).map(BatchId))
+    }
+}
+
+#[async_trait]
+impl Target for BronzeTarget {
+    type Error = Error;
+
+    fn kind(error: &Error) -> ErrorKind {
+        error.kind()
+    }
+
+    async fn last_batch(&mut self) -> Result<Option<BatchId>, Error> {
+        self.table.refresh().await?;
+        self.last().await
+    }
+
+    async fn append_once(&mut self, batch: BatchId, rows: Vec<RecordBatch>) -> Result<Appended, Error> {
+        let version = i64::try_from(batch.0).map_err(|_| Error::Content {
+            table: self.table.def.full_name(),
+            problem: format!("batch id {batch} is too large for a transaction number"),
+        })?;
+        let txn = Txn { app: self.app.clone(), version };
+        let mut adds = None;
+        let mut last_error = None;
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let last = self.last().await?;
+            // An earlier attempt may have taken effect although it looked like an error.
+            if last.is_some_and(|last| batch <= last) {
+                return Ok(Appended::AlreadyThere);
+            }
+            if BatchId::after(last) != batch {
+                return Err(Error::Content {
+                    table: self.table.def.full_name(),
+                    problem: format!(
+                        "batch {batch} was to follow, but the last one is {}; the table was restored or written by \
+                         another pipeline: replay the landing zone under a new generation",
+                        last.map_or_else(|| "none".to_owned(), |last| last.to_string()),
+                    ),
+                });
+            }
+            let files = match adds.clone() {
+                Some(files) => files,
+                None => self.table.write_files(&rows).await?,
+            };
+            adds = Some(files.clone());
+            let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+            let metrics = vec![("marketlake.rows".to_owned(), count.into())];
+            match self.table.commit(Change { adds: files, removes: Vec::new(), metrics }, &txn).await {
+                Ok(version) => return Ok(Appended::Committed { version }),
+                Err(error) => last_error = Some(error),
+            }
+            self.table.reload().await?;
+        }
+        match last_error {
+            Some(error) if error.kind() != ErrorKind::Conflict => Err(error),
+            _ => Err(Error::Contended { table: self.table.def.full_name(), attempts: COMMIT_ATTEMPTS_MAX }),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Upkeep of the tables, apart from commits: log checkpoints, compaction, vacuum, log cleaning.
+//!
+//! A failure here never makes a commit look failed, and a commit never waits for it. Compaction
+//! only rearranges rows (`dataChange` is false), so readers of changes pass over it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::TimeDelta;
+use deltalake_core::{
+    DeltaTable,
+    kernel::transaction::CommitProperties,
+    operations::optimize::OptimizeType,
+    protocol::checkpoints::{cleanup_metadata, create_checkpoint},
+};
+use tracing::{debug, warn};
+
+use crate::{
+    Error, Location,
+    schema::{TABLES, TableDef},
+    table::Table,
+};
+
+/// When upkeep is due.
+#[derive(Clone, Copy, Debug)]
+pub struct MaintenanceConfig {
+    /// Versions after which a table's log is checkpointed.
+    pub checkpoint_versions: u64,
+    /// Small files after which a table is compacted.
+    pub compact_files: usize,
+    /// How long removed data files are kept for readers of old versions and slow writers.
+    /// At least seven days, or a writer that was paused could commit files that are gone.
+    pub vacuum_retention: Duration,
+}
+
+/// What one run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaintenanceReport {
+    /// Log checkpoints written.
+    pub checkpoints: u64,
+    /// Tables compacted.
+    pub compacted: u64,
+    /// Data files deleted.
+    pub vacuumed: u64,
+    /// Tasks that failed and will be tried again.
+    pub failed: u64,
+}
+
+/// The upkeep of every table.
+#[derive(Debug)]
+pub struct Maintenance {
+    location: Location,
+    config: MaintenanceConfig,
+    checkpointed: Vec<u64>,
+}
+
+/// The least retention of removed files; see [`MaintenanceConfig::vacuum_retention`].
+const VACUUM_RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+impl Maintenance {
+    /// Creates the upkeep; nothing runs yet.
+    #[must_use]
+    pub fn new(location: Location, config: MaintenanceConfig) -> Self {
+        Self { location, config, checkpointed: vec![0; TABLES.len()] }
+    }
+
+    /// Looks at every table once and does what is due.
+    ///
+    /// # Errors
+    /// A table cannot be opened. Failed tasks are counted and tried again, not returned.
+    pub async fn run_once(&mut self) -> Result<MaintenanceReport, Error> {
+        let mut report = MaintenanceReport::default();
+        for (index, def) in TABLES.iter().enumerate() {
+            let table = Table::open(&self.location, def).await?;
+            let version = table.version();
+            if self.config.checkpoint_versions <= version - self.checkpointed[index].min(version) {
+                match self.checkpoint(&table).await {
+                    Ok(()) => {
+                        self.checkpointed[index] = version;
+                        report.checkpoints += 1;
+                    }
+                    Err(error) => note_failure(def, "log checkpoint", &error, &mut report),
+                }
+            }
+            if self.config.compact_files <= small_files(&table) {
+                match compact(&table).await {
+                    Ok(()) => report.compacted += 1,
+                    Err(error) => note_failure(def, "compaction", &error, &mut report),
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Deletes data files that no version younger than the retention refers to.
+    ///
+    /// # Errors
+    /// A table cannot be opened. Failed deletions are counted and tried again.
+    pub async fn vacuum(&self) -> Result<MaintenanceReport, Error> {
+        let retention = self.config.vacuum_retention.max(VACUUM_RETENTION_MIN);
+        let retention = TimeDelta::from_std(retention).unwrap_or(TimeDelta::MAX);
+        let mut report = MaintenanceReport::default();
+        for def in TABLES.iter() {
+            let table = Table::open(&self.location, def).await?;
+            match table.handle().clone().vacuum().with_retention_period(retention).await {
+                Ok((_, metrics)) => report.vacuumed += metrics.files_deleted.len() as u64,
+                Err(error) => note_failure(def, "vacuum", &error, &mut report),
+            }
+        }
+        Ok(report)
+    }
+
+    async fn checkpoint(&self, table: &Table) -> Result<(), deltalake_core::DeltaTableError> {
+        create_checkpoint(table.handle(), None).await?;
+        let cleaned = cleanup_metadata(table.handle(), None).await?;
+        debug!(table = table.def.full_name(), version = table.version(), cleaned, "log checkpoint written");
+        Ok(())
+    }
+}
+
+/// The most files of one partition that compaction would put together: those below a quarter of
+/// its target size.
+fn small_files(table: &Table) -> usize {
+    let limit = 16 << 20;
+    let mut small: BTreeMap<Vec<(String, Option<String>)>, usize> = BTreeMap::new();
+    for file in table.active_files().iter().filter(|file| file.size() < limit) {
+        let mut partition: Vec<_> = file.partition_values_map().into_iter().collect();
+        partition.sort();
+        *small.entry(partition).or_default() += 1;
+    }
+    small.into_values().max().unwrap_or(0)
+}
+
+async fn compact(table: &Table) -> Result<(), deltalake_core::DeltaTableError> {
+    let properties =
+        CommitProperties::default().with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
+    let handle: DeltaTable = table.handle().clone();
+    let (_, metrics) = handle.optimize().with_type(OptimizeType::Compact).with_commit_properties(properties).await?;
+    debug!(
+        table = table.def.full_name(),
+        removed = metrics.num_files_removed,
+        added = metrics.num_files_added,
+        "table compacted"
+    );
+    Ok(())
+}
+
+fn note_failure(
+    def: &TableDef,
+    task: &str,
+    error: &deltalake_core::DeltaTableError,
+    report: &mut MaintenanceReport,
+) {
+    report.failed += 1;
+    warn!(table = def.full_name(), task, error = %error, "upkeep failed and will be tried again");
+}

@@ -1,0 +1,205 @@
+//! The read side: one pinned snapshot of every table per context, and what changed since.
+
+mod catalog;
+mod within;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::record_batch::RecordBatch;
+use datafusion::{
+    execution::context::SQLOptions,
+    prelude::{SessionConfig, SessionContext},
+};
+use model::status::TableStatus;
+use object_store::ObjectStore;
+use tokio::sync::Mutex;
+use url::Url;
+
+use self::catalog::{LakeCatalog, runtime};
+use crate::{Error, Location, schema::TABLES, table::Table};
+
+/// The lake as queries see it. Cheap to clone; every context sees the newest committed versions.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    tables: Arc<Tables>,
+}
+
+/// The rows one version added.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The table's version.
+    pub version: u64,
+    /// The rows it added.
+    pub rows: Vec<RecordBatch>,
+}
+
+/// The tables by layer and name.
+#[derive(Debug)]
+pub(crate) enum Tables {
+    /// Delta tables, each opened once and refreshed on use.
+    Delta(BTreeMap<(&'static str, &'static str), Mutex<Table>>),
+    /// Fixed rows, for tests of what stands on top.
+    Memory(BTreeMap<(&'static str, &'static str), RecordBatch>),
+}
+
+impl Reader {
+    /// Opens the lake below `root`; tables that do not exist yet are created empty.
+    ///
+    /// # Errors
+    /// A table cannot be opened or created.
+    pub async fn open(store: Arc<dyn ObjectStore>, root: Url) -> Result<Self, Error> {
+        let location = Location { store, url: root };
+        let mut tables = BTreeMap::new();
+        for def in TABLES.iter() {
+            let table = Table::open(&location, def).await?;
+            tables.insert((def.layer, def.name), Mutex::new(table));
+        }
+        Ok(Self { tables: Arc::new(Tables::Delta(tables)) })
+    }
+
+    /// Returns a reader over fixed rows, for tests; every version is 0.
+    ///
+    /// # Errors
+    /// Never today; the signature leaves room for schema checks.
+    pub fn in_memory(tables: Vec<(&'static str, &'static str, RecordBatch)>) -> Result<Self, Error> {
+        let tables = tables.into_iter().map(|(layer, name, rows)| ((layer, name), rows)).collect();
+        Ok(Self { tables: Arc::new(Tables::Memory(tables)) })
+    }
+
+    /// Returns a new context in which every table is pinned to one version at first use.
+    ///
+    /// Catalog `marketlake`, default schema `gold`. No file or network is reachable from SQL: the
+    /// only object stores in it are those of the tables.
+    ///
+    /// # Errors
+    /// The runtime cannot be set up.
+    pub async fn context(&self) -> Result<SessionContext, Error> {
+        let config = SessionConfig::new()
+            .with_default_catalog_and_schema("marketlake", "gold")
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true)
+            .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+        let runtime = runtime().map_err(Error::query)?;
+        let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
+        let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime);
+        let _replaced = context.register_catalog("marketlake", Arc::new(catalog));
+        Ok(context)
+    }
+
+    /// Runs a read-only query.
+    ///
+    /// # Errors
+    /// The SQL is wrong, is no query, or fails.
+    pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let context = self.context().await?;
+        let frame = context.sql_with_options(sql, read_only).await.map_err(Error::query)?;
+        frame.collect().await.map_err(Error::query)
+    }
+
+    /// Returns the newest version of a table such as `silver.bar`.
+    ///
+    /// # Errors
+    /// There is no such table, or it cannot be read.
+    pub async fn version(&self, table: &str) -> Result<u64, Error> {
+        match self.tables.find(table)? {
+            Found::Delta(table) => {
+                let mut table = table.lock().await;
+                table.refresh().await?;
+                Ok(table.version())
+            }
+            Found::Memory(_) => Ok(0),
+        }
+    }
+
+    /// Returns the rows that versions after `after` added, oldest first. Versions that only
+    /// rearranged rows are left out.
+    ///
+    /// # Errors
+    /// There is no such table, or a version's log entry is gone.
+    pub async fn changes(&self, table: &str, after: u64) -> Result<Vec<Change>, Error> {
+        let Found::Delta(table) = self.tables.find(table)? else {
+            return Ok(Vec::new());
+        };
+        let mut table = table.lock().await;
+        table.refresh().await?;
+        let mut changes = Vec::new();
+        for files in table.files_added(after, table.version()).await? {
+            if !files.files.is_empty() {
+                changes.push(Change { version: files.version, rows: table.read_files(&files.files).await? });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Returns the size and version of every table.
+    ///
+    /// # Errors
+    /// A table cannot be read.
+    pub async fn tables(&self) -> Result<Vec<TableStatus>, Error> {
+        let mut statuses = Vec::new();
+        match self.tables.as_ref() {
+            Tables::Delta(tables) => {
+                for table in tables.values() {
+                    let mut table = table.lock().await;
+                    table.refresh().await?;
+                    statuses.push(status(&table));
+                }
+            }
+            Tables::Memory(tables) => {
+                statuses.extend(tables.iter().map(|((layer, name), rows)| TableStatus {
+                    name: format!("{layer}.{name}"),
+                    version: 0,
+                    rows: rows.num_rows() as u64,
+                    files: 1,
+                    bytes: rows.get_array_memory_size() as u64,
+                }));
+            }
+        }
+        Ok(statuses)
+    }
+}
+
+fn status(table: &Table) -> TableStatus {
+    let files = table.active_files();
+    TableStatus {
+        name: table.def.full_name(),
+        version: table.version(),
+        rows: files.iter().map(|file| file.num_records().unwrap_or(0) as u64).sum(),
+        files: files.len() as u64,
+        bytes: files.iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum(),
+    }
+}
+
+/// A table that was asked for by name.
+pub(crate) enum Found<'a> {
+    Delta(&'a Mutex<Table>),
+    Memory(&'a RecordBatch),
+}
+
+impl Tables {
+    pub(crate) fn names(&self) -> Vec<(&'static str, &'static str)> {
+        match self {
+            Self::Delta(tables) => tables.keys().copied().collect(),
+            Self::Memory(tables) => tables.keys().copied().collect(),
+        }
+    }
+
+    pub(crate) fn get(&self, layer: &str, name: &str) -> Option<Found<'_>> {
+        match self {
+            Self::Delta(tables) => {
+                tables.iter().find(|(key, _)| **key == (layer, name)).map(|(_, table)| Found::Delta(table))
+            }
+            Self::Memory(tables) => {
+                tables.iter().find(|(key, _)| **key == (layer, name)).map(|(_, rows)| Found::Memory(rows))
+            }
+        }
+    }
+
+    fn find(&self, table: &str) -> Result<Found<'_>, Error> {
+        table
+            .split_once('.')
+            .and_then(|(layer, name)| self.get(layer, name))
+            .ok_or_else(|| Error::UnknownTable { table: table.to_owned() })
+    }
+}

@@ -1,0 +1,134 @@
+//! The tables as a SQL catalog whose tables are pinned at first use.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{CatalogProvider, SchemaProvider, TableProvider},
+    common::DataFusionError,
+    datasource::MemTable,
+    execution::{
+        object_store::ObjectStoreRegistry,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+};
+use object_store::ObjectStore;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::{Found, Tables, within::WithinTables};
+
+/// The catalog of one context.
+#[derive(Debug)]
+pub(super) struct LakeCatalog {
+    schemas: BTreeMap<&'static str, Arc<LayerSchema>>,
+}
+
+impl LakeCatalog {
+    pub(super) fn new(tables: Arc<Tables>, runtime: Arc<RuntimeEnv>) -> Self {
+        let layers: BTreeSet<&'static str> = tables.names().into_iter().map(|(layer, _)| layer).collect();
+        let schemas = layers
+            .into_iter()
+            .map(|layer| {
+                let schema = LayerSchema {
+                    layer,
+                    tables: Arc::clone(&tables),
+                    runtime: Arc::clone(&runtime),
+                    pinned: Mutex::new(BTreeMap::new()),
+                };
+                (layer, Arc::new(schema))
+            })
+            .collect();
+        Self { schemas }
+    }
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.schemas.keys().map(|&name| name.to_owned()).collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        self.schemas.get(name).map(|schema| Arc::clone(schema) as Arc<dyn SchemaProvider>)
+    }
+}
+
+/// One layer as a SQL schema.
+#[derive(Debug)]
+struct LayerSchema {
+    layer: &'static str,
+    tables: Arc<Tables>,
+    runtime: Arc<RuntimeEnv>,
+    /// Tables already looked at in this context: one query sees one version.
+    pinned: Mutex<BTreeMap<String, Arc<dyn TableProvider>>>,
+}
+
+#[async_trait]
+impl SchemaProvider for LayerSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.tables
+            .names()
+            .into_iter()
+            .filter(|(layer, _)| *layer == self.layer)
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let mut pinned = self.pinned.lock().await;
+        if let Some(provider) = pinned.get(name) {
+            return Ok(Some(Arc::clone(provider)));
+        }
+        let provider: Arc<dyn TableProvider> = match self.tables.get(self.layer, name) {
+            None => return Ok(None),
+            Some(Found::Memory(rows)) => Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?),
+            Some(Found::Delta(table)) => {
+                let mut table = table.lock().await;
+                table.refresh().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let log_store = table.log_store();
+                let store = WithinTables::new(log_store.root_object_store(None), log_store.root_url());
+                let _replaced = self.runtime.register_object_store(log_store.root_url(), Arc::new(store));
+                let snapshot = Arc::new(table.state().snapshot().clone());
+                table.handle().table_provider().with_eager_snapshot(snapshot).await?
+            }
+        };
+        pinned.insert(name.to_owned(), Arc::clone(&provider));
+        Ok(Some(provider))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.tables.get(self.layer, name).is_some()
+    }
+}
+
+/// Returns a runtime whose only object stores are those that tables bring along.
+pub(super) fn runtime() -> Result<Arc<RuntimeEnv>, DataFusionError> {
+    let registry = TableStores::default();
+    RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(registry)).build_arc()
+}
+
+/// Knows no `file://`, so that no query can reach one.
+#[derive(Debug, Default)]
+struct TableStores {
+    stores: RwLock<BTreeMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl ObjectStoreRegistry for TableStores {
+    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        self.stores.write().unwrap_or_else(PoisonError::into_inner).insert(root(url), store)
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, DataFusionError> {
+        let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
+        stores.get(&root(url)).cloned().ok_or_else(|| {
+            DataFusionError::Plan(format!("`{}://` cannot be read from SQL; query the tables instead", url.scheme()))
+        })
+    }
+}
+
+fn root(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+}

@@ -1,0 +1,89 @@
+//! Committing once: files are written first, then added together with a transaction number.
+
+use arrow::record_batch::RecordBatch;
+use deltalake_core::{
+    kernel::{
+        Action, Add, Remove, Transaction,
+        transaction::{CommitBuilder, CommitProperties},
+    },
+    parquet::{
+        basic::{Compression, ZstdLevel},
+        file::properties::WriterProperties,
+    },
+    protocol::{DeltaOperation, SaveMode},
+    writer::{DeltaWriter, RecordBatchWriter},
+};
+use serde_json::Value;
+
+use super::Table;
+use crate::Error;
+
+/// Names a step's progress within a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Txn {
+    /// The step: unique per table and pipeline.
+    pub app: String,
+    /// How far the step has come: a batch id, or a source table's version.
+    pub version: i64,
+}
+
+/// What a commit does.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    pub adds: Vec<Add>,
+    pub removes: Vec<Remove>,
+    /// Counts for people who read the table's history.
+    pub metrics: Vec<(String, Value)>,
+}
+
+impl Table {
+    /// Writes `rows` as data files that no version refers to yet.
+    pub(crate) async fn write_files(&self, rows: &[RecordBatch]) -> Result<Vec<Add>, Error> {
+        let error = |source| Error::Write { table: self.def.full_name(), source: Box::new(source) };
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+            .build();
+        let mut writer = RecordBatchWriter::for_table(self.handle()).map_err(error)?.with_writer_properties(properties);
+        for batch in rows.iter().filter(|batch| batch.num_rows() != 0) {
+            writer.write(batch.clone()).await.map_err(error)?;
+        }
+        writer.flush().await.map_err(error)
+    }
+
+    /// Commits on the present snapshot, and moves it to the new version.
+    ///
+    /// # Errors
+    /// After any error the caller has to reload and look at [`Self::last_txn`] again: the commit
+    /// may have taken effect all the same.
+    pub(crate) async fn commit(&mut self, change: Change, txn: &Txn) -> Result<u64, Error> {
+        let is_replacing = !change.removes.is_empty();
+        let mut actions: Vec<Action> = change.removes.into_iter().map(Action::Remove).collect();
+        actions.extend(change.adds.into_iter().map(Action::Add));
+        let operation = DeltaOperation::Write {
+            mode: if is_replacing { SaveMode::Overwrite } else { SaveMode::Append },
+            partition_by: Some(self.def.partition_by.iter().map(|&name| name.to_owned()).collect()),
+            predicate: None,
+        };
+        // Log checkpoints and log cleaning are tasks of their own: a failure there would make a
+        // commit that took effect look like an error.
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(&txn.app, txn.version))
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false))
+            .with_metadata(change.metrics);
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&self.state), self.log_store(), operation)
+            .await
+            .map_err(|source| Error::Commit { table: self.def.full_name(), source: Box::new(source) })?;
+        // Versions of others may lie between the old snapshot and ours. None of them can carry
+        // our number, but they may carry those of other steps: forget these.
+        let is_next = committed.version == self.state.version() + 1;
+        self.state = committed.snapshot;
+        if !is_next {
+            self.txns.clear();
+        }
+        self.txns.insert(txn.app.clone(), Some(txn.version));
+        Ok(committed.version)
+    }
+}

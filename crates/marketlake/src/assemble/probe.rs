@@ -1,0 +1,222 @@
+//! The pipeline's status: what waits in front of each stage, asked of the durable state itself.
+//!
+//! Works in every process on the data folder, whoever runs the stages; what only the running
+//! process knows (a back-off, a stopped stage) comes from its board.
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use autoloader::{Loader, Trigger};
+use chrono::{DateTime, Utc};
+use ingest::{
+    state::State,
+    topic::{EmbeddedTopic, TopicReader},
+};
+use lake::BronzeTarget;
+use model::{
+    Clock, Dataset,
+    clock::MarketTime,
+    status::{PipelineStatus, StageState, StageStatus, TableStatus},
+};
+use object_store::ObjectStore;
+use serve::http::StatusProbe;
+use tokio::sync::Mutex;
+
+use super::{Gauges, ResultExt, Workbench, stages};
+use crate::{failure::Failure, supervise::Board};
+
+/// How long an answer is good for: the console asks every second, and each question lists folders.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// The newest moment at which a row that the tables show was fetched.
+const NEWEST_BRONZE: &str = "SELECT max(_ts_fetched) AS ts FROM bronze.intraday";
+const NEWEST_SILVER: &str = "SELECT max(knowledge_from) AS ts FROM silver.bar";
+
+/// Answers for the whole pipeline.
+pub(crate) struct PipelineProbe {
+    clock: Arc<dyn Clock>,
+    market_time: MarketTime,
+    is_simulated: bool,
+    state: Arc<State>,
+    topic: Arc<EmbeddedTopic>,
+    topics: Vec<String>,
+    generation: u32,
+    landing: Arc<dyn ObjectStore>,
+    loaders: Vec<Loader<BronzeTarget>>,
+    reader: lake::Reader,
+    board: Board,
+    gauges: Gauges,
+    redactor: secrets::Redactor,
+    last: Mutex<Option<(Duration, PipelineStatus)>>,
+}
+
+impl fmt::Debug for PipelineProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineProbe").finish_non_exhaustive()
+    }
+}
+
+/// What a stage says of itself when it can be asked.
+#[derive(Default)]
+struct Answer {
+    lag: u64,
+    rows_total: u64,
+    ts_newest: Option<DateTime<Utc>>,
+}
+
+impl PipelineProbe {
+    /// Opens what the probe asks; nothing is asked yet.
+    pub(crate) async fn open(
+        bench: &Workbench,
+        topic: Arc<EmbeddedTopic>,
+        reader: lake::Reader,
+        (board, gauges): (Board, Gauges),
+    ) -> Result<Self, Failure> {
+        let mut loaders = Vec::new();
+        for dataset in Dataset::ALL {
+            loaders.push(stages::loader(bench, &topic, dataset, Trigger::Continuous).await?);
+        }
+        Ok(Self {
+            clock: Arc::clone(&bench.clock),
+            market_time: bench.config.market_time.market_time(),
+            is_simulated: bench.config.market_time.replay.is_some(),
+            state: bench.poll_state()?,
+            topic,
+            topics: Dataset::ALL.map(|dataset| bench.topic_name(dataset)).to_vec(),
+            generation: bench.config.landing.generation,
+            landing: bench.landing_store()?,
+            loaders,
+            reader,
+            board,
+            gauges,
+            redactor: bench.redactor.clone(),
+            last: Mutex::new(None),
+        })
+    }
+
+    async fn ask(&self) -> PipelineStatus {
+        let now = self.clock.now();
+        let tables = self.reader.tables().await.or_fail();
+        let (tables, tables_problem) = match tables {
+            Ok(tables) => (tables, None),
+            Err(failure) => (Vec::new(), Some(failure.in_one_line(&self.redactor))),
+        };
+        let stages = vec![
+            self.stage("poll", "windows", now, self.poll(now)),
+            self.stage("land", "records", now, self.land().await),
+            self.stage("load", "objects", now, self.load(&tables).await),
+            self.stage("refine", "versions", now, self.refine(&tables).await),
+            self.stage(
+                "serve",
+                "versions",
+                now,
+                tables_problem.map_or_else(
+                    || Ok(Answer::default()),
+                    |problem| Err(Failure::internal(problem)),
+                ),
+            ),
+        ];
+        let ts_market = self.market_time.at(now);
+        let ts_market = if self.is_simulated { ts_market } else { now };
+        PipelineStatus { ts: now, ts_market, is_simulated: self.is_simulated, stages, tables }
+    }
+
+    fn stage(
+        &self,
+        name: &str,
+        lag_unit: &str,
+        now: DateTime<Utc>,
+        answer: Result<Answer, Failure>,
+    ) -> StageStatus {
+        let health = self.board.get(name);
+        let (answer, problem) = match answer {
+            Ok(answer) => (answer, None),
+            Err(failure) => (Answer::default(), Some(failure.in_one_line(&self.redactor))),
+        };
+        let by_lag = if answer.lag == 0 { StageState::Idle } else { StageState::Running };
+        StageStatus {
+            name: name.to_owned(),
+            state: health.as_ref().map_or(by_lag, |health| health.state),
+            lag: answer.lag,
+            lag_unit: lag_unit.to_owned(),
+            rows_total: answer.rows_total,
+            ts_newest: answer.ts_newest,
+            freshness_ms: answer.ts_newest.map(|ts| (now - ts).num_milliseconds()),
+            message: health.and_then(|health| health.message).or(problem),
+        }
+    }
+
+    fn poll(&self, now: DateTime<Utc>) -> Result<Answer, Failure> {
+        let status = self.state.status(now).or_fail()?;
+        Ok(Answer {
+            lag: status.windows_behind,
+            rows_total: status.rows_total,
+            ts_newest: status.ts_newest,
+        })
+    }
+
+    async fn land(&self) -> Result<Answer, Failure> {
+        let own = self.gauges.lock().unwrap_or_else(PoisonError::into_inner).get("land").copied();
+        if let Some(gauge) = own {
+            let rows_total = gauge.rows_total.unwrap_or_default();
+            return Ok(Answer { lag: gauge.lag, rows_total, ts_newest: None });
+        }
+        let mut answer = Answer::default();
+        for topic in &self.topics {
+            for partition in 0..self.topic.partitions(topic).await.or_fail()? {
+                let end = self.topic.end_offset(topic, partition).await.or_fail()?;
+                let tail =
+                    ingest::landing::chain::tail(&self.landing, self.generation, topic, partition);
+                let landed = tail.await.or_fail()?.map_or(0, |(_, footer)| footer.next);
+                answer.lag += end.saturating_sub(landed);
+                answer.rows_total += landed;
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn load(&self, tables: &[TableStatus]) -> Result<Answer, Failure> {
+        let mut lag = 0;
+        for loader in &self.loaders {
+            lag += loader.backlog().await.or_fail()?.objects;
+        }
+        let ts_newest = self.newest(NEWEST_BRONZE).await?;
+        Ok(Answer { lag, rows_total: rows_of(tables, "bronze."), ts_newest })
+    }
+
+    async fn refine(&self, tables: &[TableStatus]) -> Result<Answer, Failure> {
+        let ts_newest = self.newest(NEWEST_SILVER).await?;
+        Ok(Answer { lag: 0, rows_total: rows_of(tables, "silver."), ts_newest })
+    }
+
+    async fn newest(&self, sql: &str) -> Result<Option<DateTime<Utc>>, Failure> {
+        let batches = self.reader.query(sql).await.or_fail()?;
+        let text = crate::render::first_cell(&batches)?;
+        Ok(text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok()).map(|ts| ts.to_utc()))
+    }
+}
+
+#[async_trait]
+impl StatusProbe for PipelineProbe {
+    async fn status(&self) -> PipelineStatus {
+        // Held while asking, so that ten open consoles cost one question, not ten.
+        let mut last = self.last.lock().await;
+        let now = self.clock.monotonic();
+        if let Some((at, status)) = &*last
+            && now.saturating_sub(*at) < FRESH_FOR
+        {
+            return status.clone();
+        }
+        let status = self.ask().await;
+        *last = Some((now, status.clone()));
+        status
+    }
+}
+
+fn rows_of(tables: &[TableStatus], layer: &str) -> u64 {
+    tables.iter().filter(|table| table.name.starts_with(layer)).map(|table| table.rows).sum()
+}

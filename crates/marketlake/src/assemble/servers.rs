@@ -1,0 +1,133 @@
+//! The ports: bound first, so that a port in use is known before any work begins.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use serve::{
+    http::{HttpConfig, Services, StatusProbe},
+    postgres::PostgresConfig,
+};
+use tokio::net::TcpListener;
+
+use super::{Workbench, password::Login};
+use crate::{assemble::failures::OurError, failure::Failure, supervise::Supervisor};
+
+/// Clients of the PostgreSQL port; a BI tool opens about ten.
+const CONNECTIONS_MAX: usize = 64;
+/// Longest statement: a dashboard that takes longer has lost its reader.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Most rows of one result: an import of a year of minutes for a hundred symbols.
+const ROWS_MAX: u64 = 10_000_000;
+/// Ports the demo tries behind the one it wants.
+const PORTS_TRIED: u16 = 20;
+
+/// What to do when a port is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PortTaken {
+    /// Say so and end.
+    Fail,
+    /// Take the next free one.
+    TryNext,
+}
+
+/// Both ports, open.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    http: (TcpListener, HttpConfig),
+    postgres: (TcpListener, PostgresConfig),
+}
+
+impl Ports {
+    /// Opens both ports.
+    pub(crate) async fn open(bench: &Workbench, when_taken: PortTaken) -> Result<Self, Failure> {
+        let http = &bench.config.http;
+        let allowed_hosts = http.allowed_hosts.clone();
+        let http = listen("http.bind", http.bind, when_taken, async |bind| {
+            let config = HttpConfig { bind, allowed_hosts: allowed_hosts.clone() };
+            serve::http::bind(&config).await.map(|listener| (listener, config))
+        })
+        .await?;
+        let postgres =
+            listen("postgres.bind", bench.config.postgres.bind, when_taken, async |bind| {
+                let config = PostgresConfig {
+                    bind,
+                    connections_max: CONNECTIONS_MAX,
+                    statement_timeout: STATEMENT_TIMEOUT,
+                    rows_max: ROWS_MAX,
+                };
+                config.listen().await.map(|listener| (listener, config))
+            })
+            .await?;
+        Ok(Self { http, postgres })
+    }
+
+    /// Returns the addresses that were really bound: HTTP, PostgreSQL.
+    pub(crate) fn addresses(&self) -> Result<(SocketAddr, SocketAddr), Failure> {
+        let address = |listener: &TcpListener| {
+            listener.local_addr().map_err(|error| {
+                Failure::new(model::ErrorKind::Internal, error)
+                    .context("asking for a bound address")
+            })
+        };
+        Ok((address(&self.http.0)?, address(&self.postgres.0)?))
+    }
+
+    /// Starts both servers as one service each.
+    pub(crate) fn spawn(
+        self,
+        supervisor: &mut Supervisor,
+        bench: &Workbench,
+        reader: &lake::Reader,
+        status: Arc<dyn StatusProbe>,
+        login: Login,
+    ) {
+        let shutdown = supervisor.shutdown_token();
+        let services = Services::new(reader.clone(), status, Arc::clone(&bench.clock));
+        let (listener, config) = self.http;
+        let stop = shutdown.clone().cancelled_owned();
+        supervisor.spawn_service("serve", async move {
+            let served = serve::http::serve(listener, &config, services, stop).await;
+            served.map_err(OurError::into_failure)
+        });
+        let (listener, config) = self.postgres;
+        let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
+        let stop = shutdown.cancelled_owned();
+        supervisor.spawn_service("serve-postgres", async move {
+            let served =
+                serve::postgres::serve(listener, config, login.users, reader, clock, stop).await;
+            served.map_err(OurError::into_failure)
+        });
+    }
+}
+
+async fn listen<T>(
+    setting: &str,
+    wanted: SocketAddr,
+    when_taken: PortTaken,
+    open: impl AsyncFn(SocketAddr) -> Result<T, serve::Error>,
+) -> Result<T, Failure> {
+    let ports = match when_taken {
+        PortTaken::Fail => 1,
+        PortTaken::TryNext => PORTS_TRIED,
+    };
+    let mut failed = None;
+    for port in (wanted.port()..=u16::MAX).take(usize::from(ports)) {
+        match open(SocketAddr::new(wanted.ip(), port)).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) if is_taken(&error) => failed = Some(error),
+            Err(error) => return Err(error.into_failure()),
+        }
+    }
+    let failure =
+        failed.map_or_else(|| Failure::internal("no port was tried"), |error| error.into_failure());
+    Err(failure.context(format!(
+        "port {} is in use; end the program that has it, or choose another with `{setting}`",
+        wanted.port()
+    )))
+}
+
+fn is_taken(error: &serve::Error) -> bool {
+    matches!(
+        error,
+        serve::Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse
+    )
+}

@@ -1,0 +1,335 @@
+//! The stages, each wrapped into the one shape that the supervisor runs.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use autoloader::{Loader, LoaderConfig, Trigger};
+use ingest::{
+    landing::{Lander, probe_create_only},
+    poller::{Poller, WaitsFor},
+    topic::{EmbeddedTopic, TopicReader, TopicWriter, embedded::Retention},
+};
+use lake::{BronzeTarget, Maintenance, MaintenanceConfig, RefineConfig, Refiner, row_schema};
+use model::{Clock, Dataset};
+use tokio::sync::Notify;
+
+use super::{CurrentKey, Gauge, Gauges, ResultExt, Workbench};
+use crate::{
+    failure::Failure,
+    supervise::{Slot, Stage, Step, Until},
+};
+
+/// How soon a stage notices what another process did: a tenth of the promised second of freshness.
+const IDLE_ACROSS_PROCESSES: Duration = Duration::from_millis(100);
+/// Within one process stages wake each other; this only covers a second process on the folder.
+const IDLE_WITHIN_PROCESS: Duration = Duration::from_secs(1);
+/// Upkeep names its own next moment; this bounds how late a changed clock is noticed.
+const IDLE_OF_MAINTENANCE: Duration = Duration::from_secs(60);
+/// How often landed records are dropped from the topic.
+const RETAIN_EVERY: Duration = Duration::from_secs(600);
+/// How often files that no version needs are deleted: a listing of the whole lake.
+const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Delta's own habit: a log checkpoint every ten versions keeps opening a table cheap. Commits
+/// here are small and frequent, so a few more of them are let pass.
+const CHECKPOINT_VERSIONS: u64 = 50;
+/// Small files of one partition before they are put together; below it a scan hardly notices.
+const COMPACT_FILES: usize = 50;
+/// The refine stage's own generation: raised when tables are to be refined anew.
+const REFINE_GENERATION: u32 = 0;
+
+/// Which stages share a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// All of them: they wake each other.
+    Together,
+    /// One alone.
+    Alone,
+    /// Upkeep, which nobody waits for.
+    Maintenance,
+}
+
+impl Company {
+    const fn idle_max(self) -> Duration {
+        match self {
+            Self::Together => IDLE_WITHIN_PROCESS,
+            Self::Alone => IDLE_ACROSS_PROCESSES,
+            Self::Maintenance => IDLE_OF_MAINTENANCE,
+        }
+    }
+}
+
+/// Connects stages in the order a row passes them.
+pub(crate) fn connect(
+    stages: Vec<(&'static str, Box<dyn Stage>)>,
+    company: Company,
+    until: Until,
+) -> Vec<Slot> {
+    let wakes: Vec<Arc<Notify>> = stages.iter().map(|_| Arc::new(Notify::new())).collect();
+    stages
+        .into_iter()
+        .enumerate()
+        .map(|(at, (name, stage))| Slot {
+            name,
+            stage,
+            wake: Arc::clone(&wakes[at]),
+            wakes: wakes.get(at + 1).map(Arc::clone).into_iter().collect(),
+            idle_max: company.idle_max(),
+            until,
+        })
+        .collect()
+}
+
+/// Fetches and appends.
+pub(crate) struct PollStage {
+    poller: Poller,
+    key: CurrentKey,
+}
+
+impl PollStage {
+    pub(crate) fn open(
+        bench: &Workbench,
+        topic: Arc<EmbeddedTopic>,
+        key: CurrentKey,
+    ) -> Result<Self, Failure> {
+        let topic: Arc<dyn TopicWriter> = topic;
+        Ok(Self { poller: bench.poller(topic, &key)?, key })
+    }
+}
+
+#[async_trait]
+impl Stage for PollStage {
+    async fn run_once(&mut self) -> Result<Step, Failure> {
+        self.key.refresh().await?;
+        let progress = self.poller.run_once().await.or_fail()?;
+        Ok(Step {
+            has_moved: progress.has_moved,
+            rows: progress.rows,
+            next_in: Some(progress.next_due),
+            has_pending: progress.waits_for == Some(WaitsFor::Retry),
+            waits_for: progress.waits_for.map(|waits_for| match waits_for {
+                WaitsFor::Market => "waits for the market".to_owned(),
+                WaitsFor::Quota { ts_reset } => format!(
+                    "the monthly quota is used up until {ts_reset}; raise `source.quota_month` if \
+                     the plan allows more"
+                ),
+                WaitsFor::ActivePoller => "another poller of this folder is active".to_owned(),
+                WaitsFor::Retry => "waits to try a failed fetch again".to_owned(),
+            }),
+        })
+    }
+}
+
+/// Seals records into landing objects, topic by topic, and drops from the topic what has landed.
+pub(crate) struct LandStage {
+    landers: Vec<(String, Lander)>,
+    topic: Arc<EmbeddedTopic>,
+    retention: Duration,
+    clock: Arc<dyn Clock>,
+    retain_at: Duration,
+    gauges: Gauges,
+}
+
+impl LandStage {
+    pub(crate) async fn open(
+        bench: &Workbench,
+        topic: Arc<EmbeddedTopic>,
+        gauges: Gauges,
+    ) -> Result<Self, Failure> {
+        let store = bench.landing_store()?;
+        probe_create_only(&store).await.or_fail()?;
+        let mut landers = Vec::new();
+        for dataset in Dataset::ALL {
+            let reader: Arc<dyn TopicReader> = Arc::<EmbeddedTopic>::clone(&topic);
+            let config = bench.landing_config(dataset);
+            let name = config.topic.clone();
+            let lander = Lander::new(Arc::clone(&store), reader, Arc::clone(&bench.clock), config);
+            landers.push((name, lander.or_fail()?));
+        }
+        Ok(Self {
+            landers,
+            topic,
+            retention: bench.config.topic.retention,
+            clock: Arc::clone(&bench.clock),
+            retain_at: bench.clock.monotonic() + RETAIN_EVERY,
+            gauges,
+        })
+    }
+
+    async fn retain(&mut self) -> Result<(), Failure> {
+        self.retain_at = self.clock.monotonic() + RETAIN_EVERY;
+        let retention = Retention { age_max: Some(self.retention), bytes_max: None, force: false };
+        for (topic, lander) in &self.landers {
+            let dropped = self.topic.retain(topic, &lander.landed(), retention).await.or_fail()?;
+            if dropped.batches != 0 {
+                tracing::info!(topic, records = dropped.records, "dropped landed records");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Stage for LandStage {
+    async fn run_once(&mut self) -> Result<Step, Failure> {
+        let mut step = Step::default();
+        let mut is_behind = false;
+        for (_, lander) in &mut self.landers {
+            // The lander's future cannot move between threads (its stream borrows from a closure),
+            // so it runs on this one, which gives its other tasks away meanwhile.
+            let progress = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(lander.run_once())
+            });
+            let progress = progress.or_fail()?;
+            step.has_moved |= progress.moved();
+            is_behind |= progress.is_behind;
+            step.has_pending |= progress.is_behind || progress.seal_in.is_some();
+            step.rows += progress.records;
+            step.next_in = [step.next_in, progress.seal_in].into_iter().flatten().min();
+        }
+        if !step.has_moved && is_behind {
+            // Records were read into an open object, and there are more to read.
+            step.next_in = Some(Duration::ZERO);
+        }
+        if !step.has_moved {
+            let mut lag = 0;
+            let mut landed = 0;
+            for (_, lander) in &self.landers {
+                lag += lander.lag().await.or_fail()?.iter().sum::<u64>();
+                landed += lander.landed().iter().sum::<u64>();
+            }
+            let gauge = Gauge { lag, rows_total: Some(landed) };
+            super::publish(&self.gauges, "land", gauge);
+            if self.retain_at <= self.clock.monotonic() {
+                self.retain().await?;
+            }
+        }
+        Ok(step)
+    }
+}
+
+/// Builds the loader of one dataset.
+pub(crate) async fn loader(
+    bench: &Workbench,
+    topic: &Arc<EmbeddedTopic>,
+    dataset: Dataset,
+    trigger: Trigger,
+) -> Result<Loader<BronzeTarget>, Failure> {
+    let name = bench.topic_name(dataset);
+    let generation = bench.config.landing.generation;
+    let pipeline = format!("{name}-{generation}");
+    let target = BronzeTarget::open(&bench.lake()?, dataset, &pipeline).await.or_fail()?;
+    let config = LoaderConfig {
+        generation,
+        files_max: usize::try_from(bench.config.load.files_max.get()).unwrap_or(usize::MAX),
+        bytes_max: bench.config.load.bytes_max,
+        trigger,
+        ..LoaderConfig::new(&pipeline, &pipeline, &name, bench.partitions(topic, dataset).await?)
+    };
+    Ok(Loader::new(
+        config,
+        bench.landing_store()?,
+        bench.checkpoint_store()?,
+        row_schema(dataset),
+        target,
+        Arc::clone(&bench.clock),
+    ))
+}
+
+/// Loads landing objects into bronze, one dataset after the other.
+pub(crate) struct LoadStage {
+    loaders: Vec<Loader<BronzeTarget>>,
+}
+
+impl LoadStage {
+    pub(crate) async fn open(
+        bench: &Workbench,
+        topic: &Arc<EmbeddedTopic>,
+        trigger: Trigger,
+    ) -> Result<Self, Failure> {
+        let mut loaders = Vec::new();
+        for dataset in Dataset::ALL {
+            loaders.push(loader(bench, topic, dataset, trigger).await?);
+        }
+        Ok(Self { loaders })
+    }
+}
+
+#[async_trait]
+impl Stage for LoadStage {
+    async fn run_once(&mut self) -> Result<Step, Failure> {
+        let mut step = Step::default();
+        for loader in &mut self.loaders {
+            let progress = loader.run_once().await.or_fail()?;
+            step.has_moved |= progress.moved();
+            step.rows += progress.rows();
+        }
+        Ok(step)
+    }
+}
+
+/// Bronze to silver to gold.
+pub(crate) struct RefineStage {
+    refiner: Refiner,
+}
+
+impl RefineStage {
+    pub(crate) async fn open(bench: &Workbench) -> Result<Self, Failure> {
+        let config = RefineConfig { generation: REFINE_GENERATION, semantics: bench.semantics() };
+        Ok(Self { refiner: Refiner::open(&bench.lake()?, config).await.or_fail()? })
+    }
+}
+
+#[async_trait]
+impl Stage for RefineStage {
+    async fn run_once(&mut self) -> Result<Step, Failure> {
+        let progress = self.refiner.run_once().await.or_fail()?;
+        Ok(Step { has_moved: progress.is_some(), rows: progress.rows, ..Step::default() })
+    }
+}
+
+/// Keeps tables fit; apart from the others, so that no commit ever waits for it.
+pub(crate) struct MaintainStage {
+    maintenance: Maintenance,
+    every: Duration,
+    clock: Arc<dyn Clock>,
+    run_at: Duration,
+    vacuum_at: Duration,
+}
+
+impl MaintainStage {
+    pub(crate) fn open(bench: &Workbench) -> Result<Self, Failure> {
+        let config = MaintenanceConfig {
+            checkpoint_versions: CHECKPOINT_VERSIONS,
+            compact_files: COMPACT_FILES,
+            vacuum_retention: bench.config.maintenance.retention,
+        };
+        let every = bench.config.maintenance.every;
+        let now = bench.clock.monotonic();
+        Ok(Self {
+            maintenance: Maintenance::new(bench.lake()?, config),
+            every,
+            clock: Arc::clone(&bench.clock),
+            // Not at once: a start is when everybody waits for the first answer.
+            run_at: now + every,
+            vacuum_at: now + VACUUM_EVERY,
+        })
+    }
+}
+
+#[async_trait]
+impl Stage for MaintainStage {
+    async fn run_once(&mut self) -> Result<Step, Failure> {
+        let now = self.clock.monotonic();
+        if self.run_at <= now {
+            self.maintenance.run_once().await.or_fail()?;
+            self.run_at = self.clock.monotonic() + self.every;
+        }
+        if self.vacuum_at <= now {
+            self.maintenance.vacuum().await.or_fail()?;
+            self.vacuum_at = self.clock.monotonic() + VACUUM_EVERY;
+        }
+        let next = self.run_at.min(self.vacuum_at);
+        let next_in = next.saturating_sub(self.clock.monotonic());
+        Ok(Step { next_in: Some(next_in), ..Step::default() })
+    }
+}

@@ -1,0 +1,227 @@
+//! The command line: what each command is for, in the words of somebody who meets it first.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER_HELP: &str = "\
+First steps:
+  marketlake demo                    simulated market, whole pipeline, console; nothing to set up
+  marketlake config show             every setting in effect, with where it came from
+  marketlake query \"SELECT * FROM bar_1m LIMIT 5\"
+
+Exit codes: 0 done, 2 wrong usage, 3 a setting, credential or quota, 4 stored data is broken,
+5 the vendor, network or disk failed for now, 6 another instance kept winning, 7 a bug.";
+
+/// Market data from a REST vendor to SQL, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "marketlake", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Settings file (TOML); it needs only the lines that differ from the defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of topic, landing zone, tables and progress; overrides `data_dir`.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How results are printed on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// What is logged on standard error: a level, or a filter such as `info,ingest=debug`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How it is logged: text for people, json for log collectors.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables for people.
+    Text,
+    /// JSON for programs.
+    Json,
+    /// Comma-separated values (only `query`).
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show everything at work on simulated prices: vendor, pipeline, console, PostgreSQL port.
+    ///
+    /// Needs no account and no server. Keeps its state in a folder, so that a second start goes on
+    /// where the first one ended.
+    Demo(DemoArgs),
+    /// Run the whole pipeline and its servers in one process.
+    Up,
+    /// Run one stage: fetch rows from the vendor and append them to the topic.
+    Poll(StageArgs),
+    /// Run one stage: seal the topic's records into immutable landing objects.
+    Land(StageArgs),
+    /// Run one stage: load landing objects into the bronze tables, each batch exactly once.
+    Load(StageArgs),
+    /// Run one stage: turn bronze rows into silver revisions and gold bars, and keep the tables fit.
+    Refine(StageArgs),
+    /// Run the servers alone: console, HTTP API, metrics, PostgreSQL port.
+    Serve,
+    /// Run a vendor to test against: Marketstack's HTTP API over recorded or generated bars.
+    Simulate(Box<SimulateArgs>),
+    /// Run read-only SQL over the tables, on the newest version of each.
+    ///
+    /// Schemas are bronze, silver and gold; gold is the default.
+    Query {
+        /// The statement, such as "SELECT symbol, close FROM bar_1d ORDER BY ts_start".
+        sql: String,
+    },
+    /// Show how far each stage is, what waits in front of it, and the size of the tables.
+    Status,
+    /// Prove the promise: recount every row from landing objects to tables, and compare.
+    ///
+    /// Prints the counts for each dataset and day, and fails if a row is lost, invented or doubled.
+    Verify {
+        /// First day (UTC, by time of fetch) to look at.
+        #[arg(long, value_name = "DATE")]
+        from: Option<NaiveDate>,
+        /// Last day to look at.
+        #[arg(long, value_name = "DATE")]
+        to: Option<NaiveDate>,
+    },
+    /// Show or check the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// List, check or read the secrets that settings refer to.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StageArgs {
+    /// End when there is nothing left to do, instead of waiting for more.
+    #[arg(long)]
+    pub(crate) available_now: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting in effect and where it came from, as a file that could be used again.
+    Show,
+    /// Check the settings without running anything; reports every problem at once.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// List scopes and keys; values are not read.
+    List,
+    /// Read one secret; prints a mask unless `--reveal` is given.
+    Get {
+        /// A reference without braces: SCOPE/KEY.
+        #[arg(value_name = "SCOPE/KEY")]
+        reference: String,
+        /// Print the value itself. Mind your terminal's history and who looks over your shoulder.
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Resolve every secret that the settings refer to, and say which are missing.
+    Check,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How many symbols to generate.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) symbols: u32,
+    /// Market seconds in one real second.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) speed: u32,
+    /// Where all prices are derived from; the same seed makes the same market.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Replay recorded one-minute bars instead (columns
+    /// source,symbol,ts_start_utc,open,high,low,close,volume).
+    #[arg(long, value_name = "CSV")]
+    pub(crate) bars: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Address to listen on; port 0 picks a free one. The address is printed on standard output.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) bind: std::net::SocketAddr,
+    /// Recorded one-minute bars (columns source,symbol,ts_start_utc,open,high,low,close,volume).
+    #[arg(long, value_name = "CSV", conflicts_with_all = ["symbols", "days", "seed", "first_date"])]
+    pub(crate) bars: Option<PathBuf>,
+    /// Symbols to generate.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) symbols: u32,
+    /// Trading days to generate.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) days: u32,
+    /// Where all generated prices are derived from.
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// First trading day to generate.
+    #[arg(long, value_name = "DATE", default_value = "2019-02-11")]
+    pub(crate) first_date: NaiveDate,
+    /// What an intraday row is: reading (as the vendor serves US symbols) or bar.
+    #[arg(long, default_value = "reading")]
+    pub(crate) semantics: String,
+    /// Market time at the epoch; without it market time is real time.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<DateTime<Utc>>,
+    /// Market seconds in one real second.
+    #[arg(long, default_value_t = 1, requires = "start")]
+    pub(crate) speed: u32,
+    /// Real time at which the market started; without it now.
+    #[arg(long, value_name = "TIME", requires = "start")]
+    pub(crate) epoch: Option<DateTime<Utc>>,
+    /// Habits of the vendor, on top of the everyday ones: a name, `no-NAME`, `all` or `none`.
+    #[arg(long = "quirk", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) quirks: Vec<String>,
+    /// Switch faults on, derived from this seed: errors, slow and truncated answers, poison rows.
+    #[arg(long, value_name = "SEED")]
+    pub(crate) faults: Option<u64>,
+    /// Share of requests that a fault befalls, 0 to 1.
+    #[arg(long, default_value_t = 0.1, requires = "faults")]
+    pub(crate) fault_rate: f64,
+    /// Keep a file of what a correct pipeline must hold: one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// Requests per second before 429 answers.
+    #[arg(long, default_value = "5")]
+    pub(crate) requests_per_second: std::num::NonZeroU32,
+    /// Requests per month before the quota error; without it what the key's plan allows.
+    #[arg(long)]
+    pub(crate) quota: Option<u64>,
+    /// Share of the market's volume that is served, in thousandths.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) iex_share_permille: u32,
+    /// Interval of the rows that the truth is about.
+    #[arg(long, default_value = "1m")]
+    pub(crate) truth_interval: model::BarInterval,
+    /// API version whose rows the truth quotes: v1 or v2.
+    #[arg(long, default_value = "v2")]
+    pub(crate) truth_version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

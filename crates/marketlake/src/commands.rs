@@ -1,0 +1,74 @@
+//! What each command does.
+
+use std::sync::Arc;
+
+use model::Clock;
+use secrets::Redactor;
+
+use crate::{
+    assemble::Workbench,
+    cli::Output,
+    config::Config,
+    failure::Failure,
+    supervise::{self, Stopped},
+};
+
+pub(crate) mod demo;
+pub(crate) mod pipeline;
+pub(crate) mod query;
+pub(crate) mod settings;
+pub(crate) mod simulate;
+pub(crate) mod status;
+pub(crate) mod vault;
+pub(crate) mod verify;
+
+/// What every command is given.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) is_default_data_dir: bool,
+    pub(crate) output: Output,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) redactor: Redactor,
+}
+
+impl Context {
+    /// Opens the data folder, creating it when it is absent.
+    pub(crate) fn open(&self) -> Result<Workbench, Failure> {
+        Workbench::open(self.config.clone(), Arc::clone(&self.clock), self.redactor.clone())
+    }
+
+    /// Opens a data folder that must be there: a command that only looks creates nothing.
+    pub(crate) fn open_existing(&self) -> Result<Workbench, Failure> {
+        let folder = &self.config.data_dir;
+        if !folder.join("lake").try_exists().unwrap_or(false) {
+            return Err(Failure::config(format!(
+                "there is no data folder `{}`; `marketlake up` or `marketlake demo` creates one, \
+                 `--data-dir` names another",
+                folder.display()
+            )));
+        }
+        self.open()
+    }
+}
+
+/// How a command ended, if not with a failure of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// Tasks that stopped early, each with its reason.
+    pub(crate) tasks: Vec<Stopped>,
+    /// An exit code that is no task's failure.
+    pub(crate) code: u8,
+}
+
+impl Ended {
+    /// Returns the process's exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        supervise::exit_code(&self.tasks).max(self.code)
+    }
+}
+
+impl From<Vec<Stopped>> for Ended {
+    fn from(tasks: Vec<Stopped>) -> Self {
+        Self { tasks, code: 0 }
+    }
+}

@@ -1,0 +1,190 @@
+//! `up`, `serve`, and each stage as a process of its own.
+
+use std::sync::Arc;
+
+use autoloader::Trigger;
+use secrets::Secret;
+use serde_json::json;
+
+use super::{Context, Ended};
+use crate::{
+    assemble::{
+        CurrentKey, Gauges, Workbench, ensure_password,
+        probe::PipelineProbe,
+        servers::{PortTaken, Ports},
+        stages::{Company, LandStage, LoadStage, MaintainStage, PollStage, RefineStage, connect},
+    },
+    cli::{Output, StageArgs},
+    failure::Failure,
+    render, signals,
+    supervise::{Board, Stage, Supervisor, Until},
+};
+
+/// A stage that runs alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Only {
+    Poll,
+    Land,
+    Load,
+    Refine,
+}
+
+/// Everything in one process.
+pub(crate) async fn up(context: Context) -> Result<Ended, Failure> {
+    let bench = context.open()?;
+    let reference = bench.config.source.access_key.clone();
+    let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
+    let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
+    let (supervisor, welcome) = start(&bench, Some(key), whole).await?;
+    welcome.print(context.output, "marketlake is up; stop it with Ctrl-C")?;
+    let signals = signals::listen()?;
+    Ok(supervisor.run(signals).await.into())
+}
+
+/// The servers alone.
+pub(crate) async fn serve(context: Context) -> Result<Ended, Failure> {
+    let bench = context.open()?;
+    let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
+    let (supervisor, welcome) = start(&bench, None, whole).await?;
+    welcome.print(context.output, "marketlake serves; stop it with Ctrl-C")?;
+    let signals = signals::listen()?;
+    Ok(supervisor.run(signals).await.into())
+}
+
+/// How a whole pipeline differs between `up` and `demo`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole {
+    pub(crate) when_taken: PortTaken,
+    pub(crate) is_password_renewed: bool,
+}
+
+/// Starts servers, and with a `key` all stages in front of them.
+pub(crate) async fn start(
+    bench: &Workbench,
+    key: Option<CurrentKey>,
+    whole: Whole,
+) -> Result<(Supervisor, Welcome), Failure> {
+    // Ports before anything else: a second `up` by mistake ends here, with nothing begun.
+    let ports = Ports::open(bench, whole.when_taken).await?;
+    let (http, postgres) = ports.addresses()?;
+    let login = ensure_password(bench, whole.is_password_renewed).await?;
+    let welcome = Welcome {
+        console: format!("http://{http}/"),
+        host: postgres.ip().to_string(),
+        port: postgres.port(),
+        user: bench.config.postgres.user.clone(),
+        new_password: login.new_password.clone(),
+        data_dir: bench.data.root().display().to_string(),
+    };
+    let topic = bench.topic().await?;
+    let reader = bench.reader().await?;
+    let (board, gauges) = (Board::default(), Gauges::default());
+    let clock = Arc::clone(&bench.clock);
+    let mut supervisor = Supervisor::new(clock, board.clone(), bench.redactor.clone());
+    if let Some(key) = key {
+        let poll = PollStage::open(bench, Arc::clone(&topic), key)?;
+        let land = LandStage::open(bench, Arc::clone(&topic), Arc::clone(&gauges)).await?;
+        let load = LoadStage::open(bench, &topic, Trigger::Continuous).await?;
+        let refine = RefineStage::open(bench).await?;
+        let stages: Vec<(&'static str, Box<dyn Stage>)> = vec![
+            ("poll", Box::new(poll)),
+            ("land", Box::new(land)),
+            ("load", Box::new(load)),
+            ("refine", Box::new(refine)),
+        ];
+        let maintain: Vec<(&'static str, Box<dyn Stage>)> =
+            vec![("maintain", Box::new(MaintainStage::open(bench)?))];
+        for slot in connect(stages, Company::Together, Until::Shutdown).into_iter().chain(connect(
+            maintain,
+            Company::Maintenance,
+            Until::Shutdown,
+        )) {
+            supervisor.spawn_stage(slot);
+        }
+    }
+    let probe = PipelineProbe::open(bench, topic, reader.clone(), (board, gauges)).await?;
+    ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), login);
+    Ok((supervisor, welcome))
+}
+
+/// One stage as a process.
+pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Result<Ended, Failure> {
+    let bench = context.open()?;
+    let until = if args.available_now { Until::Idle } else { Until::Shutdown };
+    let trigger = match until {
+        Until::Idle => Trigger::AvailableNow,
+        Until::Shutdown => Trigger::Continuous,
+    };
+    let mut maintain: Vec<(&'static str, Box<dyn Stage>)> = Vec::new();
+    let stage: (&'static str, Box<dyn Stage>) = match only {
+        Only::Poll => {
+            let reference = bench.config.source.access_key.clone();
+            let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
+            ("poll", Box::new(PollStage::open(&bench, bench.topic().await?, key)?))
+        }
+        Only::Land => {
+            let topic = bench.topic().await?;
+            ("land", Box::new(LandStage::open(&bench, topic, Gauges::default()).await?))
+        }
+        Only::Load => {
+            ("load", Box::new(LoadStage::open(&bench, &bench.topic().await?, trigger).await?))
+        }
+        Only::Refine => {
+            maintain.push(("maintain", Box::new(MaintainStage::open(&bench)?)));
+            ("refine", Box::new(RefineStage::open(&bench).await?))
+        }
+    };
+    let clock = Arc::clone(&bench.clock);
+    let mut supervisor = Supervisor::new(clock, Board::default(), bench.redactor.clone());
+    for slot in connect(vec![stage], Company::Alone, until).into_iter().chain(connect(
+        maintain,
+        Company::Maintenance,
+        until,
+    )) {
+        tracing::info!(stage = slot.name, "running; stop it with Ctrl-C");
+        supervisor.spawn_stage(slot);
+    }
+    Ok(supervisor.run(signals::listen()?).await.into())
+}
+
+/// What a user needs to know once the ports are open.
+#[derive(Debug)]
+pub(crate) struct Welcome {
+    console: String,
+    host: String,
+    port: u16,
+    user: String,
+    new_password: Option<Secret>,
+    data_dir: String,
+}
+
+impl Welcome {
+    /// Prints it: the one place where a password is shown, on standard output, once.
+    pub(crate) fn print(&self, output: Output, headline: &str) -> Result<(), Failure> {
+        let Self { console, host, port, user, data_dir, .. } = self;
+        let psql = format!("psql -h {host} -p {port} -U {user} marketlake");
+        let psql = match &self.new_password {
+            Some(password) => format!("PGPASSWORD={} {psql}", password.expose()),
+            None => psql,
+        };
+        if output == Output::Json {
+            let welcome = json!({
+                "message": headline,
+                "console": console,
+                "psql": psql,
+                "postgres": {"host": host, "port": port, "user": user, "database": "marketlake",
+                    "password": self.new_password.as_ref().map(Secret::expose)},
+                "data_dir": data_dir,
+            });
+            return render::print(&format!("{welcome}\n"));
+        }
+        let note = match &self.new_password {
+            Some(_) => "the password is shown this once; only a verifier of it is kept",
+            None => "the password is the configured one, or was printed at the first start",
+        };
+        render::print(&format!(
+            "{headline}\n\n  console   {console}\n  SQL       {psql}\n            ({note})\n  \
+             data      {data_dir}\n\n"
+        ))
+    }
+}

@@ -1,0 +1,275 @@
+//! Settings: three layers in, one trusted [`Config`] out, or every problem at once.
+//!
+//! `layers` merges texts and knows where each value came from; `file` is the shape as written;
+//! `validate` turns it into the types below. Nothing here touches the disk except [`read_file`].
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroU64},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chrono::NaiveDate;
+use model::{BarInterval, Dataset, clock::MarketTime};
+use secrets::{ScopeConfig, SecretName, SecretRef};
+use url::Url;
+
+mod file;
+mod layers;
+mod show;
+pub(crate) mod units;
+mod validate;
+
+pub(crate) use layers::{Layers, Origin};
+
+/// The settings as the rest of the program may rely on them.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) source: SourceConfig,
+    pub(crate) poll: PollConfig,
+    pub(crate) market_time: MarketTimeConfig,
+    pub(crate) topic: TopicConfig,
+    pub(crate) landing: LandingConfig,
+    pub(crate) load: LoadConfig,
+    pub(crate) refine: RefineConfig,
+    pub(crate) maintenance: MaintenanceConfig,
+    pub(crate) http: HttpConfig,
+    pub(crate) postgres: PostgresConfig,
+    pub(crate) scopes: BTreeMap<SecretName, ScopeConfig>,
+    pub(crate) log: LogConfig,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SourceConfig {
+    pub(crate) base_url: Url,
+    pub(crate) version: SourceVersion,
+    pub(crate) access_key: SecretRef,
+    pub(crate) requests_per_second: NonZeroU32,
+    /// `None`: nothing is counted.
+    pub(crate) quota_month: Option<NonZeroU64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SourceVersion {
+    V1,
+    V2,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PollConfig {
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) symbols: Vec<String>,
+    pub(crate) interval: BarInterval,
+    pub(crate) after_hours: bool,
+    pub(crate) start_date: Option<NaiveDate>,
+    pub(crate) look_back: Duration,
+    pub(crate) revise_days: u32,
+    pub(crate) settle: Duration,
+    pub(crate) poll_every: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MarketTimeConfig {
+    /// `None`: real time.
+    pub(crate) replay: Option<MarketTime>,
+}
+
+impl MarketTimeConfig {
+    /// Returns market time; without a replay it is the wall time itself.
+    pub(crate) fn market_time(&self) -> MarketTime {
+        let real = chrono::DateTime::UNIX_EPOCH;
+        self.replay.unwrap_or(MarketTime { epoch: real, start: real, speed: 1 })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TopicConfig {
+    pub(crate) prefix: String,
+    pub(crate) partitions: NonZeroU32,
+    pub(crate) durability: Durability,
+    pub(crate) retention: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Process,
+    Power,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LandingConfig {
+    pub(crate) generation: u32,
+    pub(crate) bytes_max: u64,
+    pub(crate) rows_max: NonZeroU32,
+    pub(crate) age_max: Duration,
+    pub(crate) on_gap: OnGap,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnGap {
+    Stop,
+    Record,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LoadConfig {
+    pub(crate) files_max: NonZeroU32,
+    pub(crate) bytes_max: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RefineConfig {
+    pub(crate) semantics: Semantics,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Semantics {
+    Auto,
+    Reading,
+    Bar,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct MaintenanceConfig {
+    pub(crate) every: Duration,
+    pub(crate) retention: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct HttpConfig {
+    pub(crate) bind: SocketAddr,
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresConfig {
+    pub(crate) bind: SocketAddr,
+    pub(crate) user: String,
+    /// `None`: a generated password.
+    pub(crate) password: Option<SecretRef>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LogConfig {
+    /// A `tracing` filter.
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// One thing an operator has to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The setting, such as `poll.interval`, or the file.
+    pub(crate) path: String,
+    /// Where the value came from, if it is known.
+    pub(crate) origin: Option<String>,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
+}
+
+/// Every problem of the settings, in the order of the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, path: &str, message: impl Into<String>) {
+        self.0.push(Problem { path: path.to_owned(), origin: None, message: message.into() });
+    }
+
+    /// Notes the error of `result` under `path`; returns the value if there is one.
+    pub(crate) fn take<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.add(path, message)).ok()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "the settings have {count} problem{}", if count == 1 { "" } else { "s" })?;
+        for Problem { path, origin, message } in &self.0 {
+            match origin {
+                Some(origin) => write!(f, "\n{path} ({origin}): {message}")?,
+                None => write!(f, "\n{path}: {message}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The effective settings and where each came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) layers: Layers,
+}
+
+/// A settings file that was read: its name for messages, and its text.
+#[derive(Clone, Debug)]
+pub(crate) struct SettingsFile {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// Reads the file given by `--config`.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn read_file(path: &Path) -> Result<SettingsFile, Problems> {
+    let name = path.display().to_string();
+    fs::read_to_string(path).map(|text| SettingsFile { name: name.clone(), text }).map_err(
+        |error| {
+            Problems(vec![Problem {
+                path: name,
+                origin: None,
+                message: format!("cannot read this file: {error}"),
+            }])
+        },
+    )
+}
+
+/// Merges default, file, environment and flags, and checks everything. Pure.
+///
+/// `flags` are pairs of path and text, such as `("data_dir", "/srv/lake")`, with the flag's name.
+///
+/// # Errors
+/// Every problem there is, not only the first.
+pub(crate) fn load(
+    file: Option<&SettingsFile>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(&str, &str, String)],
+) -> Result<Loaded, Problems> {
+    let mut problems = Problems::default();
+    let mut layers = Layers::of_defaults();
+    if let Some(file) = file {
+        layers.add_file(file, &mut problems);
+    }
+    layers.add_environment(environment, &mut problems);
+    for (path, flag, value) in flags {
+        layers.add_text(path, Origin::Flag((*flag).to_owned()), value, &mut problems);
+    }
+    let config = validate::validate(layers.to_file(&mut problems), &mut problems);
+    for problem in &mut problems.0 {
+        if problem.origin.is_none() {
+            problem.origin = layers.origin(&problem.path).map(ToString::to_string);
+        }
+    }
+    match config {
+        Some(config) if problems.0.is_empty() => Ok(Loaded { config, layers }),
+        _ => Err(problems),
+    }
+}
+
+#[cfg(test)]
+mod tests;

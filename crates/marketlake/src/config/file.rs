@@ -1,0 +1,130 @@
+//! The settings as written: every value still text, number or switch, nothing believed yet.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    pub(super) data_dir: String,
+    pub(super) source: SourceFile,
+    pub(super) poll: PollFile,
+    pub(super) market_time: MarketTimeFile,
+    pub(super) topic: TopicFile,
+    pub(super) landing: LandingFile,
+    pub(super) load: LoadFile,
+    pub(super) refine: RefineFile,
+    pub(super) maintenance: MaintenanceFile,
+    pub(super) http: HttpFile,
+    pub(super) postgres: PostgresFile,
+    pub(super) secrets: SecretsFile,
+    pub(super) log: LogFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceFile {
+    pub(super) base_url: String,
+    pub(super) version: String,
+    pub(super) access_key: String,
+    pub(super) requests_per_second: i64,
+    pub(super) quota_month: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PollFile {
+    pub(super) datasets: Vec<String>,
+    pub(super) symbols: Vec<String>,
+    pub(super) interval: String,
+    pub(super) after_hours: bool,
+    pub(super) start_date: String,
+    pub(super) look_back: String,
+    pub(super) revise_days: i64,
+    pub(super) settle: String,
+    pub(super) poll_every: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarketTimeFile {
+    pub(super) epoch: String,
+    pub(super) start: String,
+    pub(super) speed: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TopicFile {
+    pub(super) prefix: String,
+    pub(super) partitions: i64,
+    pub(super) durability: String,
+    pub(super) retention: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LandingFile {
+    pub(super) generation: i64,
+    pub(super) on_gap: String,
+    pub(super) bytes_max: String,
+    pub(super) rows_max: i64,
+    pub(super) age_max: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoadFile {
+    pub(super) files_max: i64,
+    pub(super) bytes_max: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefineFile {
+    pub(super) semantics: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MaintenanceFile {
+    pub(super) every: String,
+    pub(super) retention: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HttpFile {
+    pub(super) bind: String,
+    pub(super) allowed_hosts: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostgresFile {
+    pub(super) bind: String,
+    pub(super) user: String,
+    pub(super) password: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretsFile {
+    pub(super) scopes: BTreeMap<String, ScopeFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScopeFile {
+    pub(super) provider: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) dir: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogFile {
+    pub(super) level: String,
+    pub(super) format: String,
+}

@@ -1,0 +1,307 @@
+//! The layers of settings, merged key by key, each key knowing its origin.
+//!
+//! `config/default.toml` has every key, so it doubles as the list of what a file may say and of
+//! which type each value is. That is how all wrong keys and types are found in one pass, where a
+//! deserializer stops at the first.
+
+use std::{collections::BTreeMap, fmt};
+
+use toml::{Table, Value};
+
+use super::{Problem, Problems, SettingsFile, file::ConfigFile};
+
+/// Every default, built into the program.
+const DEFAULT: &str = include_str!("../../../../config/default.toml");
+
+/// What the name of an environment variable that is a setting starts with.
+const ENVIRONMENT_PREFIX: &str = "MARKETLAKE__";
+
+/// The one table whose keys are chosen by the user: `secrets.scopes.<name>.<field>`.
+const SCOPES: &str = "secrets.scopes.";
+const SCOPE_FIELDS: [&str; 3] = ["provider", "prefix", "dir"];
+
+/// Settings that hold a reference to a secret. Their values never appear in a message, for it may
+/// be the secret itself that somebody wrote there.
+pub(super) const REFERENCES: [&str; 2] = ["source.access_key", "postgres.password"];
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File(String),
+    Environment(String),
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(name) => write!(f, "file `{name}`"),
+            Self::Environment(name) => write!(f, "environment `{name}`"),
+            Self::Flag(name) => write!(f, "flag `{name}`"),
+        }
+    }
+}
+
+/// Values by path, such as `poll.interval`, in the order of the default file, then scopes.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    entries: Vec<Entry>,
+    defaults: BTreeMap<String, Value>,
+}
+
+/// One setting in effect.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) path: String,
+    pub(super) value: Value,
+    pub(super) origin: Origin,
+}
+
+impl Layers {
+    /// Returns the defaults alone.
+    pub(super) fn of_defaults() -> Self {
+        let table: Table = DEFAULT.parse().expect("config/default.toml is TOML; a test reads it");
+        let mut leaves = Vec::new();
+        flatten("", &Value::Table(table), &mut leaves);
+        let defaults = leaves.iter().cloned().collect();
+        let entries = leaves
+            .into_iter()
+            .map(|(path, value)| Entry { path, value, origin: Origin::Default })
+            .collect();
+        Self { entries, defaults }
+    }
+
+    /// Adds what a file says.
+    pub(super) fn add_file(&mut self, file: &SettingsFile, problems: &mut Problems) {
+        let table = match file.text.parse::<Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                // Not `error` itself: it quotes the line, which may hold a pasted secret.
+                let line = error.span().map_or(1, |span| {
+                    let before = file.text.get(..span.start).unwrap_or_default();
+                    before.matches('\n').count() + 1
+                });
+                problems.add(
+                    &file.name,
+                    format!("line {line} is no TOML: {}", error.message().replace('\n', "; ")),
+                );
+                return;
+            }
+        };
+        let mut leaves = Vec::new();
+        flatten("", &Value::Table(table), &mut leaves);
+        for (path, value) in leaves {
+            self.add(&path, Origin::File(file.name.clone()), value, problems);
+        }
+    }
+
+    /// Adds the variables that start with `MARKETLAKE__`; all others are not ours.
+    pub(super) fn add_environment(
+        &mut self,
+        environment: impl IntoIterator<Item = (String, String)>,
+        problems: &mut Problems,
+    ) {
+        let mut ours: Vec<(String, String)> = environment
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+            .collect();
+        ours.sort();
+        for (name, text) in ours {
+            let path = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
+            self.add_text(&path, Origin::Environment(name), &text, problems);
+        }
+    }
+
+    /// Adds one value given as text; the default's type says how to read it.
+    pub(super) fn add_text(
+        &mut self,
+        path: &str,
+        origin: Origin,
+        text: &str,
+        problems: &mut Problems,
+    ) {
+        let value = match self.expected(path) {
+            Some(Value::Integer(_)) => text.trim().parse().ok().map(Value::Integer),
+            Some(Value::Boolean(_)) => text.trim().parse().ok().map(Value::Boolean),
+            Some(Value::Array(_)) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+            }
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+        self.add(path, origin, value, problems);
+    }
+
+    fn add(&mut self, path: &str, origin: Origin, value: Value, problems: &mut Problems) {
+        let mut refuse = |message: String| {
+            let origin = Some(origin.to_string());
+            problems.0.push(Problem { path: path.to_owned(), origin, message });
+        };
+        let Some(expected) = self.expected(path) else {
+            return refuse(self.unknown(path));
+        };
+        if !is_same_type(&expected, &value) {
+            let found = type_name(&value);
+            return refuse(format!("must be {}, not {found}", type_name(&expected)));
+        }
+        match self.entries.iter_mut().find(|entry| entry.path == path) {
+            Some(entry) => (entry.value, entry.origin) = (value, origin),
+            None => self.entries.push(Entry { path: path.to_owned(), value, origin }),
+        }
+    }
+
+    /// Returns a value of the type that `path` must have, or `None` for an unknown path.
+    fn expected(&self, path: &str) -> Option<Value> {
+        let is_scope_field = path
+            .strip_prefix(SCOPES)
+            .and_then(|rest| rest.rsplit_once('.'))
+            .is_some_and(|(scope, field)| !scope.is_empty() && SCOPE_FIELDS.contains(&field));
+        if is_scope_field {
+            return Some(Value::String(String::new()));
+        }
+        self.defaults.get(path).cloned()
+    }
+
+    fn unknown(&self, path: &str) -> String {
+        let is_section = self.defaults.keys().any(|known| known.starts_with(&format!("{path}.")));
+        if is_section {
+            return "is a section, not a setting".to_owned();
+        }
+        let scope_fields = path.strip_prefix(SCOPES).and_then(|rest| rest.split_once('.'));
+        let mut known: Vec<String> = self.defaults.keys().cloned().collect();
+        if let Some((scope, _)) = scope_fields {
+            known.extend(SCOPE_FIELDS.map(|field| format!("{SCOPES}{scope}.{field}")));
+        }
+        match nearest(path, &known) {
+            Some(name) => format!("is no setting; did you mean `{name}`?"),
+            None => "is no setting; `marketlake config show` lists them all".to_owned(),
+        }
+    }
+
+    /// Returns whether the scope that `path` belongs to was given another provider, so that the
+    /// default fields of the old one mean nothing any more.
+    fn is_scope_redefined(&self, path: &str) -> bool {
+        path.starts_with(SCOPES)
+            && path.rsplit_once('.').is_some_and(|(scope, _)| {
+                let provider = self.origin(&format!("{scope}.provider"));
+                provider.is_some_and(|origin| *origin != Origin::Default)
+            })
+    }
+
+    /// Returns where the value of `path` came from.
+    pub(crate) fn origin(&self, path: &str) -> Option<&Origin> {
+        self.entries.iter().find(|entry| entry.path == path).map(|entry| &entry.origin)
+    }
+
+    /// Returns the settings in effect.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| {
+            entry.origin != Origin::Default || !self.is_scope_redefined(&entry.path)
+        })
+    }
+
+    /// Returns the merged settings as the file type. Keys and types were checked on the way in, so
+    /// a failure here is a default that the types do not know: a bug, reported as a problem.
+    pub(super) fn to_file(&self, problems: &mut Problems) -> Option<ConfigFile> {
+        let mut root = Table::new();
+        for Entry { path, value, .. } in self.entries() {
+            insert(&mut root, path, value.clone());
+        }
+        let result = ConfigFile::deserialize_table(root);
+        problems.take("config/default.toml", result)
+    }
+}
+
+impl ConfigFile {
+    fn deserialize_table(table: Table) -> Result<Self, String> {
+        Value::Table(table).try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+}
+
+/// Splits `secrets.scopes.NAME.field` at its own dots: a scope's name may hold dots itself.
+fn segments(path: &str) -> Vec<&str> {
+    match path.strip_prefix(SCOPES).and_then(|rest| rest.rsplit_once('.')) {
+        Some((scope, field)) => vec!["secrets", "scopes", scope, field],
+        None => path.split('.').collect(),
+    }
+}
+
+fn insert(root: &mut Table, path: &str, value: Value) {
+    let mut segments = segments(path);
+    let Some(last) = segments.pop() else { return };
+    let mut table = root;
+    for segment in segments {
+        let entry = table.entry(segment).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(inner) = entry else { return };
+        table = inner;
+    }
+    table.insert(last.to_owned(), value);
+}
+
+fn flatten(prefix: &str, value: &Value, leaves: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&path, value, leaves);
+            }
+        }
+        _ => leaves.push((prefix.to_owned(), value.clone())),
+    }
+}
+
+fn is_same_type(expected: &Value, value: &Value) -> bool {
+    match (expected, value) {
+        (Value::Array(_), Value::Array(items)) => items.iter().all(Value::is_str),
+        _ => expected.same_type(value),
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "text in quotes",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number with decimals",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date without quotes",
+        Value::Array(items) if items.iter().all(Value::is_str) => "a list of texts",
+        Value::Array(_) => "a list with other things than texts",
+        Value::Table(_) => "a section",
+    }
+}
+
+/// Returns the known name that is closest to `name`, if it is close enough to be a slip.
+fn nearest(name: &str, known: &[String]) -> Option<String> {
+    // A third of the letters wrong is no slip of the fingers any more.
+    let distance_max = (name.len() / 3).max(2);
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    known
+        .iter()
+        .map(|candidate| {
+            // The right key in the wrong section is as near as a key can be.
+            let is_same_key = last(candidate) == last(name);
+            let distance = if is_same_key { 1 } else { edit_distance(name, candidate) };
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= distance_max)
+        .min()
+        .map(|(_, candidate)| candidate.clone())
+}
+
+/// Levenshtein's distance, in bytes; the names are ASCII.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, left_byte) in left.bytes().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, right_byte) in right.bytes().enumerate() {
+            let substituted = diagonal + usize::from(left_byte != right_byte);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}

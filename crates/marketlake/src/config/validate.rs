@@ -1,0 +1,512 @@
+//! From the settings as written to the settings as trusted: pure, and never stops at the first
+//! problem.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use model::{BarInterval, clock::MarketTime, landing::LandingKey};
+use secrets::{ScopeConfig, SecretName, SecretRef};
+use url::{Host, Url};
+
+use super::{
+    Config, Durability, HttpConfig, LandingConfig, LoadConfig, LogConfig, LogFormat,
+    MaintenanceConfig, MarketTimeConfig, OnGap, PollConfig, PostgresConfig, Problems, RefineConfig,
+    Semantics, SourceConfig, SourceVersion, TopicConfig,
+    file::{
+        ConfigFile, HttpFile, LandingFile, LoadFile, LogFile, MaintenanceFile, MarketTimeFile,
+        PollFile, PostgresFile, RefineFile, SecretsFile, SourceFile, TopicFile,
+    },
+    units::{parse_duration, parse_size},
+};
+
+/// Leases and landing chains exist per partition; more buys nothing on one machine.
+const PARTITIONS_MAX: i64 = 64;
+
+/// The topic's longest dataset name, `exchanges`, must fit behind the prefix in 64 characters.
+const LONGEST_DATASET: &str = "exchanges";
+
+/// A writer that was paused for less than this must find the files it is about to commit.
+const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Most symbols: a thousand polled once a minute is more than any plan of the vendor allows.
+const SYMBOLS_MAX: usize = 10_000;
+
+pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Option<Config> {
+    let file = file?;
+    let data_dir = problems.take(
+        "data_dir",
+        if file.data_dir.trim().is_empty() {
+            Err("must name a folder".to_owned())
+        } else {
+            Ok(PathBuf::from(&file.data_dir))
+        },
+    );
+    let scopes = scopes(file.secrets, problems);
+    let known: BTreeSet<SecretName> = scopes.keys().cloned().collect();
+    let source = source(&file.source, &known, problems);
+    let poll = poll(&file.poll, problems);
+    let market_time = market_time(&file.market_time, problems);
+    let topic = topic(file.topic, problems);
+    let landing = landing(&file.landing, problems);
+    let load = load(&file.load, problems);
+    let refine = refine(&file.refine, problems);
+    let maintenance = maintenance(&file.maintenance, problems);
+    let http = http(&file.http, problems);
+    let postgres = postgres(file.postgres, &known, problems);
+    let log = log(file.log, problems);
+    let config = Config {
+        data_dir: data_dir?,
+        source: source?,
+        poll: poll?,
+        market_time: market_time?,
+        topic: topic?,
+        landing: landing?,
+        load: load?,
+        refine: refine?,
+        maintenance: maintenance?,
+        http: http?,
+        postgres: postgres?,
+        scopes,
+        log: log?,
+    };
+    relations(&config, problems);
+    Some(config)
+}
+
+fn relations(config: &Config, problems: &mut Problems) {
+    let (http, postgres) = (config.http.bind, config.postgres.bind);
+    if http == postgres && http.port() != 0 {
+        problems
+            .add("postgres.bind", "is the address of `http.bind`; one port serves one protocol");
+    }
+    if config.poll.look_back.as_secs() < config.poll.interval.length().num_seconds().unsigned_abs()
+    {
+        problems.add(
+            "poll.look_back",
+            "must be at least `poll.interval`, or a poll would skip the row that is still changing",
+        );
+    }
+}
+
+fn source(
+    file: &SourceFile,
+    scopes: &BTreeSet<SecretName>,
+    problems: &mut Problems,
+) -> Option<SourceConfig> {
+    let version = problems.take(
+        "source.version",
+        choose(&file.version, &[("v1", SourceVersion::V1), ("v2", SourceVersion::V2)]),
+    );
+    let base_url = problems.take("source.base_url", base_url(&file.base_url, version));
+    let access_key = match reference(&file.access_key, scopes) {
+        Ok(None) => Err("is needed; write a reference such as \
+                         \"{{secrets/env/marketstack-access-key}}\""
+            .to_owned()),
+        Ok(Some(reference)) => Ok(reference),
+        Err(message) => Err(message),
+    };
+    let access_key = problems.take("source.access_key", access_key);
+    let requests_per_second =
+        problems.take("source.requests_per_second", non_zero(file.requests_per_second, 1000));
+    let quota_month = problems.take(
+        "source.quota_month",
+        u64::try_from(file.quota_month)
+            .map(NonZeroU64::new)
+            .map_err(|_| "must be 0 (nothing is counted) or more".to_owned()),
+    );
+    Some(SourceConfig {
+        base_url: base_url?,
+        version: version?,
+        access_key: access_key?,
+        requests_per_second: requests_per_second?,
+        quota_month: quota_month?,
+    })
+}
+
+fn base_url(text: &str, version: Option<SourceVersion>) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is no address: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        // The value stays out of the message: what is wrong with it is that it holds a credential.
+        return Err("must have neither user, password nor query; the key belongs into \
+                    `source.access_key` as a reference"
+            .to_owned());
+    }
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err(format!("`{text}` names no host")),
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback || version == Some(SourceVersion::V1) => Ok(url),
+        "http" => Err(format!("`{text}` must be https: the access key travels in the address")),
+        scheme => Err(format!("`{scheme}` is no scheme of a REST vendor; write https")),
+    }
+}
+
+/// Parses a reference; empty text is none. The text itself never enters a message.
+fn reference(text: &str, scopes: &BTreeSet<SecretName>) -> Result<Option<SecretRef>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let reference: SecretRef = text.parse().map_err(|error| {
+        format!(
+            "is {error}; settings never hold a secret itself: set the environment variable \
+             MARKETLAKE_SECRET_<KEY> and write \"{{{{secrets/env/<key>}}}}\""
+        )
+    })?;
+    if !scopes.contains(&reference.scope) {
+        return Err(format!(
+            "refers to scope `{}`, which has no table `[secrets.scopes.{}]`",
+            reference.scope, reference.scope
+        ));
+    }
+    Ok(Some(reference))
+}
+
+fn poll(file: &PollFile, problems: &mut Problems) -> Option<PollConfig> {
+    let datasets = problems.take(
+        "poll.datasets",
+        list(&file.datasets, |text| {
+            text.parse().map_err(|error: model::dataset::UnknownDataset| error.to_string())
+        }),
+    );
+    let symbols = problems.take("poll.symbols", list(&file.symbols, symbol));
+    let interval = problems.take(
+        "poll.interval",
+        BarInterval::from_str(&file.interval).map_err(|error| error.to_string()).and_then(
+            |interval| match interval {
+                BarInterval::Day1 => {
+                    Err("must be shorter than a day; daily bars are the dataset `eod`".to_owned())
+                }
+                _ => Ok(interval),
+            },
+        ),
+    );
+    let start_date = problems.take(
+        "poll.start_date",
+        optional(&file.start_date, |text| {
+            text.parse::<NaiveDate>()
+                .map_err(|_| format!("`{text}` is no date; write \"2026-01-02\""))
+        }),
+    );
+    let look_back = problems.take("poll.look_back", parse_duration(&file.look_back));
+    let revise_days = problems.take(
+        "poll.revise_days",
+        u32::try_from(file.revise_days)
+            .ok()
+            .filter(|days| *days <= 366)
+            .ok_or_else(|| "must be 0 to 366".to_owned()),
+    );
+    let settle = problems.take("poll.settle", parse_duration(&file.settle));
+    let poll_every =
+        problems.take("poll.poll_every", at_least(&file.poll_every, Duration::from_millis(100)));
+    Some(PollConfig {
+        datasets: datasets?,
+        symbols: symbols?,
+        interval: interval?,
+        after_hours: file.after_hours,
+        start_date: start_date?,
+        look_back: look_back?,
+        revise_days: revise_days?,
+        settle: settle?,
+        poll_every: poll_every?,
+    })
+}
+
+fn symbol(text: &str) -> Result<String, String> {
+    let is_valid = (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        && !text.starts_with('.');
+    if is_valid {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no ticker; use letters, digits, `.`, `-`, `_`"))
+    }
+}
+
+fn market_time(file: &MarketTimeFile, problems: &mut Problems) -> Option<MarketTimeConfig> {
+    let moment = |text: &str| {
+        optional(text, |text| {
+            DateTime::parse_from_rfc3339(text)
+                .map(|ts| ts.with_timezone(&Utc))
+                .map_err(|_| format!("`{text}` is no moment; write \"2019-02-11T14:30:00Z\""))
+        })
+    };
+    let epoch = problems.take("market_time.epoch", moment(&file.epoch));
+    let start = problems.take("market_time.start", moment(&file.start));
+    let speed = problems.take("market_time.speed", non_zero(file.speed, 1_000_000));
+    let replay = match (epoch?, start?, speed?) {
+        (Some(epoch), Some(start), speed) => Some(MarketTime { epoch, start, speed: speed.get() }),
+        (None, None, speed) if speed.get() == 1 => None,
+        (None, None, _) => {
+            problems.add("market_time.speed", "must be 1 without a replay (`epoch` and `start`)");
+            return None;
+        }
+        (epoch, _, _) => {
+            let path = if epoch.is_none() { "market_time.epoch" } else { "market_time.start" };
+            problems.add(
+                path,
+                "must be given, too: `epoch` and `start` together say what market time it is",
+            );
+            return None;
+        }
+    };
+    Some(MarketTimeConfig { replay })
+}
+
+fn topic(file: TopicFile, problems: &mut Problems) -> Option<TopicConfig> {
+    let prefix = if LandingKey::is_topic_name(&format!("{}{LONGEST_DATASET}", file.prefix)) {
+        Ok(file.prefix)
+    } else {
+        Err("must be at most 55 letters, digits, `.`, `_`, `-`, not starting with a dot".to_owned())
+    };
+    let prefix = problems.take("topic.prefix", prefix);
+    let partitions = problems.take("topic.partitions", non_zero(file.partitions, PARTITIONS_MAX));
+    let durability = problems.take(
+        "topic.durability",
+        choose(&file.durability, &[("process", Durability::Process), ("power", Durability::Power)]),
+    );
+    let retention = problems.take("topic.retention", parse_duration(&file.retention));
+    Some(TopicConfig {
+        prefix: prefix?,
+        partitions: partitions?,
+        durability: durability?,
+        retention: retention?,
+    })
+}
+
+fn landing(file: &LandingFile, problems: &mut Problems) -> Option<LandingConfig> {
+    let generation = problems.take(
+        "landing.generation",
+        u32::try_from(file.generation).map_err(|_| "must be 0 or more".to_owned()),
+    );
+    let on_gap = problems.take(
+        "landing.on_gap",
+        choose(&file.on_gap, &[("stop", OnGap::Stop), ("record", OnGap::Record)]),
+    );
+    let bytes_max =
+        problems.take("landing.bytes_max", size_between(&file.bytes_max, 4 << 10, 64 << 20));
+    let rows_max = problems.take("landing.rows_max", non_zero(file.rows_max, 1_000_000));
+    let age_max =
+        problems.take("landing.age_max", at_least(&file.age_max, Duration::from_millis(1)));
+    Some(LandingConfig {
+        generation: generation?,
+        bytes_max: bytes_max?,
+        rows_max: rows_max?,
+        age_max: age_max?,
+        on_gap: on_gap?,
+    })
+}
+
+fn load(file: &LoadFile, problems: &mut Problems) -> Option<LoadConfig> {
+    let files_max = problems.take("load.files_max", non_zero(file.files_max, 100_000));
+    let bytes_max =
+        problems.take("load.bytes_max", size_between(&file.bytes_max, 1 << 10, 8 << 30));
+    Some(LoadConfig { files_max: files_max?, bytes_max: bytes_max? })
+}
+
+fn refine(file: &RefineFile, problems: &mut Problems) -> Option<RefineConfig> {
+    let semantics = problems.take(
+        "refine.semantics",
+        choose(
+            &file.semantics,
+            &[("auto", Semantics::Auto), ("reading", Semantics::Reading), ("bar", Semantics::Bar)],
+        ),
+    );
+    Some(RefineConfig { semantics: semantics? })
+}
+
+fn maintenance(file: &MaintenanceFile, problems: &mut Problems) -> Option<MaintenanceConfig> {
+    let every = problems.take("maintenance.every", at_least(&file.every, Duration::from_secs(1)));
+    let retention =
+        problems.take("maintenance.retention", at_least(&file.retention, RETENTION_MIN));
+    Some(MaintenanceConfig { every: every?, retention: retention? })
+}
+
+fn http(file: &HttpFile, problems: &mut Problems) -> Option<HttpConfig> {
+    let bind = problems.take("http.bind", bind(&file.bind));
+    let allowed_hosts = problems.take("http.allowed_hosts", hosts(&file.allowed_hosts));
+    Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts? })
+}
+
+fn postgres(
+    file: PostgresFile,
+    scopes: &BTreeSet<SecretName>,
+    problems: &mut Problems,
+) -> Option<PostgresConfig> {
+    let bind = problems.take("postgres.bind", bind(&file.bind));
+    let is_name = !file.user.is_empty()
+        && file.user.len() <= 63
+        && file.user.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let user = problems.take(
+        "postgres.user",
+        if is_name {
+            Ok(file.user)
+        } else {
+            Err("must be 1 to 63 letters, digits and `_`".to_owned())
+        },
+    );
+    let password = problems.take("postgres.password", reference(&file.password, scopes));
+    Some(PostgresConfig { bind: bind?, user: user?, password: password? })
+}
+
+fn hosts(texts: &[String]) -> Result<Vec<String>, String> {
+    let is_host = |text: &String| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+    };
+    match texts.iter().find(|text| !is_host(text)) {
+        Some(text) => Err(format!("`{text}` is no host name; write it without scheme and port")),
+        None => Ok(texts.to_vec()),
+    }
+}
+
+fn bind(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .replace("localhost:", "127.0.0.1:")
+        .parse()
+        .map_err(|_| format!("`{text}` is no address and port; write \"127.0.0.1:8080\""))?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "`{text}` can be reached from other machines; bind 127.0.0.1 and put a proxy with a \
+             login and TLS, or a tunnel, in front"
+        ));
+    }
+    Ok(address)
+}
+
+fn scopes(file: SecretsFile, problems: &mut Problems) -> BTreeMap<SecretName, ScopeConfig> {
+    let mut scopes = BTreeMap::new();
+    for (name, scope) in file.scopes {
+        let path = |field: &str| format!("secrets.scopes.{name}.{field}");
+        let Ok(scope_name) = name.parse::<SecretName>() else {
+            problems.add(&path("provider"), "the scope's name must be letters, digits, `-_@.`");
+            continue;
+        };
+        let config = match (scope.provider.as_deref(), scope.prefix, scope.dir) {
+            (Some("env"), Some(prefix), None) => ScopeConfig::Env { prefix },
+            (Some("file"), None, Some(dir)) => ScopeConfig::File { dir: PathBuf::from(dir) },
+            (Some("env"), _, Some(_)) => {
+                problems.add(&path("dir"), "provider `env` has a `prefix` and no `dir`");
+                continue;
+            }
+            (Some("env"), None, _) => {
+                problems.add(&path("prefix"), "provider `env` needs the names' common `prefix`");
+                continue;
+            }
+            (Some("file"), Some(_), _) => {
+                problems.add(&path("prefix"), "provider `file` has a `dir` and no `prefix`");
+                continue;
+            }
+            (Some("file"), _, None) => {
+                problems.add(&path("dir"), "provider `file` needs the folder `dir`");
+                continue;
+            }
+            (Some(other), _, _) => {
+                problems.add(&path("provider"), format!("`{other}` is not one of env, file"));
+                continue;
+            }
+            (None, _, _) => {
+                problems.add(&path("provider"), "is needed: env or file");
+                continue;
+            }
+        };
+        scopes.insert(scope_name, config);
+    }
+    scopes
+}
+
+fn log(file: LogFile, problems: &mut Problems) -> Option<LogConfig> {
+    let level = problems.take(
+        "log.level",
+        if is_log_filter(&file.level) {
+            Ok(file.level)
+        } else {
+            Err(format!(
+                "`{}` is no filter; write one of off, error, warn, info, debug, trace, or \
+                 \"info,ingest=debug\"",
+                file.level
+            ))
+        },
+    );
+    let format = problems.take(
+        "log.format",
+        choose(&file.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+    );
+    Some(LogConfig { level: level?, format: format? })
+}
+
+/// A level alone is for all crates; `crate=level` is for one. The library would take a mistyped
+/// level for the name of a crate.
+fn is_log_filter(text: &str) -> bool {
+    let is_level = |level: &str| level.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    text.split(',').all(|part| match part.trim().split_once('=') {
+        Some((target, level)) => !target.is_empty() && is_level(level),
+        None => is_level(part.trim()),
+    })
+}
+
+fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        format!("`{text}` is not one of {}", names.join(", "))
+    })
+}
+
+fn optional<T>(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if text.trim().is_empty() { Ok(None) } else { parse(text.trim()).map(Some) }
+}
+
+/// Parses a list that must be neither empty nor repeat itself.
+fn list<T>(texts: &[String], parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    if texts.is_empty() || SYMBOLS_MAX < texts.len() {
+        return Err(format!("must have 1 to {SYMBOLS_MAX} entries"));
+    }
+    let mut unique = BTreeSet::new();
+    if let Some(twice) = texts.iter().find(|text| !unique.insert(*text)) {
+        return Err(format!("has `{twice}` twice"));
+    }
+    let mut wrong = Vec::new();
+    let parsed = texts.iter().filter_map(|text| parse(text).map_err(|why| wrong.push(why)).ok());
+    let parsed: Vec<T> = parsed.collect();
+    if wrong.is_empty() { Ok(parsed) } else { Err(wrong.join("; ")) }
+}
+
+fn non_zero(number: i64, max: i64) -> Result<NonZeroU32, String> {
+    u32::try_from(number)
+        .ok()
+        .filter(|_| number <= max)
+        .and_then(NonZeroU32::new)
+        .ok_or_else(|| format!("must be 1 to {max}, not {number}"))
+}
+
+fn at_least(text: &str, min: Duration) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration < min {
+        Err(format!("must be at least {min:?}, not `{text}`"))
+    } else {
+        Ok(duration)
+    }
+}
+
+fn size_between(text: &str, min: u64, max: u64) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if (min..=max).contains(&size) {
+        Ok(size)
+    } else {
+        Err(format!("must be {}KiB to {}MiB, not `{text}`", min >> 10, max >> 20))
+    }
+}

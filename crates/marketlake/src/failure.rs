@@ -1,0 +1,99 @@
+//! An error with the one thing control flow may look at, and how it is shown to people.
+
+use std::{fmt::Write as _, time::Duration};
+
+use model::ErrorKind;
+use secrets::Redactor;
+
+/// A failure on its way to the supervisor or to the terminal.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    /// How long the other side asked us to wait.
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) error: anyhow::Error,
+}
+
+impl Failure {
+    /// Wraps an error of one of our crates.
+    pub(crate) fn new(kind: ErrorKind, error: impl Into<anyhow::Error>) -> Self {
+        Self { kind, retry_after: None, error: error.into() }
+    }
+
+    /// An operator has to change something; `message` says what.
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, anyhow::Error::msg(message.into()))
+    }
+
+    /// A bug of ours.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, anyhow::Error::msg(message.into()))
+    }
+
+    /// Adds what was being done.
+    #[must_use]
+    pub(crate) fn context(self, text: impl Into<String>) -> Self {
+        Self { error: self.error.context(text.into()), ..self }
+    }
+
+    /// Returns the causes in one line, outermost first, without secrets.
+    pub(crate) fn in_one_line(&self, redactor: &Redactor) -> String {
+        let causes: Vec<String> = self.error.chain().map(ToString::to_string).collect();
+        redactor.scrub(&causes.join(": ")).replace('\n', "; ")
+    }
+
+    /// Returns the causes, one a line, without secrets; in color for a terminal.
+    pub(crate) fn in_lines(&self, redactor: &Redactor, is_terminal: bool) -> String {
+        let (red, bold, reset) =
+            if is_terminal { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+        let mut text = String::new();
+        for (depth, cause) in self.error.chain().enumerate() {
+            let cause = redactor.scrub(&cause.to_string()).replace('\n', "\n  ");
+            let written = match depth {
+                0 => writeln!(text, "{red}error{reset}{bold}: {cause}{reset}"),
+                _ => writeln!(text, "  because: {cause}"),
+            };
+            written.expect("writing to a text cannot fail");
+        }
+        text
+    }
+}
+
+impl From<secrets::Error> for Failure {
+    fn from(error: secrets::Error) -> Self {
+        // Every secret problem is mended by the operator; the crate knows no other kind.
+        Self::new(ErrorKind::Config, error)
+    }
+}
+
+impl From<crate::config::Problems> for Failure {
+    fn from(problems: crate::config::Problems) -> Self {
+        Self::new(ErrorKind::Config, problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ErrorKind;
+    use secrets::{Redactor, Secret};
+
+    use super::Failure;
+
+    #[test]
+    fn causes_stand_one_a_line_without_secrets_and_without_color_in_a_pipe() {
+        let redactor = Redactor::default();
+        redactor.register(&Secret::new("cnry-0123".to_owned()));
+        let failure =
+            Failure::new(ErrorKind::Transient, anyhow::anyhow!("GET /?access_key=cnry-0123"))
+                .context("fetching page 2 of `AAPL`");
+        assert_eq!(
+            failure.in_lines(&redactor, false),
+            "error: fetching page 2 of `AAPL`\n  because: GET /?access_key=[redacted]\n"
+        );
+        assert_eq!(
+            failure.in_one_line(&redactor),
+            "fetching page 2 of `AAPL`: GET /?access_key=[redacted]"
+        );
+        assert!(failure.in_lines(&redactor, true).starts_with("\x1b[1;31merror"));
+    }
+}

@@ -1,0 +1,146 @@
+//! Help, settings, exit codes and messages.
+
+use std::fs;
+
+use crate::process::{marketlake, run};
+
+#[test]
+fn help_names_every_command_and_the_exit_codes() {
+    let temp = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(&mut marketlake(temp.path(), &["--help"]));
+    assert_eq!(code, 0);
+    for word in [
+        "demo",
+        "up",
+        "poll",
+        "land",
+        "load",
+        "refine",
+        "serve",
+        "simulate",
+        "query",
+        "status",
+        "verify",
+        "config",
+        "secrets",
+        "Exit codes",
+    ] {
+        assert!(out.contains(word), "`{word}` is missing in:\n{out}");
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0, "help touches nothing");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_with_the_nearest_command() {
+    let temp = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(&mut marketlake(temp.path(), &["stauts"]));
+    assert_eq!(code, 2);
+    assert!(err.contains("status"), "{err}");
+}
+
+#[test]
+fn config_check_reports_all_problems_and_config_show_shows_origins() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("lake.toml");
+    fs::write(&file, "[poll]\nsymbls = [\"SPY\"]\ninterval = \"2x\"\n").unwrap();
+    let arguments = ["config", "check", "--config", "lake.toml"];
+    let (code, out, err) =
+        run(marketlake(temp.path(), &arguments).env("MARKETLAKE__HTTP__BIND", "nowhere"));
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert_eq!(
+        err,
+        "error: the settings have 3 problems\n  \
+         poll.symbls (file `lake.toml`): is no setting; did you mean `poll.symbols`?\n  \
+         poll.interval (file `lake.toml`): `2x` is no bar interval; known are 1m, 5m, 10m, 15m, \
+         30m, 1h, 1d\n  \
+         http.bind (environment `MARKETLAKE__HTTP__BIND`): `nowhere` is no address and port; \
+         write \"127.0.0.1:8080\"\n"
+    );
+
+    fs::write(&file, "[poll]\nsymbols = [\"SPY\"]\n").unwrap();
+    let arguments = ["config", "show", "--config", "lake.toml", "--data-dir", "here"];
+    let (code, out, _) = run(&mut marketlake(temp.path(), &arguments));
+    assert_eq!(code, 0);
+    for (line, origin) in [
+        ("data_dir = \"here\"", "flag `--data-dir`"),
+        ("symbols = [\"SPY\"]", "file `lake.toml`"),
+        ("interval = \"1m\"", "default"),
+    ] {
+        let found = out.lines().find(|found| found.starts_with(line)).unwrap_or_default();
+        assert!(found.ends_with(origin), "`{found}` should be `{line}` from {origin}\n{out}");
+    }
+}
+
+#[test]
+fn a_literal_key_in_the_environment_is_refused_and_shown_nowhere() {
+    let temp = tempfile::tempdir().unwrap();
+    for arguments in [["config", "show"], ["config", "check"], ["secrets", "check"]] {
+        let mut command = marketlake(temp.path(), &arguments);
+        let (code, out, err) =
+            run(command.env("MARKETLAKE__SOURCE__ACCESS_KEY", "cnry-0123456789"));
+        assert_eq!(code, 3);
+        assert!(!format!("{out}{err}").contains("cnry"), "{out}{err}");
+        assert!(err.contains("settings never hold a secret itself"), "{err}");
+    }
+}
+
+#[test]
+fn secrets_are_masked_unless_revealed() {
+    let temp = tempfile::tempdir().unwrap();
+    let with_key = |arguments: &[&str]| {
+        let mut command = marketlake(temp.path(), arguments);
+        run(command.env("MARKETLAKE_SECRET_MARKETSTACK_ACCESS_KEY", "cnry-0123456789"))
+    };
+    let (code, out, err) = with_key(&["secrets", "list"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("marketstack-access-key") && !out.contains("cnry"), "{out}");
+    let (code, out, _) = with_key(&["secrets", "check"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("found") && !out.contains("cnry"), "{out}");
+    let (code, out, _) = with_key(&["secrets", "get", "env/marketstack-access-key"]);
+    assert_eq!((code, out.as_str()), (0, "********\n"));
+    let (code, out, _) = with_key(&["secrets", "get", "env/marketstack-access-key", "--reveal"]);
+    assert_eq!((code, out.as_str()), (0, "cnry-0123456789\n"));
+
+    let (code, _, err) = run(&mut marketlake(temp.path(), &["secrets", "get", "env/other-key"]));
+    assert_eq!(code, 3);
+    assert!(err.contains("MARKETLAKE_SECRET_OTHER_KEY"), "the remedy is named: {err}");
+    let (code, out, _) = run(&mut marketlake(temp.path(), &["secrets", "check"]));
+    assert_eq!(code, 3);
+    assert!(out.contains("is not set"), "{out}");
+}
+
+#[test]
+fn looking_at_a_folder_that_is_not_there_creates_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    for arguments in [&["status"][..], &["query", "SELECT 1"], &["verify"]] {
+        let (code, out, err) = run(&mut marketlake(temp.path(), arguments));
+        assert_eq!((code, out.as_str()), (3, ""), "{arguments:?}: {err}");
+        assert!(err.contains("there is no data folder `marketlake-data`"), "{err}");
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn up_without_a_key_or_with_a_blocked_folder_is_one_clear_message() {
+    let temp = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(&mut marketlake(temp.path(), &["up"]));
+    assert_eq!(code, 3);
+    assert!(err.contains("MARKETLAKE_SECRET_MARKETSTACK_ACCESS_KEY"), "{err}");
+
+    fs::write(temp.path().join("file"), "").unwrap();
+    let (code, _, err) = run(&mut marketlake(temp.path(), &["serve", "--data-dir", "file"]));
+    assert_eq!(code, 3);
+    assert!(err.contains("creating the data folder") && err.contains("--data-dir"), "{err}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_setting() {
+    let temp = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut command = marketlake(temp.path(), &["serve"]);
+    let (code, _, err) = run(command.env("MARKETLAKE__HTTP__BIND", format!("127.0.0.1:{port}")));
+    assert_eq!(code, 3);
+    assert!(err.contains(&format!("port {port} is in use")) && err.contains("http.bind"), "{err}");
+}

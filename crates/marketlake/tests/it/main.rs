@@ -1,0 +1,6 @@
+//! The program as its users meet it: a process with arguments, an environment, two streams and an
+//! exit code.
+
+mod cli;
+mod process;
+mod simulate;

@@ -1,0 +1,112 @@
+//! HTTP: the API for programs, the console for people, the metrics for operators.
+//!
+//! Reads only: every route is a `GET`, and nothing it does changes the lake.
+
+mod api;
+mod console;
+mod gate;
+mod guard;
+mod params;
+mod reply;
+mod rows;
+mod server;
+mod stream;
+mod tables;
+mod wire;
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{Router, middleware};
+use model::{Clock, status::PipelineStatus};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::api::RELEASE;
+pub use self::{
+    server::{bind, serve},
+    stream::feed::BarFeed,
+};
+use self::{gate::Gate, stream::Streams};
+use crate::metrics::Meter;
+
+/// Where and to whom HTTP is served.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// The address to listen on; has to be a loopback address. Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Host names, besides those of loopback, that a request's `Host` header may bear.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Tells how the pipeline is doing.
+#[async_trait]
+pub trait StatusProbe: fmt::Debug + Send + Sync {
+    /// Returns the state of every stage and table. Called for each request that shows it.
+    async fn status(&self) -> PipelineStatus;
+}
+
+/// What the routes need from the rest of the program.
+#[derive(Clone, Debug)]
+pub struct Services {
+    reader: lake::Reader,
+    feed: Arc<dyn BarFeed>,
+    status: Arc<dyn StatusProbe>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Services {
+    /// Serves the tables of `reader`.
+    #[must_use]
+    pub fn new(
+        reader: lake::Reader,
+        status: Arc<dyn StatusProbe>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { feed: Arc::new(reader.clone()), reader, status, clock }
+    }
+
+    /// Takes the changes of the live stream from `feed` instead of the reader.
+    #[must_use]
+    pub fn with_feed(self, feed: Arc<dyn BarFeed>) -> Self {
+        Self { feed, ..self }
+    }
+}
+
+/// The state all routes share.
+#[derive(Debug)]
+struct App {
+    reader: lake::Reader,
+    status: Arc<dyn StatusProbe>,
+    clock: Arc<dyn Clock>,
+    allowed_hosts: Vec<String>,
+    streams: Streams,
+    gate: Gate,
+    meter: Meter,
+    /// Ends the streams, which would never end by themselves.
+    stop: CancellationToken,
+}
+
+/// Returns the routes, the console and everything that guards them.
+///
+/// [`serve`] is the way to run them; this is for whoever brings a server of their own.
+#[must_use]
+pub fn router(config: &HttpConfig, services: Services) -> Router {
+    router_until(config, services, CancellationToken::new())
+}
+
+fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken) -> Router {
+    let Services { reader, feed, status, clock } = services;
+    let streams = Streams::new(feed, Arc::clone(&clock), stop.clone());
+    let allowed_hosts = config.allowed_hosts.clone();
+    let (gate, meter) = (Gate::new(), Meter::default());
+    let app =
+        Arc::new(App { reader, status, clock, allowed_hosts, streams, gate, meter, stop });
+    let mut router = Router::new();
+    for (path, methods) in api::routes() {
+        router = router.route(path, methods);
+    }
+    router
+        .fallback(console::file)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(app)
+}

@@ -1,0 +1,101 @@
+//! The routes: what is asked, handed to the tables, sent as it is.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use lake::datafusion::prelude::SessionContext;
+use model::status::PipelineStatus;
+
+use super::{
+    App,
+    params::Params,
+    reply::Refusal,
+    stream::stream,
+    tables,
+    wire::{Bars, Health, Quotes, Symbols},
+};
+use crate::{Error, metrics};
+
+/// Version of the program.
+pub(crate) const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// Every route with its handler. The console answers all other paths.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    vec![
+        ("/api/v1/health", get(health)),
+        ("/api/v1/status", get(status)),
+        ("/api/v1/symbols", get(symbols)),
+        ("/api/v1/bars", get(bars)),
+        ("/api/v1/quotes", get(quotes)),
+        ("/api/v1/stream", get(stream)),
+        ("/api/v1/openapi.json", get(openapi)),
+        ("/metrics", get(metrics_text)),
+    ]
+}
+
+async fn health(params: Params) -> Result<Json<Health>, Refusal> {
+    params.only(&[])?;
+    Ok(Json(Health { status: "ok", release: RELEASE }))
+}
+
+async fn status(
+    State(app): State<Arc<App>>,
+    params: Params,
+) -> Result<Json<PipelineStatus>, Refusal> {
+    params.only(&[])?;
+    Ok(Json(app.status.status().await))
+}
+
+async fn symbols(State(app): State<Arc<App>>, params: Params) -> Result<Json<Symbols>, Refusal> {
+    params.only(&[])?;
+    let _turn = app.gate.enter().await?;
+    let symbols = tables::symbols(&context(&app).await?).await?;
+    Ok(Json(Symbols { symbols }))
+}
+
+async fn bars(State(app): State<Arc<App>>, params: Params) -> Result<Json<Bars>, Refusal> {
+    let params = params.only(&["symbol", "interval", "from", "to", "limit"])?;
+    let (symbol, interval) = (params.symbol()?, params.interval()?);
+    let (range, limit) = (params.range()?, params.limit()?);
+    let _turn = app.gate.enter().await?;
+    let context = context(&app).await?;
+    let Some(listing) = tables::listing(&context, &symbol, interval).await? else {
+        return Err(Refusal::unknown_symbol(&symbol));
+    };
+    let bars = tables::bars(&context, &listing, interval, range, limit).await?;
+    Ok(Json(Bars { symbol, interval: interval.as_str(), bars }))
+}
+
+async fn quotes(State(app): State<Arc<App>>, params: Params) -> Result<Json<Quotes>, Refusal> {
+    let symbols = params.only(&["symbols"])?.symbols()?;
+    let _turn = app.gate.enter().await?;
+    let quotes = tables::quotes(&context(&app).await?, symbols.as_ref()).await?;
+    Ok(Json(Quotes { quotes }))
+}
+
+async fn openapi(params: Params) -> Result<Response, Refusal> {
+    params.only(&[])?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response())
+}
+
+async fn metrics_text(State(app): State<Arc<App>>) -> Response {
+    let status = app.status.status().await;
+    let text = metrics::render(&status, &app.meter.report(), app.streams.open());
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+/// A new context over one snapshot: everything one answer says is of the same versions.
+async fn context(app: &App) -> Result<SessionContext, Error> {
+    app.reader.context().await.map_err(Error::lake("a snapshot of the lake"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The console's files, embedded when the crate was built.
+
+use std::sync::LazyLock;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::reply::{Refusal, echo};
+
+mod files {
+    include!(concat!(env!("OUT_DIR"), "/console.rs"));
+}
+
+const INDEX: &str = "index.html";
+
+/// Vite puts a hash of the content into every name below this folder.
+const HASHED: &str = "assets/";
+const CACHE_FOREVER: &str = "public, max-age=31536000, immutable";
+const CACHE_CHECKED: &str = "no-cache";
+
+/// The files' entity tags, in the order of the files.
+static TAGS: LazyLock<Vec<String>> =
+    LazyLock::new(|| files::FILES.iter().map(|(_, content)| tag(content)).collect());
+
+/// Answers what no route of the API answers: a file, or the page that finds its own way by path.
+pub(super) async fn file(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let is_api = path == "api" || path.starts_with("api/");
+    let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
+    let found = find(path).or_else(|| find(INDEX).filter(|_| is_page));
+    match found {
+        Some(found) if !is_api => found.respond(&headers),
+        _ => {
+            let message = format!("there is nothing at `{}`", echo(uri.path()));
+            Refusal::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
+        }
+    }
+}
+
+/// One embedded file.
+struct File {
+    name: &'static str,
+    content: &'static [u8],
+    tag: &'static str,
+}
+
+fn find(path: &str) -> Option<File> {
+    let index = files::FILES.binary_search_by_key(&path, |(name, _)| name).ok()?;
+    let (name, content) = files::FILES.get(index)?;
+    Some(File { name, content, tag: TAGS.get(index)? })
+}
+
+impl File {
+    fn respond(&self, request: &HeaderMap) -> Response {
+        let is_known = request
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|known| known.trim().trim_start_matches("W/") == self.tag);
+        let mut response = if is_known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            Body::from(Bytes::from_static(self.content)).into_response()
+        };
+        let cache = if self.name.starts_with(HASHED) { CACHE_FOREVER } else { CACHE_CHECKED };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(self.name)));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        if let Ok(tag) = HeaderValue::from_str(self.tag) {
+            headers.insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+fn tag(content: &[u8]) -> String {
+    let mut tag = "\"".to_owned();
+    // 128 bits tell any two files apart.
+    for byte in Sha256::digest(content).iter().take(16) {
+        tag.push_str(&format!("{byte:02x}"));
+    }
+    tag.push('"');
+    tag
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        "wasm" => "application/wasm",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_sorted_and_the_page_is_there() {
+        assert!(files::FILES.is_sorted_by_key(|(name, _)| *name));
+        assert!(find(INDEX).is_some());
+        assert!(find("../Cargo.toml").is_none());
+    }
+
+    #[test]
+    fn every_embedded_file_has_a_known_type() {
+        for (name, _) in files::FILES {
+            assert_ne!(content_type(name), "application/octet-stream", "{name}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What every request passes: who may ask, how long it may take, and what browsers may do with
+//! the answer.
+//!
+//! The server listens on loopback, yet a web page that somebody has open can make the browser
+//! send requests to it. The host check stops a page whose host name was rebound to 127.0.0.1,
+//! the absence of CORS headers stops every other page from reading answers, and refusing
+//! cross-site requests to the API stops pages from using up its streams.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    App,
+    reply::{Refusal, echo},
+};
+
+/// Longest time until an answer starts. Streams start at once and then stay open.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Nothing from elsewhere, nothing inline. The hash allows the one style element that
+/// lightweight-charts adds for its attribution.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+     style-src 'self' 'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='; \
+     connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; \
+     form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
+
+const SAFETY_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Names under which a loopback address is reached without any configuration.
+const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// Wraps every route and the console.
+pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = app.clock.monotonic();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "console".to_owned(), |path| path.as_str().to_owned());
+    let mut response = match check(&request, &app.allowed_hosts) {
+        Err(refusal) => refusal.into_response(),
+        Ok(()) => tokio::select! {
+            biased;
+            response = next.run(request) => response,
+            () = app.clock.sleep(REQUEST_TIMEOUT) => timed_out().into_response(),
+        },
+    };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    for (name, value) in SAFETY_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    // What the console's files do not say otherwise is an answer of this moment.
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    let took = app.clock.monotonic().saturating_sub(started);
+    app.meter.record(&route, &method, response.status(), took);
+    response
+}
+
+fn timed_out() -> Refusal {
+    let seconds = REQUEST_TIMEOUT.as_secs();
+    let message = format!("no answer within {seconds} s; ask for less, such as a shorter range");
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message)
+}
+
+fn check(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
+    check_host(request, allowed_hosts)?;
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let message = format!("`{}` is not served; allowed: GET, HEAD", echo_method(request));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+    }
+    if has_body(request.headers()) {
+        let message = "a request here has no body; parameters go into the address";
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_not_allowed", message));
+    }
+    let is_page = !request.uri().path().starts_with("/api/") && request.uri().path() != "/metrics";
+    if !is_page && is_cross_site(request.headers()) {
+        let message = "a page of another site may not use this API";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", message));
+    }
+    Ok(())
+}
+
+fn check_host(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
+    let mut given = request.headers().get_all(header::HOST).iter();
+    let host = given.next().and_then(|value| value.to_str().ok());
+    let (Some(host), None) = (host, given.next()) else {
+        let message = "a request needs exactly one `Host` header";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_host", message));
+    };
+    // A request line may name a host as well.
+    let target = request.uri().authority().map(Authority::as_str);
+    for host in [Some(host), target].into_iter().flatten() {
+        if !is_allowed_host(host, allowed_hosts) {
+            let message = format!(
+                "`Host` is `{}`; allowed: 127.0.0.1, localhost, [::1] and the names in \
+                 `serve.http.allowed_hosts`",
+                echo(host)
+            );
+            return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "host_not_allowed", message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `host`, with or without a port, is a name this server answers to.
+fn is_allowed_host(host: &str, allowed_hosts: &[String]) -> bool {
+    // A user name in front would make the true host easy to overlook.
+    if host.contains('@') {
+        return false;
+    }
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    LOOPBACK_HOSTS
+        .into_iter()
+        .chain(allowed_hosts.iter().map(String::as_str))
+        .any(|allowed| allowed.eq_ignore_ascii_case(authority.host()))
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
+}
+
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site")
+}
+
+fn echo_method(request: &Request) -> String {
+    echo(request.method().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_allowed(host: &str, expected: bool) {
+        let configured = ["lake.example".to_owned()];
+        assert_eq!(is_allowed_host(host, &configured), expected, "{host:?}");
+    }
+
+    #[test]
+    fn loopback_and_configured_names_are_allowed_with_any_port() {
+        for host in ["127.0.0.1", "127.0.0.1:8080", "localhost", "LocalHost:1", "[::1]:8080"] {
+            check_allowed(host, true);
+        }
+        check_allowed("lake.example", true);
+        check_allowed("Lake.Example:443", true);
+    }
+
+    #[test]
+    fn names_that_could_be_rebound_are_not() {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "evil@127.0.0.1",
+            "127.0.0.2",
+            "0.0.0.0:8080",
+            "[::1].evil.example",
+            "::1",
+            "localhost/",
+            "127.0.0.1 evil",
+        ] {
+            check_allowed(host, false);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a client is told when there is no answer: one JSON shape, no path, no inner error.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use model::ErrorKind;
+use serde::Serialize;
+
+use crate::Error;
+
+/// A refusal or a failure, as the client sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Detail<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+/// Longest piece of a client's own text that is repeated to it.
+const ECHO_CHARS_MAX: usize = 64;
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// The parameter `name` was given as `given`, and `allowed` says what may be given.
+    pub(super) fn parameter(name: &str, given: &str, allowed: &str) -> Self {
+        let message = format!("`{}` is `{}`; allowed: {allowed}", echo(name), echo(given));
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message)
+    }
+
+    /// The parameter `name` has to be given.
+    pub(super) fn missing(name: &str, allowed: &str) -> Self {
+        let message = format!("`{name}` is missing; allowed: {allowed}");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message)
+    }
+
+    /// Nothing is known of `symbol`.
+    pub(super) fn unknown_symbol(symbol: &str) -> Self {
+        let message = format!("no bars of `{symbol}`; `/api/v1/symbols` lists what there is");
+        Self::new(StatusCode::NOT_FOUND, "unknown_symbol", message)
+    }
+
+    /// The server has as much to do as it takes on.
+    pub(super) fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    }
+}
+
+impl From<Error> for Refusal {
+    /// Logs the failure, which is handled here, and keeps its details from the client.
+    fn from(error: Error) -> Self {
+        let kind = error.kind();
+        tracing::error!(%kind, error = &error as &dyn std::error::Error, "answering a request");
+        match kind {
+            ErrorKind::Transient | ErrorKind::Conflict => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the lake cannot be read at the moment; try again in a few seconds",
+            ),
+            ErrorKind::Config | ErrorKind::Data | ErrorKind::Internal => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the server could not answer; its log says why",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = Body { error: Detail { code: self.code, message: &self.message } };
+        (self.status, Json(body)).into_response()
+    }
+}
+
+/// Shortens a client's text and removes what could disturb a terminal or a log.
+pub(super) fn echo(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(ECHO_CHARS_MAX)
+        .map(|char| if char.is_control() { '\u{fffd}' } else { char })
+        .collect();
+    if text.chars().nth(ECHO_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,225 @@
+//! The PostgreSQL door: psql, drivers and BI tools read the lake as database `marketlake`.
+//!
+//! pgwire gives the messages; everything from the socket to the answer is here, because each step
+//! has a rule of its own:
+//!
+//! ```text
+//! accept ─▶ startup + SCRAM ─▶ connection loop ─▶ statement gate ─┬▶ connection's own commands
+//!   bound     no TLS yet,        one statement       read-only,    └▶ rewrite ─▶ catalog ─▶ engine
+//!   slots     loopback only      at a time           deny by default             one snapshot
+//! ```
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use model::Clock;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+
+mod cancel;
+mod catalog;
+mod connection;
+mod encode;
+mod engine;
+mod failure;
+mod parameters;
+mod rewrite;
+mod rows;
+mod scram;
+mod settings;
+mod startup;
+mod statement;
+mod types;
+mod verifier;
+mod wire;
+
+use failure::Failure;
+pub use verifier::{ITERATIONS, Users, Verifier};
+
+/// A client that has not proved who it is by then is dropped.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long running statements may go on after shutdown began.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sockets that are logging in, beyond the connections themselves. Cancel requests come this
+/// way, so there must be room for them when all slots are taken.
+const LOGINS_MAX: usize = 32;
+
+/// Pause after the operating system refused a socket, such as for want of file handles.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The settings of the server.
+#[derive(Clone, Debug)]
+pub struct PostgresConfig {
+    /// Where to listen; must be a loopback address as long as there is no TLS.
+    pub bind: SocketAddr,
+    /// Most clients at a time. One more is told `53300`.
+    pub connections_max: usize,
+    /// Longest run of one statement. Clients can lower it for themselves, never lift it.
+    pub statement_timeout: Duration,
+    /// Most rows of one result; beyond it the statement fails with `54000`.
+    pub rows_max: u64,
+}
+
+impl PostgresConfig {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// The address is not a loopback address, or it is taken.
+    pub async fn listen(&self) -> Result<TcpListener, Error> {
+        refuse_exposed(self.bind)?;
+        TcpListener::bind(self.bind).await.map_err(|source| Error::Listen {
+            protocol: "PostgreSQL",
+            bind: self.bind,
+            source,
+        })
+    }
+}
+
+fn refuse_exposed(bind: SocketAddr) -> Result<(), Error> {
+    if bind.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(Error::Exposed { protocol: "PostgreSQL", bind })
+    }
+}
+
+/// What all connections share.
+struct Shared {
+    config: PostgresConfig,
+    users: Users,
+    reader: lake::Reader,
+    clock: Arc<dyn Clock>,
+    cancels: Arc<cancel::Cancels>,
+    slots: Arc<Semaphore>,
+    /// Makes up salts for users that do not exist.
+    mock_key: [u8; 32],
+    /// No new statements.
+    stopping: CancellationToken,
+    /// Running statements end too.
+    aborting: CancellationToken,
+}
+
+/// Why work for a client ended early.
+enum Stop {
+    /// The client is told.
+    Failed(Failure),
+    /// There is nobody to tell.
+    Gone(io::Error),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Serves clients until `shutdown` ends; then idle ones are told goodbye, and running statements
+/// get ten seconds.
+///
+/// # Errors
+/// The listener is not on a loopback address.
+pub async fn serve(
+    listener: TcpListener,
+    config: PostgresConfig,
+    users: Users,
+    reader: lake::Reader,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
+    let bind = config.bind;
+    let local = listener.local_addr().map_err(|source| Error::Listen {
+        protocol: "PostgreSQL",
+        bind,
+        source,
+    })?;
+    refuse_exposed(local)?;
+    tracing::info!(%local, "serving PostgreSQL");
+    let shared = Arc::new(Shared {
+        slots: Arc::new(Semaphore::new(config.connections_max)),
+        config,
+        users,
+        reader,
+        clock,
+        cancels: Arc::default(),
+        mock_key: rand::random(),
+        stopping: CancellationToken::new(),
+        aborting: CancellationToken::new(),
+    });
+    let mut clients = JoinSet::new();
+    accept(&listener, &shared, &mut clients, shutdown).await;
+    drop(listener);
+    drain(&shared, &mut clients).await;
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    clients: &mut JoinSet<()>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let sockets_max = shared.config.connections_max.saturating_add(LOGINS_MAX);
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            Some(ended) = clients.join_next(), if !clients.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a connection's task died");
+                }
+            }
+            accepted = listener.accept(), if clients.len() < sockets_max => match accepted {
+                Ok((stream, peer)) => {
+                    let shared = Arc::clone(shared);
+                    clients.spawn(async move {
+                        if let Err(error) = Box::pin(attend(stream, shared)).await {
+                            tracing::debug!(%peer, %error, "a connection broke");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection");
+                    shared.clock.sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn attend(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let connection = tokio::select! {
+        connection = startup::login(stream, Arc::clone(&shared)) => connection?,
+        () = shared.clock.sleep(LOGIN_TIMEOUT) => return Err(io::ErrorKind::TimedOut.into()),
+        () = shared.stopping.cancelled() => return Ok(()),
+    };
+    match connection {
+        Some(connection) => connection.run().await,
+        None => Ok(()),
+    }
+}
+
+async fn drain(shared: &Shared, clients: &mut JoinSet<()>) {
+    shared.stopping.cancel();
+    let all_ended = async { while clients.join_next().await.is_some() {} };
+    tokio::select! {
+        () = all_ended => return,
+        () = shared.clock.sleep(DRAIN_TIMEOUT) => (),
+    }
+    tracing::warn!(clients = clients.len(), "ending statements that outlived the shutdown");
+    shared.aborting.cancel();
+    let all_ended = async { while clients.join_next().await.is_some() {} };
+    tokio::select! {
+        () = all_ended => (),
+        // A client that does not even take its error message is cut off.
+        () = shared.clock.sleep(ACCEPT_PAUSE) => clients.shutdown().await,
+    }
+}

@@ -1,0 +1,369 @@
+//! `pg_catalog`: what psql and drivers ask before they show anything.
+
+use super::{Inventory, Table, schema_oid, sheet::Row};
+use crate::postgres::{
+    settings::{DATABASE, SERVER_VERSION},
+    types::PgType,
+};
+
+/// The only role that owns anything.
+const OWNER_OID: i32 = 10;
+pub(super) const OWNER: &str = "marketlake";
+const HEAP_OID: i32 = 2;
+const DATABASE_OID: i32 = 5;
+const UTF8: i32 = 6;
+
+const fn empty(name: &'static str, columns: &'static str) -> Table {
+    Table { name, columns, rows: None }
+}
+
+const fn filled(
+    name: &'static str,
+    columns: &'static str,
+    rows: fn(&Inventory) -> Vec<Row>,
+) -> Table {
+    Table { name, columns, rows: Some(rows) }
+}
+
+pub(super) static TABLES: [Table; 54] = [
+    filled(
+        "pg_namespace",
+        "oid:oid nspname:name nspowner:oid nspacl:text[] tableoid:oid xmin:int8",
+        namespaces,
+    ),
+    filled(
+        "pg_class",
+        "oid:oid relname:name relnamespace:oid reltype:oid reloftype:oid relowner:oid relam:oid \
+         relfilenode:oid reltablespace:oid relpages:int4 reltuples:float4 relallvisible:int4 \
+         reltoastrelid:oid relhasindex:bool relisshared:bool relpersistence:char relkind:char \
+         relnatts:int2 relchecks:int2 relhasrules:bool relhastriggers:bool relhassubclass:bool \
+         relrowsecurity:bool relforcerowsecurity:bool relispopulated:bool relreplident:char \
+         relispartition:bool relrewrite:oid relfrozenxid:int8 relminmxid:int8 relacl:text[] \
+         reloptions:text[] relpartbound:text tableoid:oid xmin:int8",
+        classes,
+    ),
+    filled(
+        "pg_attribute",
+        "attrelid:oid attname:name atttypid:oid attstattarget:int4 attlen:int2 attnum:int2 \
+         attndims:int4 attcacheoff:int4 atttypmod:int4 attbyval:bool attalign:char \
+         attstorage:char attcompression:char attnotnull:bool atthasdef:bool atthasmissing:bool \
+         attidentity:char attgenerated:char attisdropped:bool attislocal:bool attinhcount:int4 \
+         attcollation:oid attacl:text[] attoptions:text[] attfdwoptions:text[] tableoid:oid",
+        attributes,
+    ),
+    filled(
+        "pg_type",
+        "oid:oid typname:name typnamespace:oid typowner:oid typlen:int2 typbyval:bool \
+         typtype:char typcategory:char typispreferred:bool typisdefined:bool typdelim:char \
+         typrelid:oid typsubscript:text typelem:oid typarray:oid typinput:text typoutput:text \
+         typreceive:text typsend:text typmodin:text typmodout:text typanalyze:text \
+         typalign:char typstorage:char typnotnull:bool typbasetype:oid typtypmod:int4 \
+         typndims:int4 typcollation:oid typdefaultbin:text typdefault:text typacl:text[]",
+        types,
+    ),
+    filled(
+        "pg_database",
+        "oid:oid datname:name datdba:oid encoding:int4 datlocprovider:char datistemplate:bool \
+         datallowconn:bool datconnlimit:int4 datfrozenxid:int8 datminmxid:int8 \
+         dattablespace:oid datcollate:text datctype:text daticulocale:text \
+         datcollversion:text datacl:text[]",
+        databases,
+    ),
+    filled(
+        "pg_roles",
+        "oid:oid rolname:name rolsuper:bool rolinherit:bool rolcreaterole:bool rolcreatedb:bool \
+         rolcanlogin:bool rolreplication:bool rolconnlimit:int4 rolpassword:text \
+         rolvaliduntil:text rolbypassrls:bool rolconfig:text[]",
+        roles,
+    ),
+    filled(
+        "pg_user",
+        "usename:name usesysid:oid usecreatedb:bool usesuper:bool userepl:bool usebypassrls:bool \
+         passwd:text valuntil:text useconfig:text[]",
+        users,
+    ),
+    filled("pg_am", "oid:oid amname:name amhandler:text amtype:char", access_methods),
+    filled("pg_tablespace", "oid:oid spcname:name spcowner:oid spcacl:text[] spcoptions:text[]", tablespaces),
+    filled(
+        "pg_tables",
+        "schemaname:name tablename:name tableowner:name tablespace:name hasindexes:bool \
+         hasrules:bool hastriggers:bool rowsecurity:bool",
+        tables,
+    ),
+    filled(
+        "pg_settings",
+        "name:text setting:text unit:text category:text short_desc:text extra_desc:text \
+         context:text vartype:text source:text min_val:text max_val:text enumvals:text[] \
+         boot_val:text reset_val:text sourcefile:text sourceline:int4? pending_restart:bool",
+        settings,
+    ),
+    empty("pg_aggregate", "aggfnoid:oid aggkind:char"),
+    empty("pg_attrdef", "oid:oid adrelid:oid adnum:int2 adbin:text"),
+    empty("pg_auth_members", "roleid:oid member:oid grantor:oid admin_option:bool"),
+    empty("pg_cast", "oid:oid castsource:oid casttarget:oid castfunc:oid castcontext:char castmethod:char"),
+    empty("pg_collation", "oid:oid collname:name collnamespace:oid collowner:oid collprovider:char collisdeterministic:bool collencoding:int4 collcollate:text collctype:text colliculocale:text"),
+    empty("pg_constraint", "oid:oid conname:name connamespace:oid contype:char condeferrable:bool condeferred:bool convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 connoinherit:bool conkey:text[] confkey:text[] conbin:text"),
+    empty("pg_conversion", "oid:oid conname:name connamespace:oid"),
+    empty("pg_db_role_setting", "setdatabase:oid setrole:oid setconfig:text[]"),
+    empty("pg_default_acl", "oid:oid defaclrole:oid defaclnamespace:oid defaclobjtype:char defaclacl:text[]"),
+    empty("pg_depend", "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 deptype:char"),
+    empty("pg_description", "objoid:oid classoid:oid objsubid:int4 description:text"),
+    empty("pg_enum", "oid:oid enumtypid:oid enumsortorder:float4 enumlabel:name"),
+    empty("pg_event_trigger", "oid:oid evtname:name evtevent:name evtowner:oid evtfoid:oid evtenabled:char evttags:text[]"),
+    empty("pg_extension", "oid:oid extname:name extowner:oid extnamespace:oid extrelocatable:bool extversion:text extconfig:text[]"),
+    empty("pg_foreign_data_wrapper", "oid:oid fdwname:name fdwowner:oid fdwhandler:oid fdwvalidator:oid fdwacl:text[] fdwoptions:text[]"),
+    empty("pg_foreign_server", "oid:oid srvname:name srvowner:oid srvfdw:oid srvtype:text srvversion:text srvacl:text[] srvoptions:text[]"),
+    empty("pg_foreign_table", "ftrelid:oid ftserver:oid ftoptions:text[]"),
+    empty("pg_index", "indexrelid:oid indrelid:oid indnatts:int2 indnkeyatts:int2 indisunique:bool indnullsnotdistinct:bool indisprimary:bool indisexclusion:bool indimmediate:bool indisclustered:bool indisvalid:bool indcheckxmin:bool indisready:bool indislive:bool indisreplident:bool indkey:text[] indcollation:text[] indclass:text[] indoption:text[] indexprs:text indpred:text"),
+    empty("pg_indexes", "schemaname:name tablename:name indexname:name tablespace:name indexdef:text"),
+    empty("pg_inherits", "inhrelid:oid inhparent:oid inhseqno:int4 inhdetachpending:bool"),
+    empty("pg_language", "oid:oid lanname:name lanowner:oid lanispl:bool lanpltrusted:bool"),
+    empty("pg_locks", "locktype:text database:oid relation:oid pid:int4 mode:text granted:bool"),
+    empty("pg_matviews", "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool ispopulated:bool definition:text"),
+    empty("pg_opclass", "oid:oid opcmethod:oid opcname:name opcnamespace:oid"),
+    empty("pg_operator", "oid:oid oprname:name oprnamespace:oid oprleft:oid oprright:oid oprresult:oid"),
+    empty("pg_partitioned_table", "partrelid:oid partstrat:char partnatts:int2 partdefid:oid"),
+    empty("pg_policy", "oid:oid polname:name polrelid:oid polcmd:char polpermissive:bool polroles:text[] polqual:text polwithcheck:text"),
+    empty("pg_proc", "oid:oid proname:name pronamespace:oid proowner:oid prolang:oid prokind:char prosecdef:bool provolatile:char pronargs:int2 prorettype:oid proargtypes:text[] proargnames:text[] prosrc:text proacl:text[]"),
+    empty("pg_publication", "oid:oid pubname:name pubowner:oid puballtables:bool pubinsert:bool pubupdate:bool pubdelete:bool pubtruncate:bool pubviaroot:bool"),
+    empty("pg_publication_namespace", "oid:oid pnpubid:oid pnnspid:oid"),
+    empty("pg_publication_rel", "oid:oid prpubid:oid prrelid:oid prqual:text prattrs:text[]"),
+    empty("pg_range", "rngtypid:oid rngsubtype:oid rngmultitypid:oid"),
+    empty("pg_rewrite", "oid:oid rulename:name ev_class:oid ev_type:char ev_enabled:char is_instead:bool"),
+    empty("pg_sequence", "seqrelid:oid seqtypid:oid seqstart:int8 seqincrement:int8 seqmax:int8 seqmin:int8 seqcache:int8 seqcycle:bool"),
+    empty("pg_shdescription", "objoid:oid classoid:oid description:text"),
+    empty("pg_stat_activity", "datid:oid datname:name pid:int4 usename:name application_name:text state:text query:text"),
+    empty("pg_statistic_ext", "oid:oid stxrelid:oid stxname:name stxnamespace:oid stxowner:oid stxstattarget:int4 stxkeys:text[] stxkind:text[] stxexprs:text"),
+    empty("pg_subscription", "oid:oid subdbid:oid subname:name subowner:oid subenabled:bool"),
+    empty("pg_trigger", "oid:oid tgrelid:oid tgparentid:oid tgname:name tgfoid:oid tgtype:int2 tgenabled:char tgisinternal:bool tgconstrrelid:oid tgconstrindid:oid tgconstraint:oid tgdeferrable:bool tginitdeferred:bool"),
+    empty("pg_ts_config", "oid:oid cfgname:name cfgnamespace:oid"),
+    empty("pg_user_mapping", "oid:oid umuser:oid umserver:oid umoptions:text[]"),
+    empty("pg_views", "schemaname:name viewname:name viewowner:name definition:text"),
+    empty("pg_prepared_statements", "name:text statement:text prepare_time:text from_sql:bool"),
+];
+
+fn namespaces(inventory: &Inventory) -> Vec<Row> {
+    let row = |(oid, name): (i32, &str)| {
+        Row::default().with("oid", oid).with("nspname", name).with("nspowner", OWNER_OID)
+    };
+    inventory.schemas().into_iter().map(row).collect()
+}
+
+fn classes(inventory: &Inventory) -> Vec<Row> {
+    let row = |relation: &super::Relation| {
+        Row::default()
+            .with("oid", relation.oid)
+            .with("relname", relation.name.as_str())
+            .with("relnamespace", schema_oid(&relation.schema))
+            .with("relowner", OWNER_OID)
+            .with("relam", HEAP_OID)
+            .with("relfilenode", relation.oid)
+            .with("relpersistence", "p")
+            .with("relkind", "r")
+            .with("relnatts", i32::try_from(relation.columns.len()).unwrap_or(i32::MAX))
+            .with("relispopulated", true)
+            .with("relreplident", "d")
+    };
+    inventory.relations.iter().map(row).collect()
+}
+
+fn attributes(inventory: &Inventory) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for relation in &inventory.relations {
+        for (number, column) in (1_i32..).zip(&relation.columns) {
+            rows.push(
+                Row::default()
+                    .with("attrelid", relation.oid)
+                    .with("attname", column.name.as_str())
+                    .with("atttypid", column.pg_type.oid())
+                    .with("attstattarget", -1)
+                    .with("attlen", i32::from(column.pg_type.size()))
+                    .with("attnum", number)
+                    .with("attcacheoff", -1)
+                    .with("atttypmod", column.pg_type.modifier())
+                    .with("attbyval", column.pg_type.size() > 0)
+                    .with("attalign", "i")
+                    .with("attstorage", if column.pg_type.size() > 0 { "p" } else { "x" })
+                    .with("attnotnull", !column.nullable)
+                    .with("attislocal", true),
+            );
+        }
+    }
+    rows
+}
+
+/// Type, category, element-free array OID. `numeric` needs no precision here.
+const TYPES: [(PgType, &str, i32); 16] = [
+    (PgType::Bool, "B", 1000),
+    (PgType::Bytea, "U", 1001),
+    (PgType::Char, "Z", 1002),
+    (PgType::Name, "S", 1003),
+    (PgType::Int8, "N", 1016),
+    (PgType::Int2, "N", 1005),
+    (PgType::Int4, "N", 1007),
+    (PgType::Text, "S", 1009),
+    (PgType::Oid, "N", 1028),
+    (PgType::Float4, "N", 1021),
+    (PgType::Float8, "N", 1022),
+    (PgType::Date, "D", 1182),
+    (PgType::Time, "D", 1183),
+    (PgType::Timestamp, "D", 1115),
+    (PgType::TimestampTz, "D", 1185),
+    (PgType::Numeric(None), "N", 1231),
+];
+
+/// Types that no column has, but that drivers look up by number.
+const OTHER_TYPES: [(i32, &str, i32, &str); 6] = [
+    (705, "unknown", -2, "X"),
+    (1042, "bpchar", -1, "S"),
+    (1043, "varchar", -1, "S"),
+    (1186, "interval", 16, "T"),
+    (2205, "regclass", 4, "N"),
+    (2950, "uuid", 16, "U"),
+];
+
+fn types(_: &Inventory) -> Vec<Row> {
+    let base = |oid: i32, name: &str, length: i32, category: &str| {
+        Row::default()
+            .with("oid", oid)
+            .with("typname", name)
+            .with("typnamespace", schema_oid("pg_catalog"))
+            .with("typowner", OWNER_OID)
+            .with("typlen", length)
+            .with("typbyval", length > 0)
+            .with("typtype", if category == "X" { "p" } else { "b" })
+            .with("typcategory", category)
+            .with("typisdefined", true)
+            .with("typdelim", ",")
+            .with("typtypmod", -1)
+            .with("typalign", "i")
+            .with("typstorage", if length > 0 { "p" } else { "x" })
+    };
+    let mut rows = Vec::new();
+    for (pg_type, category, array) in TYPES {
+        let oid = i32::try_from(pg_type.oid()).unwrap_or_default();
+        let name = pg_type.catalog_name();
+        rows.push(
+            base(oid, name, i32::from(pg_type.size()), category)
+                .with("typarray", array)
+                .with("typinput", format!("{name}in").as_str())
+                .with("typoutput", format!("{name}out").as_str())
+                .with("typreceive", format!("{name}recv").as_str())
+                .with("typsend", format!("{name}send").as_str()),
+        );
+        rows.push(
+            base(array, format!("_{name}").as_str(), -1, "A")
+                .with("typelem", oid)
+                .with("typinput", "array_in")
+                .with("typoutput", "array_out")
+                .with("typreceive", "array_recv")
+                .with("typsend", "array_send"),
+        );
+    }
+    rows.extend(OTHER_TYPES.map(|(oid, name, length, category)| base(oid, name, length, category)));
+    rows
+}
+
+/// Finds a type's OID by the name a `regtype` would have.
+pub(in crate::postgres) fn type_oid(name: &str) -> Option<u32> {
+    let name = name.trim().trim_start_matches("pg_catalog.").replace('"', "");
+    TYPES
+        .iter()
+        .map(|(pg_type, ..)| *pg_type)
+        .find(|pg_type| pg_type.catalog_name() == name || pg_type.sql_name() == name)
+        .map(PgType::oid)
+}
+
+/// The name of a type by its OID, as `format_type` without a modifier.
+pub(super) fn type_name(oid: i64) -> Option<String> {
+    let known = u32::try_from(oid).ok().and_then(PgType::from_oid);
+    let array = TYPES.iter().find(|(.., array)| i64::from(*array) == oid);
+    let other = OTHER_TYPES.iter().find(|(other, ..)| i64::from(*other) == oid);
+    match (other, array, known) {
+        (Some((_, "varchar", ..)), ..) => Some("character varying".to_owned()),
+        (Some((_, "bpchar", ..)), ..) => Some("character".to_owned()),
+        (Some((_, name, ..)), ..) => Some((*name).to_owned()),
+        (_, Some((item, ..)), _) => Some(format!("{}[]", item.sql_name())),
+        (.., known) => known.map(|known| known.sql_name().to_owned()),
+    }
+}
+
+fn databases(_: &Inventory) -> Vec<Row> {
+    vec![
+        Row::default()
+            .with("oid", DATABASE_OID)
+            .with("datname", DATABASE)
+            .with("datdba", OWNER_OID)
+            .with("encoding", UTF8)
+            .with("datlocprovider", "c")
+            .with("datallowconn", true)
+            .with("datconnlimit", -1)
+            .with("datcollate", "C")
+            .with("datctype", "C"),
+    ]
+}
+
+/// The owner of everything, and the one who asks. Other users stay unseen.
+fn roles(inventory: &Inventory) -> Vec<Row> {
+    let role = |oid: i32, name: &str, can_login: bool| {
+        Row::default()
+            .with("oid", oid)
+            .with("rolname", name)
+            .with("rolinherit", true)
+            .with("rolcanlogin", can_login)
+            .with("rolconnlimit", -1)
+            .with("rolpassword", "********")
+    };
+    let mut roles = vec![role(OWNER_OID, OWNER, inventory.user == OWNER)];
+    if inventory.user != OWNER {
+        roles.push(role(schema_oid(&inventory.user), &inventory.user, true));
+    }
+    roles
+}
+
+fn users(inventory: &Inventory) -> Vec<Row> {
+    vec![
+        Row::default()
+            .with("usename", inventory.user.as_str())
+            .with("usesysid", schema_oid(&inventory.user))
+            .with("passwd", "********"),
+    ]
+}
+
+fn access_methods(_: &Inventory) -> Vec<Row> {
+    vec![Row::default().with("oid", HEAP_OID).with("amname", "delta").with("amtype", "t")]
+}
+
+fn tablespaces(_: &Inventory) -> Vec<Row> {
+    vec![Row::default().with("oid", 1663).with("spcname", "pg_default").with("spcowner", OWNER_OID)]
+}
+
+fn tables(inventory: &Inventory) -> Vec<Row> {
+    let row = |relation: &super::Relation| {
+        Row::default()
+            .with("schemaname", relation.schema.as_str())
+            .with("tablename", relation.name.as_str())
+            .with("tableowner", OWNER)
+    };
+    inventory.relations.iter().map(row).collect()
+}
+
+fn settings(inventory: &Inventory) -> Vec<Row> {
+    let row = |(name, value): &(String, String)| {
+        Row::default()
+            .with("name", name.as_str())
+            .with("setting", value.as_str())
+            .with("category", "Client Connection Defaults")
+            .with("context", "user")
+            .with("vartype", "string")
+            .with("source", "session")
+            .with("boot_val", value.as_str())
+            .with("reset_val", value.as_str())
+    };
+    inventory.settings.iter().map(row).collect()
+}
+
+/// What `version()` answers.
+pub(in crate::postgres) fn version_text() -> String {
+    format!("PostgreSQL {SERVER_VERSION}, read-only")
+}

@@ -1,0 +1,367 @@
+//! One client's connection after login: the loop over its messages.
+//!
+//! The simple protocol is here; the extended one is in [`extended`]. A statement runs under
+//! [`Connection::limited`], the one place that ends it early: cancel request, timeout, shutdown,
+//! or a client that is gone.
+
+use std::{collections::HashMap, io, sync::Arc};
+
+use pgwire::messages::{
+    PgWireBackendMessage, PgWireFrontendMessage,
+    data::RowDescription,
+    extendedquery::PortalSuspended,
+    response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus},
+    startup::ParameterStatus,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    Shared, Stop,
+    cancel::Registration,
+    engine::{self, Caller, Planned},
+    failure::Failure,
+    rows::RowStream,
+    settings::Settings,
+    statement::{self, Command},
+    types::{Column, PgType},
+    wire::{Input, Output},
+};
+
+mod extended;
+
+use extended::{Portal, Prepared};
+
+/// Who is connected, and with what.
+pub(super) struct Who {
+    pub(super) user: String,
+    pub(super) settings: Settings,
+    pub(super) registration: Registration,
+    /// Frees the connection's slot when dropped.
+    pub(super) _slot: OwnedSemaphorePermit,
+}
+
+pub(super) struct Connection {
+    input: Input,
+    output: Output,
+    shared: Arc<Shared>,
+    who: Who,
+    transaction: TransactionStatus,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    /// After an error in the extended protocol, messages are ignored up to the next Sync.
+    skips_to_sync: bool,
+}
+
+/// What `SHOW` answers with: one setting, or all.
+enum Reply {
+    Value { column: String, value: String },
+    Values(Vec<(String, String)>),
+}
+
+impl Connection {
+    pub(super) fn new(input: Input, output: Output, shared: Arc<Shared>, who: Who) -> Self {
+        Self {
+            input,
+            output,
+            shared,
+            who,
+            transaction: TransactionStatus::Idle,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            skips_to_sync: false,
+        }
+    }
+
+    /// Serves the client until it leaves, the server stops, or the socket breaks.
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        self.ready().await?;
+        loop {
+            let stopping = self.shared.stopping.clone();
+            let message = tokio::select! {
+                biased;
+                () = stopping.cancelled() => {
+                    return self.terminate(Failure::shutdown()).await;
+                }
+                message = self.input.next() => message,
+            };
+            let message = match message {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return self.terminate(Failure::protocol(error.to_string())).await;
+                }
+                Err(error) => return Err(error),
+            };
+            match self.handle(message).await {
+                Ok(true) => (),
+                Ok(false) => return Ok(()),
+                Err(Stop::Gone(error)) => return Err(error),
+                Err(Stop::Failed(failure)) => return self.terminate(failure).await,
+            }
+        }
+    }
+
+    /// Handles one message; `false` when the client says goodbye.
+    async fn handle(&mut self, message: PgWireFrontendMessage) -> Result<bool, Stop> {
+        match message {
+            PgWireFrontendMessage::Terminate(_) => return Ok(false),
+            PgWireFrontendMessage::Query(query) => {
+                self.skips_to_sync = false;
+                let outcome = self.simple(&query.query).await;
+                self.report(outcome)?;
+                self.portals.remove("");
+                self.ready().await.map_err(Stop::Gone)?;
+            }
+            PgWireFrontendMessage::Sync(_) => {
+                self.skips_to_sync = false;
+                if self.transaction == TransactionStatus::Idle {
+                    self.portals.clear();
+                }
+                self.ready().await.map_err(Stop::Gone)?;
+            }
+            PgWireFrontendMessage::Flush(_) => {
+                self.output.flush().await.map_err(Stop::Gone)?;
+            }
+            _ if self.skips_to_sync => (),
+            message => {
+                let outcome = self.extended(message).await;
+                if self.report(outcome)? {
+                    self.skips_to_sync = true;
+                    self.output.flush().await.map_err(Stop::Gone)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the client of a failure; `true` when there was one. A fatal one ends the connection.
+    fn report(&mut self, outcome: Result<(), Stop>) -> Result<bool, Stop> {
+        match outcome {
+            Ok(()) => Ok(false),
+            Err(Stop::Failed(failure)) if !failure.fatal => {
+                if self.transaction == TransactionStatus::Transaction {
+                    self.transaction = TransactionStatus::Error;
+                }
+                self.push(PgWireBackendMessage::ErrorResponse(failure.into_response()));
+                Ok(true)
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+
+    async fn terminate(mut self, failure: Failure) -> io::Result<()> {
+        self.push(PgWireBackendMessage::ErrorResponse(failure.into_response()));
+        self.output.close().await
+    }
+
+    async fn ready(&mut self) -> io::Result<()> {
+        let status = ReadyForQuery::new(self.transaction);
+        self.push(PgWireBackendMessage::ReadyForQuery(status));
+        self.output.flush().await
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "messages are made to be sent")]
+    fn push(&mut self, message: PgWireBackendMessage) {
+        self.output.push(&message);
+    }
+
+    async fn simple(&mut self, text: &str) -> Result<(), Stop> {
+        let statements = statement::split(text)?;
+        if statements.is_empty() {
+            self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
+            return Ok(());
+        }
+        for tokens in statements {
+            let touches_catalog = statement::touches_catalog(&tokens);
+            let command = statement::judge(tokens)?;
+            self.check_transaction(&command)?;
+            let prepared = self.prepare(command, touches_catalog, &[]).await?;
+            let mut portal = self.open(prepared, Vec::new()).await?;
+            if !portal.columns.is_empty() {
+                self.describe(&portal.columns);
+            }
+            self.execute(&mut portal, u64::MAX).await?;
+        }
+        Ok(())
+    }
+
+    /// After an error in a transaction only its end is possible.
+    fn check_transaction(&self, command: &Command) -> Result<(), Failure> {
+        let ends = matches!(command, Command::Commit | Command::Rollback)
+            || matches!(command, Command::Savepoint { tag: "ROLLBACK" });
+        if self.transaction == TransactionStatus::Error && !ends {
+            return Err(Failure::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    fn describe(&mut self, columns: &[Column]) {
+        let fields = columns.iter().map(Column::describe).collect();
+        self.push(PgWireBackendMessage::RowDescription(RowDescription::new(fields)));
+    }
+
+    fn complete(&mut self, tag: impl Into<String>) {
+        let tag = CommandComplete::new(tag.into());
+        self.push(PgWireBackendMessage::CommandComplete(tag));
+    }
+
+    /// Plans a query of this connection under the limits of a statement.
+    async fn plan(
+        &mut self,
+        query: &lake::datafusion::sql::sqlparser::ast::Query,
+        touches_catalog: bool,
+        declared: &[Option<PgType>],
+    ) -> Result<Planned, Stop> {
+        let caller = Caller {
+            user: &self.who.user,
+            pid: self.who.registration.pid,
+            settings: &self.who.settings,
+        };
+        let work = async {
+            engine::plan(&self.shared.reader, query, touches_catalog, declared, &caller)
+                .await
+                .map_err(Stop::Failed)
+        };
+        limited(&self.shared, &self.who, &mut self.input, Box::pin(work)).await
+    }
+
+    /// Runs `portal` up to `limit` rows and says how it ended.
+    async fn execute(&mut self, portal: &mut Portal, limit: u64) -> Result<(), Stop> {
+        let Some(rows) = &mut portal.rows else {
+            let tag = self.run_command(&portal.prepared.command)?;
+            self.complete(tag);
+            return Ok(());
+        };
+        let work = Box::pin(rows.send(&mut self.output, limit));
+        let sent = limited(&self.shared, &self.who, &mut self.input, work).await?;
+        if sent.is_complete {
+            let tag = match portal.prepared.command {
+                Command::Explain(_) => "EXPLAIN".to_owned(),
+                Command::Show { .. } => "SHOW".to_owned(),
+                _ => format!("SELECT {}", sent.rows),
+            };
+            self.complete(tag);
+        } else {
+            self.push(PgWireBackendMessage::PortalSuspended(PortalSuspended::new()));
+        }
+        Ok(())
+    }
+
+    /// What `SHOW` shows.
+    fn show(&self, name: &str) -> Result<Reply, Failure> {
+        if name == "all" {
+            let all = self.who.settings.all();
+            return Ok(Reply::Values(
+                all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            ));
+        }
+        let value = self.who.settings.show(name)?;
+        Ok(Reply::Value { column: name.to_owned(), value })
+    }
+
+    /// Carries out a command that concerns only the connection. Returns its tag.
+    fn run_command(&mut self, command: &Command) -> Result<&'static str, Failure> {
+        Ok(match command {
+            Command::Begin => {
+                self.transaction = TransactionStatus::Transaction;
+                "BEGIN"
+            }
+            Command::Commit | Command::Rollback => {
+                let failed = self.transaction == TransactionStatus::Error;
+                self.transaction = TransactionStatus::Idle;
+                self.portals.clear();
+                let commits = matches!(command, Command::Commit) && !failed;
+                if commits { "COMMIT" } else { "ROLLBACK" }
+            }
+            Command::Savepoint { tag } => {
+                if *tag == "ROLLBACK" && self.transaction == TransactionStatus::Error {
+                    self.transaction = TransactionStatus::Transaction;
+                }
+                tag
+            }
+            Command::Set { name, value } => {
+                let changed = self.who.settings.set(name, value.as_deref())?;
+                self.report_settings(changed);
+                "SET"
+            }
+            Command::SetNothing => "SET",
+            Command::Reset { name: Some(name) } => {
+                let changed = self.who.settings.set(name, None)?;
+                self.report_settings(changed);
+                "RESET"
+            }
+            Command::Reset { name: None } => {
+                let changed = self.who.settings.reset_all();
+                self.report_settings(changed);
+                "RESET"
+            }
+            Command::Discard { tag } => {
+                if *tag == "DISCARD ALL" {
+                    if self.transaction != TransactionStatus::Idle {
+                        return Err(Failure::new(
+                            "25001",
+                            "DISCARD ALL cannot run inside a transaction block",
+                        ));
+                    }
+                    self.statements.clear();
+                    self.portals.clear();
+                    let changed = self.who.settings.reset_all();
+                    self.report_settings(changed);
+                }
+                tag
+            }
+            Command::CloseAll => {
+                self.portals.clear();
+                "CLOSE CURSOR ALL"
+            }
+            Command::Deallocate { name: None } => {
+                self.statements.clear();
+                "DEALLOCATE ALL"
+            }
+            Command::Deallocate { name: Some(name) } => {
+                if self.statements.remove(name).is_none() {
+                    return Err(Failure::new(
+                        "26000",
+                        format!("prepared statement \"{name}\" does not exist"),
+                    ));
+                }
+                "DEALLOCATE"
+            }
+            Command::Unlisten => "UNLISTEN",
+            Command::Query(_) | Command::Explain(_) | Command::Show { .. } => {
+                return Err(Failure::new("XX000", "a query was run as a command"));
+            }
+        })
+    }
+
+    fn report_settings(&mut self, changed: impl IntoIterator<Item = (&'static str, String)>) {
+        for (name, value) in changed {
+            let status = ParameterStatus::new(name.to_owned(), value);
+            self.push(PgWireBackendMessage::ParameterStatus(status));
+        }
+    }
+}
+
+/// Runs `work` until it ends or something ends it. Whatever it had put into the outbox stays in
+/// order: what follows is the error message.
+async fn limited<T>(
+    shared: &Shared,
+    who: &Who,
+    input: &mut Input,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    // Made before the work starts, so no cancel request is missed.
+    let canceled = who.registration.canceled.notified();
+    let timeout = who.settings.statement_timeout();
+    tokio::select! {
+        biased;
+        outcome = work => outcome,
+        () = canceled => Err(Failure::canceled().into()),
+        () = shared.clock.sleep(timeout) => Err(Failure::timed_out().into()),
+        () = shared.aborting.cancelled() => Err(Failure::shutdown().into()),
+        () = input.closed() => Err(Stop::Gone(io::ErrorKind::ConnectionAborted.into())),
+    }
+}

@@ -1,0 +1,353 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close.
+//!
+//! A prepared statement is planned again for every Bind, so each execution sees the newest
+//! tables, and all rows of one portal come from one snapshot.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lake::datafusion::{arrow::array::RecordBatch, common::ScalarValue};
+use pgwire::messages::{
+    PgWireBackendMessage, PgWireFrontendMessage,
+    data::{NoData, ParameterDescription},
+    extendedquery::{
+        Bind, BindComplete, CloseComplete, Parse, ParseComplete, TARGET_TYPE_BYTE_STATEMENT,
+    },
+    response::EmptyQueryResponse,
+};
+
+use super::{Connection, Reply, RowStream, limited};
+use crate::postgres::{
+    Stop,
+    engine::{Planned, text_batch},
+    failure::Failure,
+    parameters,
+    statement::{self, Command},
+    types::{Column, PgType},
+};
+
+/// Drivers keep some hundreds at most; each holds a plan.
+const STATEMENTS_MAX: usize = 1_000;
+
+/// Open portals hold a snapshot and a running query each.
+const PORTALS_MAX: usize = 64;
+
+/// A statement as Parse left it.
+pub(super) struct Prepared {
+    pub(super) command: Command,
+    touches_catalog: bool,
+    is_empty: bool,
+    parameters: Vec<PgType>,
+    columns: Vec<Column>,
+}
+
+/// A statement with its parameters, ready to run, or running.
+pub(super) struct Portal {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) columns: Vec<Column>,
+    /// `None` for commands that have no rows.
+    pub(super) rows: Option<RowStream>,
+}
+
+impl Connection {
+    pub(super) async fn extended(&mut self, message: PgWireFrontendMessage) -> Result<(), Stop> {
+        match message {
+            PgWireFrontendMessage::Parse(parse) => self.parse(parse).await?,
+            PgWireFrontendMessage::Bind(bind) => self.bind(bind).await?,
+            PgWireFrontendMessage::Describe(describe) => {
+                let name = describe.name.unwrap_or_default();
+                if describe.target_type == TARGET_TYPE_BYTE_STATEMENT {
+                    self.describe_statement(&name)?;
+                } else {
+                    self.describe_portal(&name)?;
+                }
+            }
+            PgWireFrontendMessage::Execute(execute) => {
+                let limit = u64::try_from(execute.max_rows).ok().filter(|limit| *limit > 0);
+                self.execute_named(execute.name.unwrap_or_default(), limit).await?;
+            }
+            PgWireFrontendMessage::Close(close) => {
+                let name = close.name.unwrap_or_default();
+                if close.target_type == TARGET_TYPE_BYTE_STATEMENT {
+                    self.statements.remove(&name);
+                } else {
+                    self.portals.remove(&name);
+                }
+                self.push(PgWireBackendMessage::CloseComplete(CloseComplete::new()));
+            }
+            PgWireFrontendMessage::CopyData(_)
+            | PgWireFrontendMessage::CopyDone(_)
+            | PgWireFrontendMessage::CopyFail(_) => (),
+            _ => return Err(Failure::protocol("unexpected message").into()),
+        }
+        Ok(())
+    }
+
+    async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
+        let name = parse.name.unwrap_or_default();
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            let text = format!("prepared statement \"{name}\" already exists");
+            return Err(Failure::new("42P05", text).into());
+        }
+        if self.statements.len() >= STATEMENTS_MAX {
+            return Err(Failure::new("53000", "too many prepared statements").into());
+        }
+        let mut statements = statement::split(&parse.query)?;
+        let prepared = match statements.len() {
+            0 => Arc::new(Prepared {
+                command: Command::SetNothing,
+                touches_catalog: false,
+                is_empty: true,
+                parameters: Vec::new(),
+                columns: Vec::new(),
+            }),
+            1 => {
+                let tokens = statements.swap_remove(0);
+                let touches_catalog = statement::touches_catalog(&tokens);
+                let command = statement::judge(tokens)?;
+                self.check_transaction(&command)?;
+                let declared = declared_types(&parse.type_oids)?;
+                self.prepare(command, touches_catalog, &declared).await?
+            }
+            _ => {
+                return Err(Failure::syntax(
+                    "cannot insert multiple commands into a prepared statement",
+                )
+                .into());
+            }
+        };
+        self.statements.insert(name, prepared);
+        self.push(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
+        Ok(())
+    }
+
+    /// Finds out parameters and columns of a command.
+    pub(super) async fn prepare(
+        &mut self,
+        command: Command,
+        touches_catalog: bool,
+        declared: &[Option<PgType>],
+    ) -> Result<Arc<Prepared>, Stop> {
+        let (parameters, columns) = match &command {
+            Command::Query(query) => {
+                let planned = self.plan(query, touches_catalog, declared).await?;
+                (planned.parameters, planned.columns)
+            }
+            Command::Explain(query) => {
+                let planned = self.plan(query, touches_catalog, declared).await?;
+                (planned.parameters, vec![text_column("QUERY PLAN")])
+            }
+            Command::Show { name } => (Vec::new(), show_columns(&self.show(name)?)),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let is_empty = false;
+        Ok(Arc::new(Prepared { command, touches_catalog, is_empty, parameters, columns }))
+    }
+
+    async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
+        let name = bind.portal_name.unwrap_or_default();
+        let statement = bind.statement_name.unwrap_or_default();
+        let prepared = self.find(&statement)?;
+        self.check_transaction(&prepared.command)?;
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")).into());
+        }
+        if self.portals.len() >= PORTALS_MAX {
+            return Err(Failure::new("53000", "too many open portals").into());
+        }
+        let values =
+            bound_values(&prepared.parameters, &bind.parameters, &bind.parameter_format_codes)?;
+        let formats = bind.result_column_format_codes;
+        let mut portal = self.open_with(prepared, values, &formats).await?;
+        if portal.prepared.is_empty {
+            portal.rows = None;
+        }
+        self.portals.insert(name, portal);
+        self.push(PgWireBackendMessage::BindComplete(BindComplete::new()));
+        Ok(())
+    }
+
+    pub(super) async fn open(
+        &mut self,
+        prepared: Arc<Prepared>,
+        values: Vec<ScalarValue>,
+    ) -> Result<Portal, Stop> {
+        if !prepared.parameters.is_empty() {
+            return Err(Failure::new("42P02", "there is no parameter $1").into());
+        }
+        self.open_with(prepared, values, &[]).await
+    }
+
+    /// Pins the snapshot and starts the query; no row is read before Execute.
+    async fn open_with(
+        &mut self,
+        prepared: Arc<Prepared>,
+        values: Vec<ScalarValue>,
+        formats: &[i16],
+    ) -> Result<Portal, Stop> {
+        let with_formats = |mut columns: Vec<Column>| -> Result<Vec<Column>, Failure> {
+            if formats.len() > 1 && formats.len() != columns.len() {
+                let text = format!(
+                    "bind message has {} result formats but query has {} columns",
+                    formats.len(),
+                    columns.len()
+                );
+                return Err(Failure::new("08P01", text));
+            }
+            for (index, column) in columns.iter_mut().enumerate() {
+                column.binary = format_of(formats, index)?;
+            }
+            Ok(columns)
+        };
+        let batch = match &prepared.command {
+            Command::Query(query) => {
+                let planned = self.planned(query, &prepared, values).await?;
+                let columns = with_formats(planned.columns.clone())?;
+                let work = Box::pin(async { planned.run().await.map_err(Stop::Failed) });
+                let batches = limited(&self.shared, &self.who, &mut self.input, work).await?;
+                let rows =
+                    RowStream::new(batches, columns.clone(), self.shared.config.rows_max);
+                return Ok(Portal { prepared, columns, rows: Some(rows) });
+            }
+            Command::Explain(query) => {
+                Some(self.planned(query, &prepared, values).await?.explain()?)
+            }
+            Command::Show { name } => Some(show_batch(&self.show(name)?)?),
+            _ => None,
+        };
+        let columns = with_formats(prepared.columns.clone())?;
+        let rows = batch.map(|batch| RowStream::of_batch(batch, columns.clone()));
+        Ok(Portal { prepared, columns, rows })
+    }
+
+    async fn planned(
+        &mut self,
+        query: &lake::datafusion::sql::sqlparser::ast::Query,
+        prepared: &Prepared,
+        values: Vec<ScalarValue>,
+    ) -> Result<Planned, Stop> {
+        let declared: Vec<_> = prepared.parameters.iter().copied().map(Some).collect();
+        let planned = self.plan(query, prepared.touches_catalog, &declared).await?;
+        if values.is_empty() { Ok(planned) } else { Ok(planned.bind(values)?) }
+    }
+
+    fn describe_statement(&mut self, name: &str) -> Result<(), Failure> {
+        let prepared = self.find(name)?;
+        let types = prepared.parameters.iter().map(|pg_type| pg_type.oid()).collect();
+        let parameters = ParameterDescription::new(types);
+        self.push(PgWireBackendMessage::ParameterDescription(parameters));
+        self.describe_columns(&prepared.columns);
+        Ok(())
+    }
+
+    fn describe_portal(&mut self, name: &str) -> Result<(), Failure> {
+        let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+        let columns = portal.columns.clone();
+        self.describe_columns(&columns);
+        Ok(())
+    }
+
+    fn describe_columns(&mut self, columns: &[Column]) {
+        if columns.is_empty() {
+            self.push(PgWireBackendMessage::NoData(NoData::new()));
+        } else {
+            self.describe(columns);
+        }
+    }
+
+    async fn execute_named(&mut self, name: String, limit: Option<u64>) -> Result<(), Stop> {
+        // Taken out while it runs: a command such as COMMIT closes all portals.
+        let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
+        if portal.prepared.is_empty {
+            self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
+            return Ok(());
+        }
+        self.check_transaction(&portal.prepared.command)?;
+        self.execute(&mut portal, limit.unwrap_or(u64::MAX)).await?;
+        if portal.rows.is_some() {
+            self.portals.insert(name, portal);
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<Prepared>, Failure> {
+        self.statements.get(name).map(Arc::clone).ok_or_else(|| {
+            Failure::new("26000", format!("prepared statement \"{name}\" does not exist"))
+        })
+    }
+}
+
+fn no_portal(name: &str) -> Failure {
+    Failure::new("34000", format!("portal \"{name}\" does not exist"))
+}
+
+fn declared_types(oids: &[u32]) -> Result<Vec<Option<PgType>>, Failure> {
+    oids.iter()
+        .map(|oid| match oid {
+            // Zero and `unknown` leave the choice to the server.
+            0 | 705 => Ok(None),
+            oid => PgType::from_oid(*oid).map(Some).ok_or_else(|| {
+                Failure::unsupported(format!("parameters of the type with OID {oid} are not supported"))
+            }),
+        })
+        .collect()
+}
+
+fn bound_values(
+    types: &[PgType],
+    values: &[Option<Bytes>],
+    formats: &[i16],
+) -> Result<Vec<ScalarValue>, Failure> {
+    if values.len() != types.len() {
+        let text = format!(
+            "bind message supplies {} parameters, but prepared statement requires {}",
+            values.len(),
+            types.len()
+        );
+        return Err(Failure::new("08P01", text));
+    }
+    types
+        .iter()
+        .zip(values)
+        .enumerate()
+        .map(|(index, (pg_type, value))| {
+            let binary = format_of(formats, index)?;
+            parameters::decode(index + 1, *pg_type, binary, value.as_ref())
+        })
+        .collect()
+}
+
+/// No format means text, one holds for all, else there is one for each.
+fn format_of(formats: &[i16], index: usize) -> Result<bool, Failure> {
+    let code = match formats {
+        [] => 0,
+        [one] => *one,
+        many => many.get(index).copied().unwrap_or(-1),
+    };
+    match code {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Failure::new("08P01", "unsupported format code")),
+    }
+}
+
+fn text_column(name: &str) -> Column {
+    Column { name: name.to_owned(), pg_type: PgType::Text, binary: false }
+}
+
+fn show_columns(reply: &Reply) -> Vec<Column> {
+    match reply {
+        Reply::Value { column, .. } => vec![text_column(column)],
+        Reply::Values(_) => vec![text_column("setting")],
+    }
+}
+
+fn show_batch(reply: &Reply) -> Result<RecordBatch, Failure> {
+    match reply {
+        Reply::Value { column, value } => text_batch(column, vec![value.clone()]),
+        Reply::Values(all) => text_batch(
+            "setting",
+            all.iter().map(|(name, value)| format!("{name} = {value}")).collect(),
+        ),
+    }
+}

@@ -1,0 +1,213 @@
+//! One statement, one snapshot: planning and running read-only SQL over the lake.
+
+use std::sync::Arc;
+
+use lake::datafusion::{
+    arrow::{array::{RecordBatch, StringArray}, datatypes::{DataType, Field, Schema}},
+    common::{ParamValues, ScalarValue},
+    dataframe::DataFrame,
+    execution::SendableRecordBatchStream,
+    logical_expr::LogicalPlan,
+    prelude::{SQLOptions, SessionContext},
+    sql::{
+        parser::Statement as EngineStatement,
+        sqlparser::ast::{Query, Statement},
+    },
+};
+
+use super::{
+    catalog::{self, Inventory, SEARCH_PATH_SCHEMA, WireCatalog},
+    failure::Failure,
+    rewrite::{self, Asker, names},
+    settings::{DATABASE, Settings},
+    types::{Column, PgType},
+};
+
+/// More parameters than any tool binds; the protocol itself allows 65,535.
+const PARAMETERS_MAX: usize = 1_000;
+
+/// A planned query over its own snapshot.
+pub(super) struct Planned {
+    ctx: SessionContext,
+    plan: LogicalPlan,
+    query: Query,
+    /// The types of `$1`, `$2`, …
+    pub(super) parameters: Vec<PgType>,
+    pub(super) columns: Vec<Column>,
+}
+
+/// What planning needs to know about the connection.
+pub(super) struct Caller<'a> {
+    pub(super) user: &'a str,
+    pub(super) pid: i32,
+    pub(super) settings: &'a Settings,
+}
+
+/// Plans `query` over the newest snapshot.
+pub(super) async fn plan(
+    reader: &lake::Reader,
+    query: &Query,
+    touches_catalog: bool,
+    declared: &[Option<PgType>],
+    caller: &Caller<'_>,
+) -> Result<Planned, Failure> {
+    let ctx = reader.context().await.map_err(|error| Failure::from_lake(&error))?;
+    let inventory = attach(&ctx, touches_catalog, caller).await?;
+    let mut rewritten = query.clone();
+    let asker = Asker {
+        user: caller.user,
+        pid: caller.pid,
+        settings: caller.settings,
+        inventory: inventory.as_deref(),
+    };
+    rewrite::rewrite(&mut rewritten, &asker)?;
+
+    let statement = Statement::Query(Box::new(rewritten));
+    let plan = ctx
+        .state()
+        .statement_to_plan(EngineStatement::Statement(Box::new(statement)))
+        .await
+        .map_err(|error| Failure::from_datafusion(&error))?;
+    // The gate let only queries through; this is the engine's own judgment of the same thing.
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(|_| Failure::read_only("this statement"))?;
+
+    let parameters = parameter_types(&plan, declared)?;
+    let mut planned =
+        Planned { ctx, plan, query: query.clone(), parameters, columns: Vec::new() };
+    planned.columns = planned.describe()?;
+    Ok(planned)
+}
+
+/// Puts our catalog around the snapshot. The inventory is loaded only when it is asked about.
+async fn attach(
+    ctx: &SessionContext,
+    touches_catalog: bool,
+    caller: &Caller<'_>,
+) -> Result<Option<Arc<Inventory>>, Failure> {
+    let lake = ctx
+        .catalog(DATABASE)
+        .ok_or_else(|| Failure::new("3D000", "the lake has no tables yet"))?;
+    let path = caller.settings.search_path();
+    let inventory = if touches_catalog {
+        let settings =
+            caller.settings.all().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let loaded = Inventory::load(
+            lake.as_ref(),
+            path.clone(),
+            caller.user.to_owned(),
+            settings.collect(),
+        );
+        Some(Arc::new(loaded.await.map_err(|error| Failure::from_datafusion(&error))?))
+    } else {
+        None
+    };
+    ctx.register_catalog(DATABASE, Arc::new(WireCatalog::new(lake, path, inventory.clone())));
+    if let Some(inventory) = &inventory {
+        catalog::register(ctx, inventory);
+    }
+    let state = ctx.state_ref();
+    let mut state = state.write();
+    let options = state.config_mut().options_mut();
+    options.catalog.information_schema = false;
+    DATABASE.clone_into(&mut options.catalog.default_catalog);
+    SEARCH_PATH_SCHEMA.clone_into(&mut options.catalog.default_schema);
+    drop(state);
+    Ok(inventory)
+}
+
+/// What the client declared, else what the plan needs, else text.
+fn parameter_types(
+    plan: &LogicalPlan,
+    declared: &[Option<PgType>],
+) -> Result<Vec<PgType>, Failure> {
+    let inferred =
+        plan.get_parameter_types().map_err(|error| Failure::from_datafusion(&error))?;
+    let mut highest = declared.len();
+    for name in inferred.keys() {
+        let number = name.trim_start_matches('$').parse::<usize>().ok();
+        let number = number.filter(|number| (1..=PARAMETERS_MAX).contains(number));
+        let number =
+            number.ok_or_else(|| Failure::new("42P02", format!("there is no parameter {name}")))?;
+        highest = highest.max(number);
+    }
+    let type_of = |number: usize| {
+        let wanted = declared.get(number - 1).copied().flatten();
+        let needed = inferred.get(&format!("${number}")).and_then(Option::as_ref);
+        wanted.or_else(|| needed.map(PgType::of_data_type)).unwrap_or(PgType::Text)
+    };
+    Ok((1..=highest).map(type_of).collect())
+}
+
+impl Planned {
+    /// The result's columns, with types as they are after the engine's coercions.
+    fn describe(&self) -> Result<Vec<Column>, Failure> {
+        let failed = |error| Failure::from_datafusion(&error);
+        let nulls = self
+            .parameters
+            .iter()
+            .map(|pg_type| ScalarValue::try_from(&pg_type.arrow()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        let plan = with_values(&self.plan, nulls)?;
+        let state = self.ctx.state();
+        let plan = state
+            .analyzer()
+            .execute_and_check(plan, state.config_options(), |_, _| ())
+            .map_err(failed)?;
+        let fields = plan.schema().fields();
+        let names = names::of_result(&self.query, fields.len());
+        let column = |(field, name): (&Arc<Field>, Option<String>)| Column {
+            name: name.unwrap_or_else(|| field.name().clone()),
+            pg_type: PgType::of(field),
+            binary: false,
+        };
+        Ok(fields.iter().zip(names).map(column).collect())
+    }
+
+    /// Fills in the parameters.
+    pub(super) fn bind(mut self, values: Vec<ScalarValue>) -> Result<Self, Failure> {
+        self.plan = with_values(&self.plan, values)?;
+        self.parameters.clear();
+        self.columns = self.describe()?;
+        Ok(self)
+    }
+
+    pub(super) async fn run(self) -> Result<SendableRecordBatchStream, Failure> {
+        DataFrame::new(self.ctx.state(), self.plan)
+            .execute_stream()
+            .await
+            .map_err(|error| Failure::from_datafusion(&error))
+    }
+
+    /// The optimized plan as lines of text. The physical plan would name files.
+    pub(super) fn explain(&self) -> Result<RecordBatch, Failure> {
+        let plan = self
+            .ctx
+            .state()
+            .optimize(&self.plan)
+            .map_err(|error| Failure::from_datafusion(&error))?;
+        let text = plan.display_indent().to_string();
+        text_batch("QUERY PLAN", text.lines().map(str::to_owned).collect())
+    }
+}
+
+fn with_values(plan: &LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan, Failure> {
+    if values.is_empty() {
+        return Ok(plan.clone());
+    }
+    plan.clone()
+        .with_param_values(ParamValues::from(values))
+        .map_err(|error| Failure::from_datafusion(&error))
+}
+
+/// A result of one text column.
+pub(super) fn text_batch(column: &str, lines: Vec<String>) -> Result<RecordBatch, Failure> {
+    let schema = Schema::new(vec![Field::new(column, DataType::Utf8, false)]);
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(StringArray::from(lines))])
+        .map_err(|error| Failure::from_datafusion(&error.into()))
+}

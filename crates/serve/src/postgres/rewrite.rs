@@ -1,0 +1,329 @@
+//! PostgreSQL's dialect → what the engine understands, on the syntax tree.
+//!
+//! Three kinds of changes: session functions become values (`current_user`), PostgreSQL-only
+//! notation becomes plain (`OPERATOR(pg_catalog.~)`, `::regclass`, `COLLATE`), and subqueries
+//! over catalog tables that are always empty here become NULL, which spares the engine the
+//! correlated forms that only catalogs use.
+
+use std::ops::ControlFlow;
+
+use lake::datafusion::sql::sqlparser::{
+    ast::{
+        BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+        FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
+        TableFactor, Value, VisitMut as _, VisitorMut,
+    },
+    dialect::PostgreSqlDialect,
+    parser::Parser,
+};
+
+use super::{
+    catalog::{self, Inventory},
+    failure::Failure,
+    settings::{DATABASE, Settings},
+};
+
+pub(super) mod names;
+mod types;
+
+/// Who asks, for the functions that answer about the connection.
+pub(super) struct Asker<'a> {
+    pub(super) user: &'a str,
+    pub(super) pid: i32,
+    pub(super) settings: &'a Settings,
+    pub(super) inventory: Option<&'a Inventory>,
+}
+
+/// Changes `query` in place.
+pub(super) fn rewrite(query: &mut Query, asker: &Asker<'_>) -> Result<(), Failure> {
+    match query.visit(&mut Rewriter { asker }) {
+        ControlFlow::Break(failure) => Err(*failure),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter<'a> {
+    asker: &'a Asker<'a>,
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = Box<Failure>;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        if is_always_empty(select) {
+            empty(select);
+        }
+        names::alias_projection(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        let empty = |query: &Query| match query.body.as_ref() {
+            SetExpr::Select(select) => is_always_empty(select),
+            _ => false,
+        };
+        match expr {
+            Expr::Subquery(query) if empty(query) => *expr = null(),
+            Expr::Exists { subquery, negated } if empty(subquery) => {
+                *expr = boolean(*negated);
+            }
+            Expr::Function(function) => {
+                if let FunctionArguments::Subquery(query) = &function.args
+                    && empty(query)
+                {
+                    *expr = null();
+                }
+            }
+            _ => (),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        match self.replace(expr) {
+            Ok(Some(replacement)) => *expr = replacement,
+            Ok(None) => (),
+            Err(failure) => return ControlFlow::Break(Box::new(failure)),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter<'_> {
+    fn replace(&self, expr: &mut Expr) -> Result<Option<Expr>, Failure> {
+        Ok(match expr {
+            Expr::Collate { expr, .. } => Some(take(expr)),
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(path) = op
+                    && let Some(plain) = path.last().and_then(|symbol| plain_operator(symbol))
+                {
+                    *op = plain;
+                }
+                None
+            }
+            Expr::Value(value) => match &value.value {
+                Value::EscapedStringLiteral(text) => Some(string(text)),
+                _ => None,
+            },
+            Expr::Identifier(ident) if ident.quote_style.is_none() => {
+                match ident.value.to_ascii_lowercase().as_str() {
+                    name @ ("current_schema" | "current_catalog" | "current_user"
+                    | "session_user" | "current_role") => self.session_function(name, &[]),
+                    _ => None,
+                }
+            }
+            Expr::Function(function) => self.function(function),
+            Expr::Cast { kind, expr: inner, data_type, .. } => {
+                if *kind == CastKind::DoubleColon {
+                    *kind = CastKind::Cast;
+                }
+                types::cast(inner, data_type, self.asker.inventory)?
+            }
+            _ => None,
+        })
+    }
+
+    fn function(&self, function: &mut Function) -> Option<Expr> {
+        let parts = &mut function.name.0;
+        let is_qualified = parts.len() == 2
+            && parts[0].as_ident().is_some_and(|schema| schema.value == "pg_catalog");
+        if is_qualified {
+            parts.remove(0);
+        }
+        if parts.len() != 1 {
+            return None;
+        }
+        let name = parts[0].as_ident()?.value.to_ascii_lowercase();
+        let arguments: Vec<String> = match &function.args {
+            FunctionArguments::List(list) => list.args.iter().map(literal_text).collect(),
+            _ => Vec::new(),
+        };
+        self.session_function(&name, &arguments)
+    }
+
+    /// Functions whose value is known before the statement runs.
+    fn session_function(&self, name: &str, arguments: &[String]) -> Option<Expr> {
+        let asker = self.asker;
+        let first_schema = || {
+            let path = asker.settings.search_path();
+            path.first().map_or_else(null, |schema| string(schema))
+        };
+        Some(match name {
+            "version" => string(&catalog::version_text()),
+            "current_database" | "current_catalog" => string(DATABASE),
+            "current_schema" => first_schema(),
+            "current_schemas" => {
+                let with_system = arguments.first().is_some_and(|text| text == "true");
+                let system = with_system.then(|| "pg_catalog".to_owned());
+                let path = asker.settings.search_path();
+                let names: Vec<String> =
+                    system.into_iter().chain(path).map(|name| string(&name).to_string()).collect();
+                parse_expression(&format!("make_array({})", names.join(", ")))?
+            }
+            "current_user" | "session_user" | "user" | "current_role" => string(asker.user),
+            "pg_backend_pid" => integer(asker.pid),
+            "current_setting" => {
+                let value = asker.settings.show(arguments.first()?).ok();
+                value.map_or_else(null, |value| string(&value))
+            }
+            "pg_is_in_recovery" | "pg_try_advisory_lock" | "pg_is_wal_replay_paused" => {
+                boolean(false)
+            }
+            "pg_advisory_unlock_all" => null(),
+            "pg_my_temp_schema" => integer(0),
+            "inet_server_addr" | "inet_client_addr" => null(),
+            "txid_current" => integer(1),
+            _ => return None,
+        })
+    }
+}
+
+/// The text of a literal argument; of anything else, its SQL.
+fn literal_text(argument: &FunctionArg) -> String {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => text.clone(),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
+    Some(match symbol {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" | "!=" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
+}
+
+/// True when an inner join over an always empty catalog table leaves nothing, and no aggregate
+/// makes a row out of nothing.
+fn is_always_empty(select: &Select) -> bool {
+    let named = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            !names::is_aggregate(expr)
+        }
+        _ => false,
+    };
+    if !select.projection.iter().all(named) {
+        return false;
+    }
+    select.from.iter().any(|from| {
+        use lake::datafusion::sql::sqlparser::ast::JoinOperator as Op;
+        let inner = |op: &Op| matches!(op, Op::Join(_) | Op::Inner(_) | Op::CrossJoin(_));
+        let keeps_first = from.joins.iter().all(|join| {
+            inner(&join.join_operator) || matches!(join.join_operator, Op::Left(_) | Op::LeftOuter(_))
+        });
+        (keeps_first && is_empty_table(&from.relation))
+            || (keeps_first
+                && from
+                    .joins
+                    .iter()
+                    .any(|join| inner(&join.join_operator) && is_empty_table(&join.relation)))
+    })
+}
+
+fn is_empty_table(factor: &TableFactor) -> bool {
+    let TableFactor::Table { name, args: None, .. } = factor else { return false };
+    let parts: Vec<String> = name
+        .0
+        .iter()
+        .filter_map(|part| part.as_ident())
+        .map(|ident| match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_ascii_lowercase(),
+        })
+        .collect();
+    match parts.as_slice() {
+        [table] => catalog::is_always_empty(None, table),
+        [schema, table] => catalog::is_always_empty(Some(schema), table),
+        _ => false,
+    }
+}
+
+/// Keeps the names of the columns and nothing else.
+fn empty(select: &mut Select) {
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let alias = match item {
+            SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
+            SelectItem::UnnamedExpr(expr) => {
+                names::figure(expr).map_or_else(|| Ident::new(format!("column{index}")), |name| {
+                    Ident::with_quote('"', name)
+                })
+            }
+            _ => continue,
+        };
+        let text = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(null()),
+            data_type: DataType::Text,
+            array: false,
+            format: None,
+        };
+        *item = SelectItem::ExprWithAlias { expr: text, alias };
+    }
+    select.from.clear();
+    select.selection = Some(boolean(false));
+    select.having = None;
+    select.distinct = None;
+}
+
+pub(super) fn parse_expression(sql: &str) -> Option<Expr> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql).ok()?.parse_expr().ok()
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, null())
+}
+
+fn string(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+fn integer(value: i32) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).into())
+}
+
+fn boolean(value: bool) -> Expr {
+    Expr::Value(Value::Boolean(value).into())
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.into())
+}
+
+/// A call `name(argument)`.
+fn call(name: &str, argument: Expr) -> Option<Expr> {
+    let mut call = parse_expression(&format!("{name}(x)"))?;
+    if let Expr::Function(function) = &mut call
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))];
+    }
+    Some(call)
+}
+
+/// The last part of a possibly qualified name, in lower case.
+fn last_part(name: &ObjectName) -> String {
+    name.0
+        .last()
+        .and_then(|part| part.as_ident())
+        .map(|ident| ident.value.to_ascii_lowercase())
+        .unwrap_or_default()
+}

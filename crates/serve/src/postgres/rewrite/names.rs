@@ -1,0 +1,139 @@
+//! The names PostgreSQL gives to result columns that have none: `count`, `?column?`.
+
+use lake::datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr,
+};
+
+use super::last_part;
+
+const UNKNOWN: &str = "?column?";
+
+/// Returns the name PostgreSQL would show, or nothing where it shows `?column?`.
+pub(super) fn figure(expr: &Expr) -> Option<String> {
+    let shown = |ident: &Ident| match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    };
+    match expr {
+        Expr::Identifier(ident) => Some(shown(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(shown),
+        Expr::Function(function) => Some(last_part(&function.name)),
+        Expr::Cast { expr, data_type, .. } => {
+            figure(expr).or_else(|| Some(data_type.to_string().to_ascii_lowercase()))
+        }
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::Case { else_result, .. } => {
+            let named = else_result.as_ref().and_then(|result| figure(result));
+            Some(named.unwrap_or_else(|| "case".to_owned()))
+        }
+        Expr::Extract { .. } => Some("extract".to_owned()),
+        Expr::Substring { .. } => Some("substring".to_owned()),
+        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Position { .. } => Some("position".to_owned()),
+        Expr::Ceil { .. } => Some("ceil".to_owned()),
+        Expr::Floor { .. } => Some("floor".to_owned()),
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Array(_) => Some("array".to_owned()),
+        Expr::TypedString(typed) => Some(typed.data_type.to_string().to_ascii_lowercase()),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => select.projection.first().and_then(item_name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(match alias.quote_style {
+            Some(_) => alias.value.clone(),
+            None => alias.value.to_ascii_lowercase(),
+        }),
+        SelectItem::UnnamedExpr(expr) => Some(figure(expr).unwrap_or_else(|| UNKNOWN.to_owned())),
+        _ => None,
+    }
+}
+
+/// Returns the names of the result's columns, `None` where the engine's own name holds
+/// (wildcards, set operations over them). `width` is the number of columns of the result.
+pub(in crate::postgres) fn of_result(query: &Query, width: usize) -> Vec<Option<String>> {
+    let mut names = vec![None; width];
+    let mut body = query.body.as_ref();
+    // A set operation takes the names of its first part; the parser bounds the depth.
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::Query(query) => body = query.body.as_ref(),
+            SetExpr::SetOperation { left, .. } => body = left.as_ref(),
+            _ => return names,
+        }
+    };
+    let items = &select.projection;
+    let named: Vec<Option<String>> = items.iter().map(item_name).collect();
+    let front = named.iter().take_while(|name| name.is_some()).count();
+    for (slot, name) in names.iter_mut().zip(&named[..front]) {
+        slot.clone_from(name);
+    }
+    // After a single wildcard, count from the end.
+    let back = named.iter().rev().take_while(|name| name.is_some()).count();
+    if front + back == named.len().saturating_sub(1) && width >= front + back {
+        for (slot, name) in names.iter_mut().rev().zip(named.iter().rev().take(back)) {
+            slot.clone_from(name);
+        }
+    }
+    names
+}
+
+/// Gives unnamed expressions the names PostgreSQL would, so that outer queries find them and the
+/// engine accepts the same expression twice.
+pub(super) fn alias_projection(items: &mut [SelectItem]) {
+    let mut taken: Vec<String> = items
+        .iter()
+        .filter(|item| !needs_alias(item))
+        .filter_map(item_name)
+        .collect();
+    for item in items.iter_mut() {
+        if !needs_alias(item) {
+            continue;
+        }
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let name = figure(expr).unwrap_or_else(|| UNKNOWN.to_owned());
+        // A result shows the plain name again; the number only keeps the engine's names apart.
+        let mut alias = name.clone();
+        for number in 2.. {
+            if !taken.contains(&alias) {
+                break;
+            }
+            alias = format!("{name} {number}");
+        }
+        taken.push(alias.clone());
+        let expr = std::mem::replace(expr, super::null());
+        *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', alias) };
+    }
+}
+
+fn needs_alias(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::UnnamedExpr(expr) => {
+            !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        }
+        _ => false,
+    }
+}
+
+/// True for a call that makes one row out of none.
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
+    const AGGREGATES: [&str; 9] =
+        ["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or"];
+    match expr {
+        Expr::Function(function) => {
+            AGGREGATES.contains(&last_part(&function.name).as_str())
+                || matches!(&function.args, FunctionArguments::List(list)
+                    if list.args.iter().any(|argument| argument.to_string().contains("count(")))
+        }
+        Expr::BinaryOp { left, right, .. } => is_aggregate(left) || is_aggregate(right),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_aggregate(inner),
+        _ => false,
+    }
+}

@@ -1,0 +1,85 @@
+//! A result on its way to the client: batches from the engine, rows on the wire.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use lake::datafusion::{
+    arrow::array::RecordBatch, error::DataFusionError, execution::SendableRecordBatchStream,
+    physical_plan::stream::RecordBatchStreamAdapter,
+};
+
+use super::{
+    Stop,
+    encode::Rows,
+    failure::Failure,
+    types::Column,
+    wire::{OUTBOX_BYTES, Output},
+};
+
+/// A running or suspended result.
+pub(super) struct RowStream {
+    batches: SendableRecordBatchStream,
+    columns: Vec<Column>,
+    current: Option<Rows>,
+    sent: u64,
+    rows_max: u64,
+}
+
+/// What one call sent.
+pub(super) struct Sent {
+    pub(super) rows: u64,
+    /// Nothing is left.
+    pub(super) is_complete: bool,
+}
+
+impl RowStream {
+    pub(super) fn new(
+        batches: SendableRecordBatchStream,
+        columns: Vec<Column>,
+        rows_max: u64,
+    ) -> Self {
+        Self { batches, columns, current: None, sent: 0, rows_max }
+    }
+
+    pub(super) fn of_batch(batch: RecordBatch, columns: Vec<Column>) -> Self {
+        let schema = batch.schema();
+        let batches = futures::stream::iter([Ok::<_, DataFusionError>(batch)]);
+        let batches = RecordBatchStreamAdapter::new(Arc::clone(&schema), batches);
+        Self::new(Box::pin(batches), columns, u64::MAX)
+    }
+
+    /// Sends up to `limit` rows. Waits for the client whenever the outbox is full: at no time
+    /// is more than one batch and one outbox of a result in memory here.
+    pub(super) async fn send(&mut self, output: &mut Output, limit: u64) -> Result<Sent, Stop> {
+        let mut rows = 0;
+        while rows < limit {
+            let Some(current) = self.current.as_mut().filter(|current| !current.is_empty()) else {
+                match self.batches.next().await {
+                    None => return Ok(Sent { rows, is_complete: true }),
+                    Some(Err(error)) => return Err(Failure::from_datafusion(&error).into()),
+                    Some(Ok(batch)) => {
+                        let encoded = Rows::new(&batch, &self.columns)
+                            .map_err(|error| Failure::from_datafusion(&error.into()))?;
+                        self.current = Some(encoded);
+                        continue;
+                    }
+                }
+            };
+            if self.sent >= self.rows_max {
+                return Err(Failure::new(
+                    "54000",
+                    format!("the result has more than {} rows", self.rows_max),
+                )
+                .with_hint("Add a LIMIT, or aggregate in the query.")
+                .into());
+            }
+            current.write_next(&mut output.buffer);
+            rows += 1;
+            self.sent += 1;
+            if output.buffer.len() >= OUTBOX_BYTES {
+                output.flush().await.map_err(Stop::Gone)?;
+            }
+        }
+        Ok(Sent { rows, is_complete: false })
+    }
+}

@@ -1,0 +1,139 @@
+//! One socket: bytes in, messages out, with bounds on both sides.
+//!
+//! Reading and writing are separate halves, so that a running statement can be written while
+//! the other half watches whether the client is still there. Every method may be dropped at any
+//! await and continued later: nothing is lost, nothing is sent twice.
+
+use std::io;
+
+use bytes::{Buf as _, BytesMut};
+use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+/// PostgreSQL's own limit for a startup packet; also enough for every SASL message.
+const LOGIN_MESSAGE_BYTES_MAX: usize = 10_000;
+
+/// The statement text is bounded to 256 KiB elsewhere; the rest is room for bound parameters.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Rows are handed to the kernel in pieces of this size: large enough that the system call does
+/// not show, small enough that a slow reader holds little memory.
+pub(super) const OUTBOX_BYTES: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Input {
+    stream: OwnedReadHalf,
+    buffer: BytesMut,
+    context: DecodeContext,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Output {
+    stream: OwnedWriteHalf,
+    pub(super) buffer: BytesMut,
+}
+
+pub(super) fn split(stream: TcpStream) -> (Input, Output) {
+    let (read, write) = stream.into_split();
+    let input = Input {
+        stream: read,
+        buffer: BytesMut::with_capacity(8 * 1024),
+        context: DecodeContext::default(),
+        bytes_max: LOGIN_MESSAGE_BYTES_MAX,
+    };
+    let output = Output { stream: write, buffer: BytesMut::with_capacity(OUTBOX_BYTES) };
+    (input, output)
+}
+
+impl Input {
+    /// Waits for the next message; `None` when the client has closed the connection.
+    ///
+    /// # Errors
+    /// `InvalidData` for bytes that are no message within the bounds, else the socket's error.
+    pub(super) async fn next(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
+        loop {
+            self.check_length()?;
+            let decoded = PgWireFrontendMessage::decode(&mut self.buffer, &self.context);
+            if let Some(message) = decoded.map_err(|error| invalid(&error.to_string()))? {
+                return Ok(Some(message));
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Refuses an oversized message by its length field, before its bytes are collected.
+    fn check_length(&self) -> io::Result<()> {
+        let offset = usize::from(!self.context.awaiting_frontend_startup);
+        let Some(field) = self.buffer.get(offset..offset + 4) else { return Ok(()) };
+        let length = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
+        match usize::try_from(length) {
+            Ok(length) if (4..=self.bytes_max).contains(&length) => Ok(()),
+            _ => Err(invalid("message length is out of bounds")),
+        }
+    }
+
+    /// From now on the client speaks about encryption no more.
+    pub(super) fn expect_startup(&mut self) {
+        self.context.awaiting_frontend_ssl = false;
+    }
+
+    /// From now on messages have a type byte.
+    pub(super) fn expect_messages(&mut self) {
+        self.context.awaiting_frontend_ssl = false;
+        self.context.awaiting_frontend_startup = false;
+    }
+
+    /// From now on messages may be as long as statements are.
+    pub(super) fn allow_long_messages(&mut self) {
+        self.bytes_max = MESSAGE_BYTES_MAX;
+    }
+
+    /// True when bytes arrived that no message has used yet.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Ends when the client has gone; never ends while it is there or has more to say.
+    pub(super) async fn closed(&mut self) {
+        let mut byte = [0_u8; 1];
+        match self.stream.peek(&mut byte).await {
+            Ok(0) | Err(_) => (),
+            Ok(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Output {
+    /// Adds a message to the buffer; it leaves with the next flush.
+    pub(super) fn push(&mut self, message: &PgWireBackendMessage) {
+        if let Err(error) = message.encode(&mut self.buffer) {
+            // Only a message beyond the protocol's own bounds fails; the client will miss it.
+            tracing::error!(error = &error as &dyn std::error::Error, "encoding a message");
+        }
+    }
+
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        while self.buffer.has_remaining() {
+            self.stream.write_buf(&mut self.buffer).await?;
+        }
+        self.stream.flush().await
+    }
+
+    pub(super) async fn close(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.stream.shutdown().await
+    }
+}
+
+fn invalid(problem: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, problem.to_owned())
+}

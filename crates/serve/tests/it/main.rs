@@ -1,0 +1,3 @@
+//! What both servers answer, asked from outside.
+
+mod http;
