@@ -55,11 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let is_installed = root.join(CONSOLE).join("node_modules").try_exists()?;
     let can_watch_console = root.join(CONSOLE).try_exists()? && !is_installed;
     let watched = if !dist.try_exists()? && can_watch_console { CONSOLE } else { DIST };
-    #[expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
-    {
-        println!("cargo::rerun-if-changed={watched}");
-        println!("cargo::rerun-if-changed=build.rs");
-    }
+    println!("cargo::rerun-if-changed={watched}");
+    println!("cargo::rerun-if-changed=build.rs");
     Ok(())
 }
 

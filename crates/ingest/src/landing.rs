@@ -200,8 +200,10 @@ impl Lander {
         let known = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
         self.partitions.extend((known..count).map(PartitionLander::new));
         let context = &self.context;
-        futures::stream::iter(self.partitions.iter_mut())
-            .map(|partition| partition.run_once(context))
+        // Collected first: a stream that borrows from its closure could not change threads.
+        let runs: Vec<_> =
+            self.partitions.iter_mut().map(|partition| partition.run_once(context)).collect();
+        futures::stream::iter(runs)
             .buffered(PARTITIONS_AT_ONCE)
             .try_fold(Progress::default(), |all, one| async move { Ok(all.and(one)) })
             .await

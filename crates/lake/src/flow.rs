@@ -32,6 +32,11 @@ pub(crate) struct Cursor {
     seen: u64,
 }
 
+/// Returns the name of a refine step's progress in its target.
+pub(crate) fn refine_app(generation: u32, source: &str) -> String {
+    format!("marketlake/refine/{generation}/{source}")
+}
+
 impl Cursor {
     /// Creates the cursor of the step that `app` names; unique within the target table.
     pub(crate) fn new(app: String) -> Self {
@@ -54,6 +59,13 @@ impl Cursor {
     pub(crate) async fn note_seen(&mut self, target: &mut Table, version: u64) -> Result<bool, Error> {
         self.seen = version;
         Ok(SILENT_VERSIONS_MAX <= version - self.committed(target).await?.min(version))
+    }
+
+    /// Returns the version up to which there was nothing to commit, when the target does not say so
+    /// yet. An idle step commits it, so that everybody can see that nothing waits.
+    pub(crate) async fn unsettled(&self, target: &mut Table) -> Result<Option<u64>, Error> {
+        let committed = self.committed(target).await?;
+        Ok((committed < self.seen).then_some(self.seen))
     }
 
     /// Returns the transaction that says: `target` holds everything up to `version`.

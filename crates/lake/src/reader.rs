@@ -132,6 +132,26 @@ impl Reader {
         Ok(changes)
     }
 
+    /// Returns how many versions the refine step that is furthest behind still has to read.
+    ///
+    /// # Errors
+    /// A table cannot be read.
+    pub async fn refine_lag(&self, generation: u32) -> Result<u64, Error> {
+        let mut lag = 0;
+        for (source, target, app) in crate::refine::steps(generation) {
+            let Found::Delta(target) = self.tables.find(&target)? else {
+                return Ok(0);
+            };
+            let done = {
+                let mut target = target.lock().await;
+                target.refresh().await?;
+                target.last_txn(&app).await?.and_then(|done| u64::try_from(done).ok()).unwrap_or(0)
+            };
+            lag = lag.max(self.version(&source).await?.saturating_sub(done));
+        }
+        Ok(lag)
+    }
+
     /// Returns the size and version of every table.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use model::{BarInterval, Dataset};
 
 use crate::{
     Error, Location, Semantics,
-    flow::Cursor,
+    flow::{Cursor, refine_app},
     gold::{bars::Published, quotes::Quotes, resample::Instrument},
     schema::table_def,
     silver::{
@@ -19,6 +19,28 @@ use crate::{
     },
     table::Table,
 };
+
+/// Returns the steps of the stage: source table, target table, and the name of the progress.
+pub(crate) fn steps(generation: u32) -> Vec<(String, String, String)> {
+    let mut steps = Vec::new();
+    let mut step = |source: String, target: &str| {
+        let app = refine_app(generation, &source);
+        steps.push((source, target.to_owned(), app));
+    };
+    for dataset in Dataset::ALL {
+        step(format!("bronze.{dataset}"), "silver.quarantine");
+    }
+    step("bronze.intraday".to_owned(), "silver.bar");
+    for spec in &SPECS {
+        step(format!("bronze.{}", spec.dataset), &format!("silver.{}", spec.table));
+    }
+    for interval in BarInterval::GOLD {
+        step("silver.bar".to_owned(), &format!("gold.bar_{interval}"));
+    }
+    step("silver.bar".to_owned(), "gold.quote_latest");
+    step("silver.eod".to_owned(), "gold.eod");
+    steps
+}
 
 /// What the refine stage needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +123,7 @@ impl Refiner {
     /// # Errors
     /// A table cannot be opened or created.
     pub async fn open(location: &Location, config: RefineConfig) -> Result<Self, Error> {
-        let cursor = |source: &str| Cursor::new(format!("marketlake/refine/{}/{source}", config.generation));
+        let cursor = |source: &str| Cursor::new(refine_app(config.generation, source));
         let open = |layer: &'static str, name: &str| {
             let def = table_def(layer, name);
             Table::open(location, def)
@@ -166,33 +188,6 @@ impl Refiner {
         }
         self.bars.shrink();
         done.map(|()| progress)
-    }
-
-    /// Returns how many versions of source tables wait to be refined.
-    ///
-    /// # Errors
-    /// A table cannot be read.
-    pub async fn lag(&mut self) -> Result<u64, Error> {
-        let mut lag = 0;
-        for table in self.bronze.values_mut() {
-            table.refresh().await?;
-        }
-        self.bar.refresh().await?;
-        if let Some(intraday) = self.bronze.get(&Dataset::Intraday) {
-            lag += intraday.version() - self.bar_cursor.position(&mut self.bar).await?.min(intraday.version());
-        }
-        for step in &mut self.versioned {
-            step.table.refresh().await?;
-            if let Some(source) = self.bronze.get(&step.dataset) {
-                lag += source.version() - step.cursor.position(&mut step.table).await?.min(source.version());
-            }
-        }
-        for step in &mut self.gold_bars {
-            step.table.refresh().await?;
-            let version = self.bar.version();
-            lag += version - step.cursor.position(&mut step.table).await?.min(version);
-        }
-        Ok(lag)
     }
 
     async fn run_steps(&mut self, progress: &mut Progress) -> Result<(), Error> {

@@ -141,8 +141,8 @@ pub(crate) struct DemoArgs {
     /// How many symbols to generate.
     #[arg(long, default_value_t = 24)]
     pub(crate) symbols: u32,
-    /// Market seconds in one real second.
-    #[arg(long, default_value_t = 60)]
+    /// Market seconds in one real second. At 20 a trading session lasts about twenty minutes.
+    #[arg(long, default_value_t = 20)]
     pub(crate) speed: u32,
     /// Where all prices are derived from; the same seed makes the same market.
     #[arg(long, default_value_t = 7)]

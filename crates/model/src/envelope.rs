@@ -46,9 +46,11 @@ impl Envelope<'_> {
             text(out, value);
         }
         out.extend_from_slice(b"},\"data\":");
-        out.extend(
-            self.data.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }),
-        );
+        let row_start = out.len();
+        out.extend_from_slice(self.data);
+        for byte in out[row_start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
         out.extend_from_slice(b"}\n");
     }
 }

@@ -22,11 +22,11 @@ use model::{Clock, status::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::api::RELEASE;
+use self::{gate::Gate, stream::Streams};
 pub use self::{
     server::{bind, serve},
     stream::feed::BarFeed,
 };
-use self::{gate::Gate, stream::Streams};
 use crate::metrics::Meter;
 
 /// Where and to whom HTTP is served.
@@ -57,11 +57,7 @@ pub struct Services {
 impl Services {
     /// Serves the tables of `reader`.
     #[must_use]
-    pub fn new(
-        reader: lake::Reader,
-        status: Arc<dyn StatusProbe>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(reader: lake::Reader, status: Arc<dyn StatusProbe>, clock: Arc<dyn Clock>) -> Self {
         Self { feed: Arc::new(reader.clone()), reader, status, clock }
     }
 
@@ -89,7 +85,6 @@ struct App {
 /// Returns the routes, the console and everything that guards them.
 ///
 /// [`serve`] is the way to run them; this is for whoever brings a server of their own.
-#[must_use]
 pub fn router(config: &HttpConfig, services: Services) -> Router {
     router_until(config, services, CancellationToken::new())
 }
@@ -99,8 +94,7 @@ fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken
     let streams = Streams::new(feed, Arc::clone(&clock), stop.clone());
     let allowed_hosts = config.allowed_hosts.clone();
     let (gate, meter) = (Gate::new(), Meter::default());
-    let app =
-        Arc::new(App { reader, status, clock, allowed_hosts, streams, gate, meter, stop });
+    let app = Arc::new(App { reader, status, clock, allowed_hosts, streams, gate, meter, stop });
     let mut router = Router::new();
     for (path, methods) in api::routes() {
         router = router.route(path, methods);

@@ -6,5 +6,6 @@
 pub mod error;
 pub mod http;
 mod metrics;
+pub mod postgres;
 
 pub use error::Error;

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 
 use super::{
     GoldBarStep, Progress, Refiner, TouchedBy,
-    silver::{commit_or_reload, contended},
+    silver::{commit_or_reload, contended, settle},
 };
 use crate::{
     Error,
@@ -56,6 +56,7 @@ impl Refiner {
             let dates = touched_dates(&self.bar, from).await?;
             if dates.is_empty() {
                 self.quote_cursor.note_seen(&mut self.quote, silver_version).await?;
+                progress.commits += settle(&mut self.quote, &self.quote_cursor).await?;
                 return Ok(());
             }
             for date in &dates {
@@ -96,6 +97,7 @@ impl Refiner {
             let months = touched_partitions(silver, "session_month", from).await?;
             if months.is_empty() {
                 self.gold_eod_cursor.note_seen(gold, silver.version()).await?;
+                progress.commits += settle(gold, &self.gold_eod_cursor).await?;
                 return Ok(());
             }
             let change = eod::prepare(silver, gold, &months).await?;
@@ -117,7 +119,7 @@ async fn refine_one(
     let GoldBarStep { table, cursor, published } = step;
     for _ in 0..ATTEMPTS_MAX {
         if silver_version <= cursor.position(table).await? {
-            return Ok(0);
+            return settle(table, cursor).await;
         }
         let (change, bars) = published.prepare(table, &touched).await?;
         let is_empty = change.adds.is_empty() && change.removes.is_empty();

@@ -5,7 +5,7 @@ use model::Dataset;
 use super::{Progress, Refiner, TouchedBy, VersionedStep};
 use crate::{
     Error,
-    flow::{ATTEMPTS_MAX, next_range, read_version},
+    flow::{ATTEMPTS_MAX, Cursor, next_range, read_version},
     silver::{Counts, bar::Refined, quarantine},
     table::{Change, Table},
 };
@@ -21,6 +21,7 @@ impl Refiner {
             target.refresh().await?;
             let from = cursor.position(target).await?;
             let Some(range) = next_range(source, from).await? else {
+                progress.commits += settle(target, cursor).await?;
                 return Ok(());
             };
             let (mut rejected, mut rows) = (Vec::new(), 0);
@@ -58,6 +59,7 @@ impl Refiner {
             };
             let from = self.bar_cursor.position(&mut self.bar).await?;
             let Some(range) = next_range(source, from).await? else {
+                progress.commits += settle(&mut self.bar, &self.bar_cursor).await?;
                 return Ok(());
             };
             let mut refined = Refined::new();
@@ -129,6 +131,7 @@ impl Refiner {
             }
             let from = cursor.position(table).await?;
             let Some(range) = next_range(source, from).await? else {
+                progress.commits += settle(table, cursor).await?;
                 return Ok(());
             };
             let (mut rows, mut counts) = (Vec::new(), Counts::default());
@@ -175,6 +178,15 @@ pub(super) async fn commit_or_reload(
         return Ok(None);
     }
     Err(error)
+}
+
+/// Commits the progress of an idle step that its target does not show yet. Returns the commits.
+pub(super) async fn settle(target: &mut Table, cursor: &Cursor) -> Result<u64, Error> {
+    let Some(version) = cursor.unsettled(target).await? else {
+        return Ok(0);
+    };
+    let committed = commit_or_reload(target, Change::default(), &cursor.txn(version)).await?;
+    Ok(committed.map_or(0, |_| 1))
 }
 
 pub(super) fn contended(table: &Table) -> Error {

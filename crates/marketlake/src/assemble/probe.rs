@@ -190,7 +190,8 @@ impl PipelineProbe {
 
     async fn refine(&self, tables: &[TableStatus]) -> Result<Answer, Failure> {
         let ts_newest = self.newest(NEWEST_SILVER).await?;
-        Ok(Answer { lag: 0, rows_total: rows_of(tables, "silver."), ts_newest })
+        let lag = self.reader.refine_lag(stages::REFINE_GENERATION).await.or_fail()?;
+        Ok(Answer { lag, rows_total: rows_of(tables, "silver."), ts_newest })
     }
 
     async fn newest(&self, sql: &str) -> Result<Option<DateTime<Utc>>, Failure> {

@@ -35,7 +35,7 @@ const CHECKPOINT_VERSIONS: u64 = 50;
 /// Small files of one partition before they are put together; below it a scan hardly notices.
 const COMPACT_FILES: usize = 50;
 /// The refine stage's own generation: raised when tables are to be refined anew.
-const REFINE_GENERATION: u32 = 0;
+pub(super) const REFINE_GENERATION: u32 = 0;
 
 /// Which stages share a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,12 +174,7 @@ impl Stage for LandStage {
         let mut step = Step::default();
         let mut is_behind = false;
         for (_, lander) in &mut self.landers {
-            // The lander's future cannot move between threads (its stream borrows from a closure),
-            // so it runs on this one, which gives its other tasks away meanwhile.
-            let progress = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(lander.run_once())
-            });
-            let progress = progress.or_fail()?;
+            let progress = lander.run_once().await.or_fail()?;
             step.has_moved |= progress.moved();
             is_behind |= progress.is_behind;
             step.has_pending |= progress.is_behind || progress.seal_in.is_some();

@@ -5,7 +5,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
-use chrono::{Days, NaiveDate, TimeDelta};
+use chrono::{Datelike, Days, NaiveDate, TimeDelta};
 use model::{BarInterval, Dataset, ErrorKind, clock::MarketTime, session::Session};
 use serde::{Deserialize, Serialize};
 use simulator::{GeneratedSource, Simulator, SimulatorConfig, Source};
@@ -29,7 +29,7 @@ const DEMO_KEY: &str = "sim-biz";
 const DATA_DIR: &str = "marketlake-demo";
 /// Sessions before the first moment: candles from the first second, filled in a few seconds.
 const SESSIONS_BEFORE: usize = 2;
-/// Sessions generated: at 60 times real time about half a week of wall time.
+/// Sessions generated: at 20 times real time about two weeks of wall time.
 const SESSIONS: u32 = 180;
 /// How long the first session has run at the first moment.
 const INTO_SESSION: TimeDelta = TimeDelta::minutes(45);
@@ -113,8 +113,11 @@ fn generated_market(
     let last = now.date_naive().checked_sub_days(Days::new(DAYS_BACK)).ok_or_else(no_calendar)?;
     let from = last.checked_sub_days(Days::new(14)).ok_or_else(no_calendar)?;
     let sessions: Vec<Session> = Session::between(from, last).collect();
-    let today = sessions.last().ok_or_else(no_calendar)?;
-    let first = sessions.iter().rev().nth(SESSIONS_BEFORE).ok_or_else(no_calendar)?;
+    // Early in the week, or the first night to wait through would be a weekend.
+    let is_early = |session: &&Session| session.date.weekday().num_days_from_monday() < 2;
+    let at = sessions.iter().rposition(|session| is_early(&session)).ok_or_else(no_calendar)?;
+    let today = sessions.get(at).ok_or_else(no_calendar)?;
+    let first = sessions.get(at.saturating_sub(SESSIONS_BEFORE)).ok_or_else(no_calendar)?;
     Ok(Market {
         epoch: now,
         start: today.open + INTO_SESSION,

@@ -36,7 +36,7 @@ impl Layers {
             .entries_by_section()
             .into_iter()
             .map(|entry| {
-                let value = serde_json::to_value(&shown(entry)).unwrap_or_default();
+                let value = serde_json::to_value(shown(entry)).unwrap_or_default();
                 let value = match value {
                     Json::String(text) => Json::String(redactor.scrub(&text).into_owned()),
                     other => other,

@@ -4,3 +4,4 @@
 mod cli;
 mod process;
 mod simulate;
+mod stages;

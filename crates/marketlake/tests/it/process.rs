@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A command of the program under test; nothing of the caller's environment reaches it.
-pub fn marketlake(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn marketlake(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_marketlake"));
     command.current_dir(folder).env_clear().args(arguments);
     command
@@ -15,20 +15,20 @@ pub fn marketlake(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Runs to the end.
 #[track_caller]
-pub fn run(command: &mut Command) -> (i32, String, String) {
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
     (status.code().expect("the program was not killed"), text(stdout), text(stderr))
 }
 
 /// A process that is ended with the test.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Running {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("its output is piped"));
@@ -36,14 +36,14 @@ impl Running {
     }
 
     /// Reads the next line of its output.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("the output can be read");
         line.trim_end().to_owned()
     }
 
     /// Sends SIGTERM and waits for the end.
-    pub fn terminate(mut self) -> i32 {
+    pub(crate) fn terminate(mut self) -> i32 {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().expect("`kill` exists");
         assert!(sent.success());

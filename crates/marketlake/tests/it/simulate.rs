@@ -10,9 +10,9 @@ use crate::process::{Running, marketlake, run};
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the announced port is open");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    stream.read_to_string(&mut answer).expect("the server answers");
     answer
 }
 

@@ -25,7 +25,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Nothing from elsewhere, nothing inline. The hash allows the one style element that
 /// lightweight-charts adds for its attribution.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
      style-src 'self' 'sha256-3pRED1tOXas1FXFoPb9TGCjmYe9XQsmO9OV23khV2nY='; \
      connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; \
      form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
@@ -111,7 +111,7 @@ fn check_host(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal
         if !is_allowed_host(host, allowed_hosts) {
             let message = format!(
                 "`Host` is `{}`; allowed: 127.0.0.1, localhost, [::1] and the names in \
-                 `serve.http.allowed_hosts`",
+                 `http.allowed_hosts`",
                 echo(host)
             );
             return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "host_not_allowed", message));
@@ -122,17 +122,19 @@ fn check_host(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal
 
 /// Whether `host`, with or without a port, is a name this server answers to.
 fn is_allowed_host(host: &str, allowed_hosts: &[String]) -> bool {
-    // A user name in front would make the true host easy to overlook.
-    if host.contains('@') {
-        return false;
-    }
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
-    };
-    LOOPBACK_HOSTS
-        .into_iter()
-        .chain(allowed_hosts.iter().map(String::as_str))
-        .any(|allowed| allowed.eq_ignore_ascii_case(authority.host()))
+    // The colons within the brackets of an IPv6 address are no port's.
+    let name_end = host.find(']').map_or(0, |bracket| bracket + 1);
+    let port_start = host[name_end..].find(':').map_or(host.len(), |colon| name_end + colon);
+    let (name, port) = host.split_at(port_start);
+    let is_port = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    is_port
+        && LOOPBACK_HOSTS
+            .into_iter()
+            .chain(allowed_hosts.iter().map(String::as_str))
+            .any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -178,6 +180,12 @@ mod tests {
             "127.0.0.1.evil.example",
             "127.0.0.1@evil.example",
             "evil@127.0.0.1",
+            "127.0.0.1:80@evil.example",
+            "127.0.0.1:x",
+            "[::1",
+            "]",
+            ":",
+            ":80",
             "127.0.0.2",
             "0.0.0.0:8080",
             "[::1].evil.example",

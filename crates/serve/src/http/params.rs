@@ -149,9 +149,9 @@ pub(super) struct TimeRange {
 /// Whether `text` can be a symbol. Quotes, spaces, slashes and everything beyond ASCII cannot.
 fn is_symbol(text: &str) -> bool {
     (1..=SYMBOL_CHARS_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'^' | b'='))
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'^' | b'=')
+        })
 }
 
 fn parse_time(text: &str) -> Option<DateTime<Utc>> {

@@ -1,16 +1,16 @@
 //! Columns of a query's answer, checked once and read without a float.
 
+use chrono::{DateTime, Days, NaiveDate};
 use lake::arrow::{
     array::{
-        Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int32Array, RecordBatch, StringArray,
-        TimestampMicrosecondArray,
+        Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int32Array, RecordBatch,
+        StringArray, TimestampMicrosecondArray,
     },
     compute::cast,
     datatypes::{
         DataType, Date32Type, Decimal128Type, Int32Type, TimeUnit, TimestampMicrosecondType,
     },
 };
-use chrono::{DateTime, Days, NaiveDate};
 use model::decimal::{self, DecimalType};
 
 use super::wire::{Moment, Price, Volume};
@@ -72,11 +72,7 @@ impl<'a> Columns<'a> {
         array.as_primitive_opt::<Decimal128Type>().cloned().ok_or_else(|| self.shape(column))
     }
 
-    fn column(
-        &self,
-        column: &'static str,
-        wanted: &DataType,
-    ) -> Result<ArrayRef, Error> {
+    fn column(&self, column: &'static str, wanted: &DataType) -> Result<ArrayRef, Error> {
         let array = self.rows.column_by_name(column).ok_or_else(|| self.shape(column))?;
         cast(array, wanted).map_err(|_| self.shape(column))
     }

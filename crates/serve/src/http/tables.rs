@@ -19,6 +19,7 @@ use super::{
 };
 use crate::Error;
 
+const CATALOG: &str = "marketlake";
 const QUOTES: &str = "gold.quote_latest";
 const INSTRUMENTS: &str = "silver.instrument";
 
@@ -162,8 +163,8 @@ fn look_back(
 ) -> Option<NaiveDate> {
     let last = to.map_or(listing.session_date, |to| trading_date(to).min(listing.session_date));
     let sessions = u64::try_from(limit).ok()?.div_ceil(bars_per_session(interval));
-    // Five sessions in seven days.
-    last.checked_sub_days(Days::new(sessions * 7 / 5 + LOOK_BACK_SPARE_DAYS))
+    // A year of 365 days has about 252 sessions, a little more than two in three.
+    last.checked_sub_days(Days::new(sessions * 3 / 2 + LOOK_BACK_SPARE_DAYS))
 }
 
 /// Bars in a regular session of 390 minutes, the last one cut at the close.
@@ -266,7 +267,12 @@ async fn names(ctx: &SessionContext) -> Result<BTreeMap<String, String>, Error> 
 /// answers with empty lists.
 async fn table(ctx: &SessionContext, name: &str) -> Result<Option<DataFrame>, Error> {
     let reference = TableReference::from(name);
-    if !ctx.table_exist(reference.clone()).map_err(Error::query(name))? {
+    let is_known = reference.schema().is_some_and(|layer| {
+        ctx.catalog(CATALOG)
+            .and_then(|catalog| catalog.schema(layer))
+            .is_some_and(|schema| schema.table_exist(reference.table()))
+    });
+    if !is_known {
         return Ok(None);
     }
     ctx.table(reference).await.map(Some).map_err(Error::query(name))
@@ -354,12 +360,8 @@ mod tests {
     #[test]
     fn a_look_back_covers_the_sessions_that_the_bars_need() {
         let session_date = NaiveDate::from_ymd_opt(2026, 1, 30).unwrap();
-        let listing = Listing {
-            source: "s".to_owned(),
-            symbol: "A".to_owned(),
-            mic: None,
-            session_date,
-        };
+        let listing =
+            Listing { source: "s".to_owned(), symbol: "A".to_owned(), mic: None, session_date };
         for interval in BarInterval::GOLD {
             for limit in [1, 390, 1_000, 10_000] {
                 let floor = look_back(&listing, interval, None, limit).unwrap();

@@ -1,10 +1,6 @@
 //! The text format: one header per family, escaped labels, no float anywhere.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Display,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 /// What a family's values are.
 #[derive(Clone, Copy, Debug)]

@@ -233,9 +233,8 @@ struct Table {
 
 /// True for a catalog table that never has rows.
 pub(super) fn is_always_empty(schema: Option<&str>, name: &str) -> bool {
-    let find = |tables: &[Table]| {
-        tables.iter().any(|table| table.name == name && table.rows.is_none())
-    };
+    let find =
+        |tables: &[Table]| tables.iter().any(|table| table.name == name && table.rows.is_none());
     match schema {
         None | Some(PG_CATALOG) => find(&pg_catalog::TABLES),
         Some(INFORMATION_SCHEMA) => find(&information_schema::TABLES),

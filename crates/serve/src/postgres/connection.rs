@@ -175,8 +175,7 @@ impl Connection {
             let touches_catalog = statement::touches_catalog(&tokens);
             let command = statement::judge(tokens)?;
             self.check_transaction(&command)?;
-            let prepared = self.prepare(command, touches_catalog, &[]).await?;
-            let mut portal = self.open(prepared, Vec::new()).await?;
+            let mut portal = self.open(command, touches_catalog).await?;
             if !portal.columns.is_empty() {
                 self.describe(&portal.columns);
             }

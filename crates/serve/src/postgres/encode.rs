@@ -103,7 +103,8 @@ impl Cells {
             PgType::Text | PgType::Name | PgType::Char => return Ok(Self::Text(texts(array)?)),
             _ => pg_type.arrow(),
         };
-        let array = if *array.data_type() == wanted { Arc::clone(array) } else { cast(array, &wanted)? };
+        let array =
+            if *array.data_type() == wanted { Arc::clone(array) } else { cast(array, &wanted)? };
         Ok(match pg_type {
             PgType::Bool => Self::Bool(array.as_boolean().clone()),
             PgType::Int2 => Self::Int2(array.as_primitive().clone()),

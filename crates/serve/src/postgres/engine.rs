@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use lake::datafusion::{
-    arrow::{array::{RecordBatch, StringArray}, datatypes::{DataType, Field, Schema}},
+    arrow::{
+        array::{RecordBatch, StringArray},
+        datatypes::{DataType, Field, Schema},
+    },
     common::{ParamValues, ScalarValue},
     dataframe::DataFrame,
     execution::SendableRecordBatchStream,
@@ -77,8 +80,7 @@ pub(super) async fn plan(
         .map_err(|_| Failure::read_only("this statement"))?;
 
     let parameters = parameter_types(&plan, declared)?;
-    let mut planned =
-        Planned { ctx, plan, query: query.clone(), parameters, columns: Vec::new() };
+    let mut planned = Planned { ctx, plan, query: query.clone(), parameters, columns: Vec::new() };
     planned.columns = planned.describe()?;
     Ok(planned)
 }
@@ -89,9 +91,8 @@ async fn attach(
     touches_catalog: bool,
     caller: &Caller<'_>,
 ) -> Result<Option<Arc<Inventory>>, Failure> {
-    let lake = ctx
-        .catalog(DATABASE)
-        .ok_or_else(|| Failure::new("3D000", "the lake has no tables yet"))?;
+    let lake =
+        ctx.catalog(DATABASE).ok_or_else(|| Failure::new("3D000", "the lake has no tables yet"))?;
     let path = caller.settings.search_path();
     let inventory = if touches_catalog {
         let settings =
@@ -125,8 +126,7 @@ fn parameter_types(
     plan: &LogicalPlan,
     declared: &[Option<PgType>],
 ) -> Result<Vec<PgType>, Failure> {
-    let inferred =
-        plan.get_parameter_types().map_err(|error| Failure::from_datafusion(&error))?;
+    let inferred = plan.get_parameter_types().map_err(|error| Failure::from_datafusion(&error))?;
     let mut highest = declared.len();
     for name in inferred.keys() {
         let number = name.trim_start_matches('$').parse::<usize>().ok();

@@ -2,9 +2,7 @@
 //!
 //! Texts from storage never pass: they hold paths. The whole cause goes to the log instead.
 
-use lake::datafusion::{
-    arrow::error::ArrowError, common::SchemaError, error::DataFusionError,
-};
+use lake::datafusion::{arrow::error::ArrowError, common::SchemaError, error::DataFusionError};
 use pgwire::messages::response::ErrorResponse;
 
 /// One answer of the kind `ERROR: relation "x" does not exist`.
@@ -86,12 +84,10 @@ impl Failure {
             }
             DataFusionError::Configuration(message) => Self::new("22023", first_line(message)),
             DataFusionError::Execution(message) => from_execution(message),
-            DataFusionError::External(inner) => {
-                match inner.downcast_ref::<DataFusionError>() {
-                    Some(inner) => Self::from_datafusion(inner),
-                    None => Self::internal(error),
-                }
-            }
+            DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
+                Some(inner) => Self::from_datafusion(inner),
+                None => Self::internal(error),
+            },
             _ => Self::internal(error),
         }
     }
@@ -124,10 +120,9 @@ fn from_schema(error: &SchemaError) -> Failure {
             };
             Failure::new("42703", format!("column {name} does not exist"))
         }
-        SchemaError::AmbiguousReference { field } => Failure::new(
-            "42702",
-            format!("column reference \"{}\" is ambiguous", field.name),
-        ),
+        SchemaError::AmbiguousReference { field } => {
+            Failure::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
+        }
         SchemaError::DuplicateQualifiedField { .. }
         | SchemaError::DuplicateUnqualifiedField { .. } => {
             Failure::new("42701", first_line(&error.to_string()))

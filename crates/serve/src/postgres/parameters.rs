@@ -33,7 +33,10 @@ pub(super) fn decode(
         let (code, format) = if binary { ("22P03", "binary") } else { ("22P02", "text") };
         Failure::new(
             code,
-            format!("invalid {format} value for parameter ${number} of type {}", pg_type.sql_name()),
+            format!(
+                "invalid {format} value for parameter ${number} of type {}",
+                pg_type.sql_name()
+            ),
         )
     })
 }
@@ -87,8 +90,11 @@ fn from_text_numeric(text: &str) -> Option<ScalarValue> {
 }
 
 fn decimal(unscaled: i128, scale: i8) -> Option<ScalarValue> {
-    (unscaled.unsigned_abs() < 10_u128.pow(38))
-        .then_some(ScalarValue::Decimal128(Some(unscaled), 38, scale))
+    (unscaled.unsigned_abs() < 10_u128.pow(38)).then_some(ScalarValue::Decimal128(
+        Some(unscaled),
+        38,
+        scale,
+    ))
 }
 
 fn from_binary(pg_type: PgType, bytes: &[u8]) -> Option<ScalarValue> {

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use lake::datafusion::sql::sqlparser::{
     ast::{
-        BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
-        FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
-        TableFactor, Value, VisitMut as _, VisitorMut,
+        BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+        FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+        Value, VisitMut as _, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -53,7 +53,7 @@ impl VisitorMut for Rewriter<'_> {
         if is_always_empty(select) {
             empty(select);
         }
-        names::alias_projection(&mut select.projection);
+        names::alias_projection(&mut select.projection, select.distinct.is_some());
         ControlFlow::Continue(())
     }
 
@@ -228,7 +228,8 @@ fn is_always_empty(select: &Select) -> bool {
         use lake::datafusion::sql::sqlparser::ast::JoinOperator as Op;
         let inner = |op: &Op| matches!(op, Op::Join(_) | Op::Inner(_) | Op::CrossJoin(_));
         let keeps_first = from.joins.iter().all(|join| {
-            inner(&join.join_operator) || matches!(join.join_operator, Op::Left(_) | Op::LeftOuter(_))
+            inner(&join.join_operator)
+                || matches!(join.join_operator, Op::Left(_) | Op::LeftOuter(_))
         });
         (keeps_first && is_empty_table(&from.relation))
             || (keeps_first
@@ -259,16 +260,12 @@ fn is_empty_table(factor: &TableFactor) -> bool {
 
 /// Keeps the names of the columns and nothing else.
 fn empty(select: &mut Select) {
-    for (index, item) in select.projection.iter_mut().enumerate() {
-        let alias = match item {
-            SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
-            SelectItem::UnnamedExpr(expr) => {
-                names::figure(expr).map_or_else(|| Ident::new(format!("column{index}")), |name| {
-                    Ident::with_quote('"', name)
-                })
-            }
-            _ => continue,
+    let mut taken = Vec::new();
+    for item in &mut select.projection {
+        let (SelectItem::ExprWithAlias { .. } | SelectItem::UnnamedExpr(_)) = item else {
+            continue;
         };
+        let name = names::item_name(item).unwrap_or_default();
         let text = Expr::Cast {
             kind: CastKind::Cast,
             expr: Box::new(null()),
@@ -276,6 +273,7 @@ fn empty(select: &mut Select) {
             array: false,
             format: None,
         };
+        let alias = Ident::with_quote('"', names::unique(&name, &mut taken));
         *item = SelectItem::ExprWithAlias { expr: text, alias };
     }
     select.from.clear();

@@ -100,8 +100,7 @@ impl Challenge {
             .and_then(|bytes| Digest::try_from(bytes).ok())
             .ok_or(Rejected::Malformed("proof is not 32 bytes"))?;
 
-        let message =
-            format!("{},{},{without_proof}", self.client_first_bare, self.server_first);
+        let message = format!("{},{},{without_proof}", self.client_first_bare, self.server_first);
         let signature = hmac_sha256(&self.verifier.stored_key, &[message.as_bytes()]);
         let mut client_key = proof;
         for (byte, mask) in client_key.iter_mut().zip(signature) {
@@ -124,8 +123,7 @@ mod tests {
     #[test]
     fn the_exchange_of_the_rfc_succeeds() {
         let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-        let salted =
-            pgwire::api::auth::sasl::scram::gen_salted_password("pencil", &salt, 4096);
+        let salted = pgwire::api::auth::sasl::scram::gen_salted_password("pencil", &salt, 4096);
         let client_key = hmac_sha256(&salted, &[b"Client Key"]);
         let verifier = Verifier {
             iterations: 4096.try_into().unwrap(),

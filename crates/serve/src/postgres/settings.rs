@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 use super::failure::Failure;
 
 /// PostgreSQL's generation whose catalog this server speaks; drivers read the leading digits.
-pub(super) const SERVER_VERSION: &str = concat!("15.0 (marketlake ", env!("CARGO_PKG_VERSION"), ")");
+pub(super) const SERVER_VERSION: &str =
+    concat!("15.0 (marketlake ", env!("CARGO_PKG_VERSION"), ")");
 
 /// The only database.
 pub(super) const DATABASE: &str = "marketlake";
@@ -174,7 +175,8 @@ impl Settings {
             Access::On => Err(invalid("It is always on.")),
             Access::SearchPath => Ok(show_path(&parse_path(value)?)),
             Access::Timeout => {
-                let timeout = parse_timeout(value).ok_or_else(|| invalid("Use milliseconds, or a number with ms, s or min."))?;
+                let timeout = parse_timeout(value)
+                    .ok_or_else(|| invalid("Use milliseconds, or a number with ms, s or min."))?;
                 if timeout.is_zero() || timeout > self.statement_timeout_max {
                     let max = show_timeout(self.statement_timeout_max);
                     return Err(invalid(&format!("The server allows at most {max}.")));

@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage,
     response::{GssEncResponse, SslResponse},
-    startup::{
-        Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup,
-    },
+    startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup},
 };
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
@@ -68,12 +66,12 @@ async fn negotiate(
 ) -> io::Result<Option<Startup>> {
     for _ in 0..NEGOTIATIONS_MAX {
         match input.next().await? {
-            Some(PgWireFrontendMessage::SslNegotiation(SslNegotiationMetaMessage::PostgresSsl(
-                _,
-            ))) => output.push(&PgWireBackendMessage::SslResponse(SslResponse::Refuse)),
-            Some(PgWireFrontendMessage::SslNegotiation(SslNegotiationMetaMessage::PostgresGss(
-                _,
-            ))) => output.push(&PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)),
+            Some(PgWireFrontendMessage::SslNegotiation(
+                SslNegotiationMetaMessage::PostgresSsl(_),
+            )) => output.push(&PgWireBackendMessage::SslResponse(SslResponse::Refuse)),
+            Some(PgWireFrontendMessage::SslNegotiation(
+                SslNegotiationMetaMessage::PostgresGss(_),
+            )) => output.push(&PgWireBackendMessage::GssEncResponse(GssEncResponse::Refuse)),
             Some(PgWireFrontendMessage::SslNegotiation(SslNegotiationMetaMessage::None)) => {
                 input.expect_startup();
                 continue;
@@ -144,10 +142,9 @@ async fn check_password(
     user: &str,
 ) -> io::Result<Result<(), Failure>> {
     let failed = |reason: Rejected| match reason {
-        Rejected::WrongPassword => Failure::fatal(
-            "28P01",
-            format!("password authentication failed for user \"{user}\""),
-        ),
+        Rejected::WrongPassword => {
+            Failure::fatal("28P01", format!("password authentication failed for user \"{user}\""))
+        }
         Rejected::Malformed(problem) => {
             Failure::protocol(format!("malformed SCRAM message: {problem}"))
         }

@@ -33,18 +33,31 @@ pub(super) enum Command {
     Commit,
     Rollback,
     /// Savepoints: nothing can be written, so there is nothing to undo.
-    Savepoint { tag: &'static str },
-    Set { name: String, value: Option<String> },
+    Savepoint {
+        tag: &'static str,
+    },
+    Set {
+        name: String,
+        value: Option<String>,
+    },
     /// `SET TRANSACTION …`, `SET SESSION AUTHORIZATION DEFAULT`: what already holds.
     SetNothing,
-    Show { name: String },
-    Reset { name: Option<String> },
+    Show {
+        name: String,
+    },
+    Reset {
+        name: Option<String>,
+    },
     /// `DISCARD ALL` resets everything, the narrower forms have nothing to discard.
-    Discard { tag: &'static str },
+    Discard {
+        tag: &'static str,
+    },
     /// `CLOSE` of a cursor; there are none by name.
     CloseAll,
     /// One prepared statement, or all.
-    Deallocate { name: Option<String> },
+    Deallocate {
+        name: Option<String>,
+    },
     Unlisten,
 }
 
@@ -91,7 +104,13 @@ pub(super) fn judge(tokens: Vec<TokenWithSpan>) -> Result<Command, Failure> {
     let words = words(&tokens);
     let word = |index: usize| words.get(index).map(String::as_str).unwrap_or_default();
     Ok(match word(0) {
-        "select" | "with" | "values" | "table" | "(" => Command::Query(query(tokens)?),
+        "select" | "with" | "values" | "(" => Command::Query(query(tokens)?),
+        "table" => {
+            let select = Tokenizer::new(&PostgreSqlDialect {}, "select*from")
+                .tokenize_with_location()
+                .map_err(|error| Failure::syntax(parser_message(&error.to_string())))?;
+            Command::Query(query(select.into_iter().chain(tokens.into_iter().skip(1)).collect())?)
+        }
         "explain" => return explain(tokens, &words),
         "begin" | "start" => {
             if words.iter().any(|word| word == "write") {
@@ -103,7 +122,9 @@ pub(super) fn judge(tokens: Vec<TokenWithSpan>) -> Result<Command, Failure> {
             Command::Begin
         }
         "commit" | "end" => Command::Commit,
-        "rollback" if words.iter().any(|word| word == "to") => Command::Savepoint { tag: "ROLLBACK" },
+        "rollback" if words.iter().any(|word| word == "to") => {
+            Command::Savepoint { tag: "ROLLBACK" }
+        }
         "rollback" | "abort" => Command::Rollback,
         "savepoint" => Command::Savepoint { tag: "SAVEPOINT" },
         "release" => Command::Savepoint { tag: "RELEASE" },
@@ -118,11 +139,17 @@ pub(super) fn judge(tokens: Vec<TokenWithSpan>) -> Result<Command, Failure> {
                 "plans" => "DISCARD PLANS",
                 "sequences" => "DISCARD SEQUENCES",
                 "temp" | "temporary" => "DISCARD TEMP",
-                _ => return Err(Failure::syntax("syntax error: expected ALL, PLANS, SEQUENCES or TEMP")),
+                _ => {
+                    return Err(Failure::syntax(
+                        "syntax error: expected ALL, PLANS, SEQUENCES or TEMP",
+                    ));
+                }
             },
         },
         "close" if word(1) == "all" => Command::CloseAll,
-        "close" => return Err(Failure::new("34000", format!("cursor \"{}\" does not exist", word(1)))),
+        "close" => {
+            return Err(Failure::new("34000", format!("cursor \"{}\" does not exist", word(1))));
+        }
         "deallocate" => {
             let name = if word(1) == "prepare" { word(2) } else { word(1) };
             Command::Deallocate { name: Some(name.to_owned()).filter(|name| name != "all") }
@@ -163,8 +190,8 @@ fn refuse(first: &str, words: &[String], tokens: Vec<TokenWithSpan>) -> Failure 
             Failure::read_only("COPY FROM")
         }
         "copy" => Failure::new("42501", "permission denied to COPY to or from a file"),
-        "do" | "call" | "execute" | "prepare" | "declare" | "fetch" | "move" | "listen" | "notify"
-        | "lock" | "load" | "analyze" | "checkpoint" => Failure::unsupported(format!(
+        "do" | "call" | "execute" | "prepare" | "declare" | "fetch" | "move" | "listen"
+        | "notify" | "lock" | "load" | "analyze" | "checkpoint" => Failure::unsupported(format!(
             "{} is not supported by this read-only server",
             first.to_ascii_uppercase()
         )),
@@ -180,9 +207,8 @@ fn refuse(first: &str, words: &[String], tokens: Vec<TokenWithSpan>) -> Failure 
 
 fn parse(tokens: Vec<TokenWithSpan>) -> Result<Statement, Failure> {
     let dialect = PostgreSqlDialect {};
-    let mut parser = Parser::new(&dialect)
-        .with_recursion_limit(DEPTH_MAX)
-        .with_tokens_with_locations(tokens);
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
     let statement = parser
         .parse_statement()
         .map_err(|error| Failure::syntax(parser_message(&error.to_string())))?;
@@ -244,12 +270,17 @@ fn check_body(body: &SetExpr) -> ControlFlow<Box<Failure>> {
 fn explain(mut tokens: Vec<TokenWithSpan>, words: &[String]) -> Result<Command, Failure> {
     let mut start = 1;
     if words.get(1).is_some_and(|word| word == "(")
-        && words.get(2).is_some_and(|word| !matches!(word.as_str(), "select" | "with" | "values" | "("))
+        && words
+            .get(2)
+            .is_some_and(|word| !matches!(word.as_str(), "select" | "with" | "values" | "("))
     {
         let close = words.iter().position(|word| word == ")");
         start = close.ok_or_else(|| Failure::syntax("syntax error: expected )"))? + 1;
     } else {
-        while words.get(start).is_some_and(|word| matches!(word.as_str(), "verbose" | "analyze" | "analyse")) {
+        while words
+            .get(start)
+            .is_some_and(|word| matches!(word.as_str(), "verbose" | "analyze" | "analyse"))
+        {
             start += 1;
         }
     }

@@ -74,9 +74,8 @@ impl Verifier {
             .and_then(NonZeroU32::new)
             .ok_or_else(|| invalid("has an iteration count outside 4096 to 10000000"))?;
         let salt = STANDARD.decode(salt).map_err(|_| invalid("has a salt that is not base64"))?;
-        let key = |text: &str| {
-            STANDARD.decode(text).ok().and_then(|bytes| Digest::try_from(bytes).ok())
-        };
+        let key =
+            |text: &str| STANDARD.decode(text).ok().and_then(|bytes| Digest::try_from(bytes).ok());
         Ok(Self {
             iterations,
             salt,

@@ -97,11 +97,6 @@ impl Input {
         self.bytes_max = MESSAGE_BYTES_MAX;
     }
 
-    /// True when bytes arrived that no message has used yet.
-    pub(super) fn has_unread(&self) -> bool {
-        !self.buffer.is_empty()
-    }
-
     /// Ends when the client has gone; never ends while it is there or has more to say.
     pub(super) async fn closed(&mut self) {
         let mut byte = [0_u8; 1];

@@ -1,4 +1,5 @@
 //! The HTTP server over small tables in memory, on a port of its own.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod api;
 mod client;

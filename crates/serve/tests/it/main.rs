@@ -1,3 +1,4 @@
 //! What both servers answer, asked from outside.
 
 mod http;
+mod postgres;

@@ -47,8 +47,12 @@ fn every_schema_requires_exactly_its_properties() {
         };
         let properties: BTreeSet<&str> =
             properties.as_object().unwrap().keys().map(String::as_str).collect();
-        let required: BTreeSet<&str> =
-            schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let required: BTreeSet<&str> = schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
         assert_eq!(properties, required, "{name}");
         assert_eq!(schema["additionalProperties"], false, "{name}");
     }

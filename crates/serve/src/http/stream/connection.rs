@@ -165,12 +165,10 @@ impl Connection {
             is_lost,
             "reading the bars a client has missed"
         );
-        if is_lost {
-            if let Ok(version) = self.hub.feed.version().await {
-                self.place.reset(version);
-                self.place.is_behind = false;
-                self.place.failures = 0;
-            }
+        if is_lost && let Ok(version) = self.hub.feed.version().await {
+            self.place.reset(version);
+            self.place.is_behind = false;
+            self.place.failures = 0;
         }
         self.clock.sleep(CATCH_UP_PAUSE).await;
         Some(())
@@ -209,9 +207,8 @@ impl Connection {
             Item::Bar(bar) => {
                 let is_wanted =
                     self.symbols.as_ref().is_none_or(|symbols| symbols.contains(&bar.symbol));
-                is_wanted.then(|| {
-                    Event::default().event("bar").id(bar.id.to_string()).data(&bar.json)
-                })?
+                is_wanted
+                    .then(|| Event::default().event("bar").id(bar.id.to_string()).data(&bar.json))?
             }
             Item::Reset(id) => {
                 let data = r#"{"reason":"bars were skipped; load them from /api/v1/bars"}"#;

@@ -118,7 +118,8 @@ impl Hub {
 
     /// Looks once. The position moves only after the rows were read, so a failure repeats them.
     async fn look(&self, position: &mut Option<u64>) -> Result<Option<Step>, Error> {
-        let version = self.feed.version().await.map_err(Error::lake(format!("version of {TABLE}")))?;
+        let version =
+            self.feed.version().await.map_err(Error::lake(format!("version of {TABLE}")))?;
         let Some(after) = *position else {
             *position = Some(version);
             return Ok(Some(Step::Bars { after: version, upto: version, events: Vec::new() }));

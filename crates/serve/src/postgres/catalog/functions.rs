@@ -67,7 +67,10 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ("pg_relation_size", Body::Int(|_, _| None)),
     ("pg_table_size", Body::Int(|_, _| None)),
     ("pg_total_relation_size", Body::Int(|_, _| None)),
-    ("to_regclass", Body::Int(|all, args| all.find(args.first().copied()??).map(|table| table.oid))),
+    (
+        "to_regclass",
+        Body::Int(|all, args| all.find(args.first().copied()??).map(|table| table.oid)),
+    ),
 ];
 
 /// Makes the functions known to one statement.

@@ -97,7 +97,8 @@ fn array(kind: &str, name: &str, rows: &[Row]) -> ArrayRef {
     };
     match kind {
         "bool" => {
-            let values = rows.iter().map(|row| Some(matches!(row.get(name), Some(Cell::Bool(true)))));
+            let values =
+                rows.iter().map(|row| Some(matches!(row.get(name), Some(Cell::Bool(true)))));
             Arc::new(BooleanArray::from_iter(values))
         }
         "int2" => {

@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// Finds out parameters and columns of a command.
-    pub(super) async fn prepare(
+    async fn prepare(
         &mut self,
         command: Command,
         touches_catalog: bool,
@@ -158,7 +158,7 @@ impl Connection {
         let values =
             bound_values(&prepared.parameters, &bind.parameters, &bind.parameter_format_codes)?;
         let formats = bind.result_column_format_codes;
-        let mut portal = self.open_with(prepared, values, &formats).await?;
+        let mut portal = self.open_bound(prepared, values, &formats).await?;
         if portal.prepared.is_empty {
             portal.rows = None;
         }
@@ -167,19 +167,60 @@ impl Connection {
         Ok(())
     }
 
+    /// Opens a statement of the simple protocol: planned once, without parameters.
     pub(super) async fn open(
         &mut self,
-        prepared: Arc<Prepared>,
-        values: Vec<ScalarValue>,
+        command: Command,
+        touches_catalog: bool,
     ) -> Result<Portal, Stop> {
-        if !prepared.parameters.is_empty() {
-            return Err(Failure::new("42P02", "there is no parameter $1").into());
-        }
-        self.open_with(prepared, values, &[]).await
+        let no_parameters = |planned: &Planned| {
+            if planned.parameters.is_empty() {
+                Ok(())
+            } else {
+                Err(Failure::new("42P02", "there is no parameter $1"))
+            }
+        };
+        let (columns, rows) = match &command {
+            Command::Query(query) => {
+                let planned = self.plan(query, touches_catalog, &[]).await?;
+                no_parameters(&planned)?;
+                let columns = planned.columns.clone();
+                let rows = self.start(planned, columns.clone()).await?;
+                (columns, Some(rows))
+            }
+            Command::Explain(query) => {
+                let planned = self.plan(query, touches_catalog, &[]).await?;
+                no_parameters(&planned)?;
+                let columns = vec![text_column("QUERY PLAN")];
+                let rows = RowStream::of_batch(planned.explain()?, columns.clone());
+                (columns, Some(rows))
+            }
+            Command::Show { name } => {
+                let reply = self.show(name)?;
+                let columns = show_columns(&reply);
+                let rows = RowStream::of_batch(show_batch(&reply)?, columns.clone());
+                (columns, Some(rows))
+            }
+            _ => (Vec::new(), None),
+        };
+        let prepared = Prepared {
+            command,
+            touches_catalog,
+            is_empty: false,
+            parameters: Vec::new(),
+            columns: Vec::new(),
+        };
+        Ok(Portal { prepared: Arc::new(prepared), columns, rows })
+    }
+
+    async fn start(&mut self, planned: Planned, columns: Vec<Column>) -> Result<RowStream, Stop> {
+        let work = Box::pin(async { planned.run().await.map_err(Stop::Failed) });
+        let batches = limited(&self.shared, &self.who, &mut self.input, work).await?;
+        Ok(RowStream::new(batches, columns, self.shared.config.rows_max))
     }
 
     /// Pins the snapshot and starts the query; no row is read before Execute.
-    async fn open_with(
+    async fn open_bound(
         &mut self,
         prepared: Arc<Prepared>,
         values: Vec<ScalarValue>,
@@ -205,8 +246,7 @@ impl Connection {
                 let columns = with_formats(planned.columns.clone())?;
                 let work = Box::pin(async { planned.run().await.map_err(Stop::Failed) });
                 let batches = limited(&self.shared, &self.who, &mut self.input, work).await?;
-                let rows =
-                    RowStream::new(batches, columns.clone(), self.shared.config.rows_max);
+                let rows = RowStream::new(batches, columns.clone(), self.shared.config.rows_max);
                 return Ok(Portal { prepared, columns, rows: Some(rows) });
             }
             Command::Explain(query) => {
@@ -287,7 +327,9 @@ fn declared_types(oids: &[u32]) -> Result<Vec<Option<PgType>>, Failure> {
             // Zero and `unknown` leave the choice to the server.
             0 | 705 => Ok(None),
             oid => PgType::from_oid(*oid).map(Some).ok_or_else(|| {
-                Failure::unsupported(format!("parameters of the type with OID {oid} are not supported"))
+                Failure::unsupported(format!(
+                    "parameters of the type with OID {oid} are not supported"
+                ))
             }),
         })
         .collect()

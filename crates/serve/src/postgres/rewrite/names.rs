@@ -1,7 +1,7 @@
 //! The names PostgreSQL gives to result columns that have none: `count`, `?column?`.
 
 use lake::datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr,
+    DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr,
 };
 
 use super::last_part;
@@ -18,9 +18,7 @@ pub(super) fn figure(expr: &Expr) -> Option<String> {
         Expr::Identifier(ident) => Some(shown(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(shown),
         Expr::Function(function) => Some(last_part(&function.name)),
-        Expr::Cast { expr, data_type, .. } => {
-            figure(expr).or_else(|| Some(data_type.to_string().to_ascii_lowercase()))
-        }
+        Expr::Cast { expr, data_type, .. } => figure(expr).or_else(|| Some(type_name(data_type))),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
         Expr::Case { else_result, .. } => {
             let named = else_result.as_ref().and_then(|result| figure(result));
@@ -34,7 +32,7 @@ pub(super) fn figure(expr: &Expr) -> Option<String> {
         Expr::Floor { .. } => Some("floor".to_owned()),
         Expr::Exists { .. } => Some("exists".to_owned()),
         Expr::Array(_) => Some("array".to_owned()),
-        Expr::TypedString(typed) => Some(typed.data_type.to_string().to_ascii_lowercase()),
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Interval(_) => Some("interval".to_owned()),
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => select.projection.first().and_then(item_name),
@@ -44,7 +42,7 @@ pub(super) fn figure(expr: &Expr) -> Option<String> {
     }
 }
 
-fn item_name(item: &SelectItem) -> Option<String> {
+pub(super) fn item_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(match alias.quote_style {
             Some(_) => alias.value.clone(),
@@ -87,30 +85,59 @@ pub(in crate::postgres) fn of_result(query: &Query, width: usize) -> Vec<Option<
 
 /// Gives unnamed expressions the names PostgreSQL would, so that outer queries find them and the
 /// engine accepts the same expression twice.
-pub(super) fn alias_projection(items: &mut [SelectItem]) {
-    let mut taken: Vec<String> = items
-        .iter()
-        .filter(|item| !needs_alias(item))
-        .filter_map(item_name)
-        .collect();
+///
+/// Under DISTINCT only repeated ones: the engine wants to find the expressions of ORDER BY there.
+pub(super) fn alias_projection(items: &mut [SelectItem], is_distinct: bool) {
+    let mut taken: Vec<String> =
+        items.iter().filter(|item| !needs_alias(item)).filter_map(item_name).collect();
     for item in items.iter_mut() {
         if !needs_alias(item) {
             continue;
         }
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let name = figure(expr).unwrap_or_else(|| UNKNOWN.to_owned());
-        // A result shows the plain name again; the number only keeps the engine's names apart.
-        let mut alias = name.clone();
-        for number in 2.. {
-            if !taken.contains(&alias) {
-                break;
-            }
-            alias = format!("{name} {number}");
+        let is_repeated = taken.contains(&name);
+        let alias = unique(&name, &mut taken);
+        if is_distinct && !is_repeated {
+            continue;
         }
-        taken.push(alias.clone());
         let expr = std::mem::replace(expr, super::null());
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', alias) };
     }
+}
+
+/// Returns `name`, or `name` with a number when it is taken. The number only keeps the engine's
+/// names apart: a result shows the plain one.
+pub(super) fn unique(name: &str, taken: &mut Vec<String>) -> String {
+    let mut alias = name.to_owned();
+    let mut number = 2;
+    // Ends after one round per taken name at the latest.
+    while taken.contains(&alias) {
+        alias = format!("{name} {number}");
+        number += 1;
+    }
+    taken.push(alias.clone());
+    alias
+}
+
+/// The catalog's name of a type as somebody wrote it: `int` is `int4`.
+fn type_name(data_type: &DataType) -> String {
+    let written = data_type.to_string().to_ascii_lowercase();
+    let bare = written.split('(').next().unwrap_or_default().trim();
+    let name = match bare {
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "smallint" => "int2",
+        "boolean" => "bool",
+        "double precision" | "double" | "float" => "float8",
+        "real" => "float4",
+        "decimal" | "dec" => "numeric",
+        "character varying" => "varchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        other => other,
+    };
+    name.to_owned()
 }
 
 fn needs_alias(item: &SelectItem) -> bool {

@@ -60,8 +60,9 @@ pub(super) fn cast(
         "float4" => DataType::Real,
         "float8" => DataType::DoublePrecision,
         "bool" => DataType::Boolean,
-        "text" | "name" | "char" | "bpchar" | "varchar" | "cstring" | "regproc" | "regprocedure"
-        | "regoper" | "regrole" | "json" | "jsonb" | "uuid" | "inet" | "unknown" => DataType::Text,
+        "text" | "name" | "char" | "bpchar" | "varchar" | "cstring" | "regproc"
+        | "regprocedure" | "regoper" | "regrole" | "json" | "jsonb" | "uuid" | "inet"
+        | "unknown" => DataType::Text,
         _ => {
             return Err(Failure::new("42704", format!("type \"{name}\" does not exist")));
         }

@@ -13,37 +13,37 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
 }
 
 impl Reply {
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The code and the message of a refusal.
     #[track_caller]
-    pub fn error(&self) -> (String, String) {
+    pub(super) fn error(&self) -> (String, String) {
         let error = &self.json()["error"];
         let text = |field: &str| error[field].as_str().unwrap().to_owned();
         (text("code"), text("message"))
     }
 }
 
-pub async fn get(server: SocketAddr, path: &str) -> Reply {
+pub(super) async fn get(server: SocketAddr, path: &str) -> Reply {
     send(server, &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n")).await
 }
 
 /// Sends `head`, which lacks only its last empty line, and reads the whole answer.
-pub async fn send(server: SocketAddr, head: &str) -> Reply {
+pub(super) async fn send(server: SocketAddr, head: &str) -> Reply {
     let exchange = async {
         let mut connection = connect(server, &format!("{head}Connection: close\r\n\r\n")).await;
         let (status, headers) = read_head(&mut connection).await;
@@ -93,22 +93,26 @@ async fn read_chunk(connection: &mut BufReader<TcpStream>) -> Option<String> {
 
 /// One server-sent event; a comment has no `event`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Event {
-    pub event: String,
-    pub id: String,
-    pub data: String,
+pub(super) struct Event {
+    pub(super) event: String,
+    pub(super) id: String,
+    pub(super) data: String,
 }
 
 /// An open event stream.
 #[derive(Debug)]
-pub struct Events {
+pub(super) struct Events {
     connection: BufReader<TcpStream>,
     text: String,
 }
 
 impl Events {
     /// Opens a stream, which has to be accepted, and waits for its greeting.
-    pub async fn open(server: SocketAddr, path: &str, last_id: Option<&str>) -> (Self, Event) {
+    pub(super) async fn open(
+        server: SocketAddr,
+        path: &str,
+        last_id: Option<&str>,
+    ) -> (Self, Event) {
         let last_id = last_id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n{last_id}\r\n");
         let mut connection = connect(server, &request).await;
@@ -123,7 +127,7 @@ impl Events {
     }
 
     /// Returns the next event or comment; `None` when the server ended the stream.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(super) async fn next(&mut self) -> Option<Event> {
         let next = async {
             while !self.text.contains("\n\n") {
                 self.text.push_str(&read_chunk(&mut self.connection).await?);
@@ -145,7 +149,7 @@ impl Events {
     }
 
     /// Returns the ids of the next `count` events of bars.
-    pub async fn bar_ids(&mut self, count: usize) -> Vec<String> {
+    pub(super) async fn bar_ids(&mut self, count: usize) -> Vec<String> {
         let mut ids = Vec::new();
         while ids.len() < count {
             let event = self.next().await.expect("the stream goes on");

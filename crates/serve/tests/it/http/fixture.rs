@@ -30,7 +30,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 /// The real clock of the test's runtime.
 #[derive(Debug)]
-pub struct TestClock {
+pub(super) struct TestClock {
     started: tokio::time::Instant,
 }
 
@@ -89,13 +89,13 @@ impl StatusProbe for FixedStatus {
 
 /// Changes that a test adds one version at a time.
 #[derive(Debug, Default)]
-pub struct FakeFeed {
+pub(super) struct FakeFeed {
     versions: Mutex<Vec<Change>>,
 }
 
 impl FakeFeed {
     /// Commits one version with a bar of each of `symbols`; versions count from 1.
-    pub fn commit(&self, symbols: &[&str]) {
+    pub(super) fn commit(&self, symbols: &[&str]) {
         let mut versions = self.versions.lock().unwrap();
         let version = versions.len() as u64 + 1;
         let bars: Vec<Bar> = symbols
@@ -120,22 +120,22 @@ impl BarFeed for FakeFeed {
 
 /// A running server. Dropping it stops it without waiting.
 #[derive(Debug)]
-pub struct Server {
-    pub addr: SocketAddr,
+pub(super) struct Server {
+    pub(super) addr: SocketAddr,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<Result<(), serve::Error>>,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::start_with(lake_tables(), Arc::new(FakeFeed::default())).await
     }
 
-    pub async fn with_feed(feed: &Arc<FakeFeed>) -> Self {
+    pub(super) async fn with_feed(feed: &Arc<FakeFeed>) -> Self {
         Self::start_with(lake_tables(), Arc::clone(feed)).await
     }
 
-    pub async fn start_with(
+    pub(super) async fn start_with(
         tables: Vec<(&'static str, &'static str, RecordBatch)>,
         feed: Arc<FakeFeed>,
     ) -> Self {
@@ -153,17 +153,17 @@ impl Server {
     }
 
     /// Stops the server and waits until it has.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.shutdown.send(()).unwrap();
         self.task.await.unwrap().unwrap();
     }
 }
 
-pub fn config(bind: &str) -> HttpConfig {
+pub(super) fn config(bind: &str) -> HttpConfig {
     HttpConfig { bind: bind.parse().unwrap(), allowed_hosts: vec!["lake.example".to_owned()] }
 }
 
-pub fn ts(text: &str) -> DateTime<Utc> {
+pub(super) fn ts(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
@@ -176,18 +176,13 @@ struct Bar {
     volume: Option<&'static str>,
 }
 
-fn bar(
-    symbol: &str,
-    ts_start: &str,
-    close: &'static str,
-    volume: Option<&'static str>,
-) -> Bar {
+fn bar(symbol: &str, ts_start: &str, close: &'static str, volume: Option<&'static str>) -> Bar {
     let symbol = symbol.to_owned();
     Bar { source: "marketstack-v2", symbol, ts_start: ts(ts_start), close, volume }
 }
 
 /// What every test starts from.
-pub fn lake_tables() -> Vec<(&'static str, &'static str, RecordBatch)> {
+pub(super) fn lake_tables() -> Vec<(&'static str, &'static str, RecordBatch)> {
     let minutes = [
         bar("AAPL", "2025-11-03T14:30:00Z", "90", Some("5")),
         bar("AAPL", "2026-01-05T14:30:00Z", "100.10", Some("1000")),
@@ -257,7 +252,10 @@ fn bar_columns(bars: &[Bar]) -> Vec<(&'static str, ArrayRef)> {
         ("mic", texts(bars.iter().map(|_| "XNAS"))),
         ("ts_start", moments(bars.iter().map(|bar| bar.ts_start))),
         ("ts_end", moments(bars.iter().map(|bar| bar.ts_start + Duration::from_secs(60)))),
-        ("session_date", dates(bars.iter().map(day).collect::<Vec<_>>().iter().map(String::as_str))),
+        (
+            "session_date",
+            dates(bars.iter().map(day).collect::<Vec<_>>().iter().map(String::as_str)),
+        ),
         ("open", close()),
         ("high", close()),
         ("low", close()),
@@ -267,7 +265,7 @@ fn bar_columns(bars: &[Bar]) -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
-pub fn batch(columns: Vec<(&'static str, ArrayRef)>) -> RecordBatch {
+pub(super) fn batch(columns: Vec<(&'static str, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> = columns
         .iter()
         .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
@@ -276,7 +274,7 @@ pub fn batch(columns: Vec<(&'static str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
 
-pub fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> ArrayRef {
+pub(super) fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
 

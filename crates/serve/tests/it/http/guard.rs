@@ -58,7 +58,8 @@ async fn nothing_but_reading_is_served() {
 #[tokio::test]
 async fn a_page_of_another_site_may_open_the_console_but_not_use_the_api() {
     let server = Server::start().await;
-    for (path, status) in [("/api/v1/health", 403), ("/api/v1/stream", 403), ("/metrics", 403), ("/", 200)]
+    for (path, status) in
+        [("/api/v1/health", 403), ("/api/v1/stream", 403), ("/metrics", 403), ("/", 200)]
     {
         let head =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n");

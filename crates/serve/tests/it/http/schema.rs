@@ -119,8 +119,8 @@ async fn an_event_has_exactly_the_documented_fields() {
     assert_eq!((event.event.as_str(), event.id.as_str()), ("bar", "1-1"));
     let data: Value = serde_json::from_str(&event.data).unwrap();
     check(&document, schema, &data, "event").unwrap();
-    let example = &document["paths"]["/api/v1/stream"]["get"]["responses"]["200"]["content"]
-        ["text/event-stream"]["example"];
+    let example = &document["paths"]["/api/v1/stream"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+        ["example"];
     let example = example.as_str().unwrap().lines().find_map(|line| line.strip_prefix("data: "));
     check(&document, schema, &serde_json::from_str(example.unwrap()).unwrap(), "example").unwrap();
 }

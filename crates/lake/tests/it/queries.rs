@@ -1,0 +1,91 @@
+//! What people ask of the lake, and what they must not be able to ask.
+
+use lake::Reader;
+use model::Dataset;
+
+use crate::landing::{Row, World, reading, show};
+
+async fn world() -> World {
+    let mut world = World::new();
+    let rows: Vec<Row> = (0..7)
+        .map(|minute| reading("AAA", minute, 1, [10_000, 10_000 + minute, 9_990, 10_000 + minute], 100 * u64::from(minute + 1)))
+        .collect();
+    world.land(&rows).await;
+    world.load(Dataset::Intraday).await;
+    world.refine().await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gold_is_resampled_from_the_open() {
+    let world = world().await;
+    assert_eq!(
+        world.query("SELECT ts_start, ts_end, open, high, low, close, volume, n_source FROM bar_5m ORDER BY 1").await,
+        [
+            "2019-02-11T14:30:00Z|2019-02-11T14:35:00Z|100.000000|100.040000|99.900000|100.040000|500.0000|5",
+            "2019-02-11T14:35:00Z|2019-02-11T14:40:00Z|100.040000|100.060000|100.040000|100.060000|200.0000|2",
+        ]
+    );
+    assert_eq!(
+        world.query("SELECT price, open, high, low, previous_close, volume FROM quote_latest").await,
+        ["100.060000|100.000000|100.060000|99.900000|99.500000|700.0000"]
+    );
+    assert_eq!(world.query("SELECT ts_end - ts_start FROM bar_1d").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn end_of_day_rows_get_revisions() {
+    let mut world = World::new();
+    let eod = |adjusted: &str, fetch_id| Row {
+        dataset: Dataset::Eod,
+        fetch_id,
+        json: format!(
+            "{{\"open\":171.73,\"high\":175.35,\"low\":171.43,\"close\":174.83,\"volume\":73516656.0,\
+             \"adj_high\":{adjusted},\"adj_close\":174.83,\"split_factor\":1.0,\"dividend\":0.0,\
+             \"symbol\":\"AAPL\",\"exchange\":\"XNAS\",\"date\":\"2022-02-08T00:00:00+0000\"}}"
+        ),
+    };
+    world.land(&[eod("null", 1)]).await;
+    world.load(Dataset::Eod).await;
+    world.refine().await;
+    world.land(&[eod("175.3512345678", 2), eod("175.3512345678", 3)]).await;
+    world.load(Dataset::Eod).await;
+    world.refine().await;
+    assert_eq!(
+        world.query("SELECT session_date, revision, adj_high, close FROM silver.eod ORDER BY revision").await,
+        ["2022-02-08|1|null|174.830000", "2022-02-08|2|175.3512345678|174.830000"]
+    );
+    assert_eq!(world.query("SELECT revision, adj_high FROM gold.eod").await, ["2|175.3512345678"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_tell_what_each_version_added() {
+    let world = world().await;
+    let reader: Reader = world.reader().await;
+    let changes = reader.changes("silver.bar", 0).await.expect("reads");
+    let rows: usize = changes.iter().map(|change| show(&change.rows).len()).sum();
+    assert_eq!(rows, 7);
+    let last = changes.last().expect("a change").version;
+    assert_eq!(reader.version("silver.bar").await.expect("reads"), last);
+    assert!(reader.changes("silver.bar", last).await.expect("reads").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_only_read_and_only_tables() {
+    let world = world().await;
+    let reader = world.reader().await;
+    for sql in [
+        "CREATE TABLE gold.x AS SELECT 1",
+        "INSERT INTO gold.bar_1m SELECT * FROM gold.bar_1m",
+        "DROP TABLE gold.bar_1m",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM 'file:///etc/passwd'",
+        "COPY gold.bar_1m TO '/tmp/x.csv'",
+        "CREATE EXTERNAL TABLE x (a text) STORED AS CSV LOCATION 'file:///etc/passwd'",
+        "SET datafusion.runtime.memory_limit = '1T'",
+    ] {
+        let refused = reader.query(sql).await;
+        assert!(refused.is_err(), "{sql}");
+    }
+    assert_eq!(world.query("SELECT count(*) FROM gold.bar_1m").await, ["7"]);
+}

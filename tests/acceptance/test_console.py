@@ -1,0 +1,34 @@
+"""The console in a real browser, against the demo."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from harness import ROOT, Process
+
+
+def browser():
+    names = ["chromium", "chromium-browser", "google-chrome"]
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    assert found, "no browser: `scripts/setup --tests` installs chromium"
+    return found
+
+
+def test_candles_prices_intervals_and_themes(folder):
+    demo = Process("demo", ["demo", "--symbols", 8, "--speed", 60], folder)
+    url = demo.line("console")
+    # Pictures are for people to look at; they stay outside the repository.
+    pictures = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or folder / "screenshots")
+    variables = {
+        **os.environ, "BASE_URL": url, "SCREENSHOTS": str(pictures), "CHROMIUM": browser(),
+        "PATIENCE": "90",
+    }
+    done = subprocess.run(
+        ["node", "e2e/console.mjs"], cwd=ROOT / "console", env=variables, capture_output=True,
+        text=True, timeout=400, check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    assert any(pictures.glob("*.png")), "no screenshots were taken"
+    code, seconds = demo.terminate()
+    assert code == 0 and seconds < 10, f"exit {code} after {seconds:.1f} s"

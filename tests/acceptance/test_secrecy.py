@@ -1,0 +1,63 @@
+"""The access key is nowhere but in the vendor's address: no log, table, file or process list."""
+
+import re
+from pathlib import Path
+
+import recorded
+from harness import KEY_VARIABLE, Market, Pipeline, Vendor, until
+
+# Looks like nothing else in the world. The vendor refuses it, so errors are looked at, too.
+CANARY = "cnry7Qf3kZp9Xw2Lr5Vt8"
+# A key that works; the simulator knows these alone. It is searched for as a word.
+WORKING = "sim-biz"
+
+
+def begin(folder, key):
+    vendor = Vendor(folder, Market(recorded.AFTER), ["--symbols", 3, "--days", 2])
+    pipeline = Pipeline(
+        folder, vendor, recorded.FIRST_DATE, log={"level": "trace"},
+    )
+    pipeline.environment = {KEY_VARIABLE: key}
+    return pipeline
+
+
+def command_lines():
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path, path.read_bytes()
+        except OSError:
+            continue
+
+
+def assert_absent(folder, key, processes):
+    word = re.compile(rb"(?<![\w-])" + re.escape(key.encode()) + rb"(?![\w-])")
+    for path, line in command_lines():
+        assert not word.search(line), f"{path} shows the key: {line}"
+    logs = [path for process in processes for path in (process.log, process.out)]
+    files = [path for path in (folder / "data").rglob("*") if path.is_file()]
+    assert len(files) > 10 or key == CANARY, "there is hardly anything to search"
+    for path in logs + files:
+        assert not word.search(path.read_bytes()), f"the key stands in `{path}`"
+
+
+def test_a_key_that_is_refused_is_nowhere(folder):
+    pipeline = begin(folder, CANARY)
+    up = pipeline.start("up")
+    until("answer of the vendor", lambda: "invalid_access_key" in up.errors())
+    assert_absent(folder, CANARY, [up])
+    assert up.terminate()[0] in (0, 3)
+    poll = pipeline.start("poll", "--available-now", "--log-format", "json")
+    assert poll.wait() == 3
+    for command in ("show", "check"):
+        assert CANARY not in "".join(pipeline.run("config", command)[1:])
+    assert CANARY not in "".join(pipeline.run("secrets", "check")[1:])
+    assert_absent(folder, CANARY, [up, poll])
+
+
+def test_a_key_that_works_is_nowhere(folder):
+    pipeline = begin(folder, WORKING)
+    up = pipeline.start("up")
+    pipeline.wait_until_drained()
+    assert_absent(folder, WORKING, [up])
+    assert up.terminate()[0] == 0
+    assert_absent(folder, WORKING, [up])
