@@ -2,7 +2,7 @@
 
 import json
 import socket
-from datetime import timedelta
+import urllib.request
 
 import recorded
 from harness import KEY_VARIABLE, Market, Pipeline, Vendor, until
@@ -39,12 +39,19 @@ def test_up_goes_on_serving_with_a_wrong_key(folder):
     _, pipeline = begin(folder)
     pipeline.drain()
     pipeline.environment = {KEY_VARIABLE: "cnry-wrong-0123456789"}
+    # A longer history gives the poller something to ask for.
+    pipeline.sections["poll"]["start_date"] = "2019-02-04"
     up = pipeline.start("up")
-    up.line("console")
-    pipeline.vendor.market.move(pipeline.vendor.market.at() + timedelta(days=1))
-    assert up.is_running(), up.errors()
+    url = up.line("console")
+    until("refusal", lambda: "invalid_access_key" in up.errors(), patience=30)
+    with urllib.request.urlopen(f"{url}api/v1/status", timeout=30) as answer:
+        stages = {stage["name"]: stage for stage in json.loads(answer.read())["stages"]}
+    assert stages["poll"]["state"] == "stopped", stages["poll"]
+    assert "invalid_access_key" in stages["poll"]["message"], stages["poll"]
+    with urllib.request.urlopen(f"{url}api/v1/symbols", timeout=30) as answer:
+        assert len(json.loads(answer.read())["symbols"]) == SYMBOLS
     code, seconds = up.terminate()
-    assert code in (0, 3) and seconds < 10, (code, seconds)
+    assert code == 3 and seconds < 10, (code, seconds)
 
 
 def test_an_exhausted_quota_of_the_vendor(folder):

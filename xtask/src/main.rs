@@ -3,7 +3,10 @@
 //! Standard library only, so that the first use compiles in a second or two.
 #![expect(clippy::print_stdout, reason = "a command line tool answers on standard output")]
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 mod ci;
 mod tidy;
@@ -19,9 +22,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let is_done = match arguments.as_slice() {
-        ["ci"] => ci::run(root()),
-        ["fix"] => ci::fix(root()),
-        ["tidy"] => tidy::run(root()),
+        ["ci"] => ci::run(&root()),
+        ["fix"] => ci::fix(&root()),
+        ["tidy"] => tidy::run(&root()),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             true
@@ -35,7 +38,10 @@ fn main() -> ExitCode {
 }
 
 /// The folder of the workspace; this package lies directly in it.
-fn root() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
+///
+/// Asked of cargo at run time: two checkouts that share a build folder may share this program.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or(package.clone(), Path::to_path_buf)
 }

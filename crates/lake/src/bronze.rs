@@ -66,7 +66,9 @@ pub fn row_schema(dataset: Dataset) -> RowSchema {
             ("asset_type", Text),
             ("price_currency", Text),
         ],
-        Dataset::Splits => &[("symbol", Text), ("date", Date), ("split_factor", adjusted), ("stock_split", Text)],
+        Dataset::Splits => {
+            &[("symbol", Text), ("date", Date), ("split_factor", adjusted), ("stock_split", Text)]
+        }
         Dataset::Dividends => &[
             ("symbol", Text),
             ("date", Date),
@@ -97,7 +99,8 @@ pub fn row_schema(dataset: Dataset) -> RowSchema {
             ("currency", Json),
         ],
     };
-    let date_key = matches!(dataset, Dataset::Intraday | Dataset::Eod | Dataset::Splits | Dataset::Dividends);
+    let date_key =
+        matches!(dataset, Dataset::Intraday | Dataset::Eod | Dataset::Splits | Dataset::Dividends);
     RowSchema {
         columns: columns
             .iter()
@@ -119,7 +122,11 @@ impl BronzeTarget {
     ///
     /// # Errors
     /// The table cannot be opened or created.
-    pub async fn open(location: &Location, dataset: Dataset, pipeline: &str) -> Result<Self, Error> {
+    pub async fn open(
+        location: &Location,
+        dataset: Dataset,
+        pipeline: &str,
+    ) -> Result<Self, Error> {
         let table = Table::open(location, table_def("bronze", dataset.as_str())).await?;
         Ok(Self { table, app: format!("marketlake/load/{pipeline}") })
     }
@@ -143,7 +150,11 @@ impl Target for BronzeTarget {
         self.last().await
     }
 
-    async fn append_once(&mut self, batch: BatchId, rows: Vec<RecordBatch>) -> Result<Appended, Error> {
+    async fn append_once(
+        &mut self,
+        batch: BatchId,
+        rows: Vec<RecordBatch>,
+    ) -> Result<Appended, Error> {
         let version = i64::try_from(batch.0).map_err(|_| Error::Content {
             table: self.table.def.full_name(),
             problem: format!("batch id {batch} is too large for a transaction number"),
@@ -174,7 +185,11 @@ impl Target for BronzeTarget {
             adds = Some(files.clone());
             let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
             let metrics = vec![("marketlake.rows".to_owned(), count.into())];
-            match self.table.commit(Change { adds: files, removes: Vec::new(), metrics }, &txn).await {
+            match self
+                .table
+                .commit(Change { adds: files, removes: Vec::new(), metrics }, &txn)
+                .await
+            {
                 Ok(version) => return Ok(Appended::Committed { version }),
                 Err(error) => last_error = Some(error),
             }
@@ -182,7 +197,10 @@ impl Target for BronzeTarget {
         }
         match last_error {
             Some(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Err(Error::Contended { table: self.table.def.full_name(), attempts: COMMIT_ATTEMPTS_MAX }),
+            _ => Err(Error::Contended {
+                table: self.table.def.full_name(),
+                attempts: COMMIT_ATTEMPTS_MAX,
+            }),
         }
     }
 }

@@ -32,7 +32,9 @@ pub enum Error {
         source: Box<DeltaTableError>,
     },
     /// Every attempt to commit lost against another writer.
-    #[error("table `{table}` stayed contended through {attempts} attempts; is another pipeline writing it?")]
+    #[error(
+        "table `{table}` stayed contended through {attempts} attempts; is another pipeline writing it?"
+    )]
     Contended {
         /// Layer and name.
         table: String,
@@ -49,7 +51,9 @@ pub enum Error {
         source: Box<DeltaTableError>,
     },
     /// A version's log entry is gone or unreadable.
-    #[error("reading version {version} of table `{table}`; its log may have been cleaned before it was refined: replay is needed")]
+    #[error(
+        "reading version {version} of table `{table}`; its log may have been cleaned before it was refined: replay is needed"
+    )]
     Log {
         /// Layer and name.
         table: String,
@@ -113,9 +117,12 @@ impl Error {
             Self::Commit { source, .. } if is_lost_race(source) => ErrorKind::Conflict,
             Self::Contended { .. } => ErrorKind::Conflict,
             Self::Query { .. } => ErrorKind::Config,
-            Self::Open { .. } | Self::Commit { .. } | Self::Write { .. } | Self::Log { .. } | Self::File { .. } | Self::Landing { .. } => {
-                ErrorKind::Transient
-            }
+            Self::Open { .. }
+            | Self::Commit { .. }
+            | Self::Write { .. }
+            | Self::Log { .. }
+            | Self::File { .. }
+            | Self::Landing { .. } => ErrorKind::Transient,
         }
     }
 

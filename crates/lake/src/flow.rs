@@ -56,7 +56,11 @@ impl Cursor {
 
     /// Notes that everything up to `version` gave nothing to commit. Returns whether the progress
     /// should be committed all the same.
-    pub(crate) async fn note_seen(&mut self, target: &mut Table, version: u64) -> Result<bool, Error> {
+    pub(crate) async fn note_seen(
+        &mut self,
+        target: &mut Table,
+        version: u64,
+    ) -> Result<bool, Error> {
         self.seen = version;
         Ok(SILENT_VERSIONS_MAX <= version - self.committed(target).await?.min(version))
     }
@@ -109,7 +113,10 @@ pub(crate) async fn next_range(source: &Table, from: u64) -> Result<Option<Range
 }
 
 /// Reads one version's rows as one batch; `None` when it added none.
-pub(crate) async fn read_version(source: &Table, files: &[DataFile]) -> Result<Option<RecordBatch>, Error> {
+pub(crate) async fn read_version(
+    source: &Table,
+    files: &[DataFile],
+) -> Result<Option<RecordBatch>, Error> {
     let rows = source.read_files(files).await?;
     Ok(concat(&Arc::clone(&source.def.schema), &rows))
 }

@@ -112,7 +112,12 @@ impl Maintenance {
     async fn checkpoint(&self, table: &Table) -> Result<(), deltalake_core::DeltaTableError> {
         create_checkpoint(table.handle(), None).await?;
         let cleaned = cleanup_metadata(table.handle(), None).await?;
-        debug!(table = table.def.full_name(), version = table.version(), cleaned, "log checkpoint written");
+        debug!(
+            table = table.def.full_name(),
+            version = table.version(),
+            cleaned,
+            "log checkpoint written"
+        );
         Ok(())
     }
 }
@@ -131,10 +136,15 @@ fn small_files(table: &Table) -> usize {
 }
 
 async fn compact(table: &Table) -> Result<(), deltalake_core::DeltaTableError> {
-    let properties =
-        CommitProperties::default().with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
+    let properties = CommitProperties::default()
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false));
     let handle: DeltaTable = table.handle().clone();
-    let (_, metrics) = handle.optimize().with_type(OptimizeType::Compact).with_commit_properties(properties).await?;
+    let (_, metrics) = handle
+        .optimize()
+        .with_type(OptimizeType::Compact)
+        .with_commit_properties(properties)
+        .await?;
     debug!(
         table = table.def.full_name(),
         removed = metrics.num_files_removed,

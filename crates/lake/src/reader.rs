@@ -61,7 +61,9 @@ impl Reader {
     ///
     /// # Errors
     /// Never today; the signature leaves room for schema checks.
-    pub fn in_memory(tables: Vec<(&'static str, &'static str, RecordBatch)>) -> Result<Self, Error> {
+    pub fn in_memory(
+        tables: Vec<(&'static str, &'static str, RecordBatch)>,
+    ) -> Result<Self, Error> {
         let tables = tables.into_iter().map(|(layer, name, rows)| ((layer, name), rows)).collect();
         Ok(Self { tables: Arc::new(Tables::Memory(tables)) })
     }
@@ -91,7 +93,10 @@ impl Reader {
     /// # Errors
     /// The SQL is wrong, is no query, or fails.
     pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let read_only = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         let context = self.context().await?;
         let frame = context.sql_with_options(sql, read_only).await.map_err(Error::query)?;
         frame.collect().await.map_err(Error::query)
@@ -126,7 +131,10 @@ impl Reader {
         let mut changes = Vec::new();
         for files in table.files_added(after, table.version()).await? {
             if !files.files.is_empty() {
-                changes.push(Change { version: files.version, rows: table.read_files(&files.files).await? });
+                changes.push(Change {
+                    version: files.version,
+                    rows: table.read_files(&files.files).await?,
+                });
             }
         }
         Ok(changes)
@@ -207,12 +215,14 @@ impl Tables {
 
     pub(crate) fn get(&self, layer: &str, name: &str) -> Option<Found<'_>> {
         match self {
-            Self::Delta(tables) => {
-                tables.iter().find(|(key, _)| **key == (layer, name)).map(|(_, table)| Found::Delta(table))
-            }
-            Self::Memory(tables) => {
-                tables.iter().find(|(key, _)| **key == (layer, name)).map(|(_, rows)| Found::Memory(rows))
-            }
+            Self::Delta(tables) => tables
+                .iter()
+                .find(|(key, _)| **key == (layer, name))
+                .map(|(_, table)| Found::Delta(table)),
+            Self::Memory(tables) => tables
+                .iter()
+                .find(|(key, _)| **key == (layer, name))
+                .map(|(_, rows)| Found::Memory(rows)),
         }
     }
 

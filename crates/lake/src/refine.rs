@@ -1,7 +1,7 @@
 //! The refine stage: bronze → silver → gold, one bounded step of each per run.
 
-mod silver;
 mod gold;
+mod silver;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,10 @@
 //! Typed access to the columns of a batch of rows, and the days and months dates are kept as.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray},
+    array::{
+        Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int32Array, Int64Array,
+        StringArray, TimestampMicrosecondArray,
+    },
     datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType},
     record_batch::RecordBatch,
 };
@@ -28,7 +31,9 @@ impl<'a> Columns<'a> {
     fn wrong(&self, name: &str) -> Error {
         Error::Content {
             table: self.table.to_owned(),
-            problem: format!("column `{name}` is missing or has another type than this release writes"),
+            problem: format!(
+                "column `{name}` is missing or has another type than this release writes"
+            ),
         }
     }
 
@@ -49,7 +54,9 @@ impl<'a> Columns<'a> {
     }
 
     pub(crate) fn moment(&self, name: &str) -> Result<&'a TimestampMicrosecondArray, Error> {
-        self.column(name)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| self.wrong(name))
+        self.column(name)?
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .ok_or_else(|| self.wrong(name))
     }
 
     pub(crate) fn decimal(&self, name: &str) -> Result<&'a Decimal128Array, Error> {
@@ -81,12 +88,14 @@ pub(crate) fn moment_at(column: &TimestampMicrosecondArray, row: usize) -> Optio
 
 /// Returns the days from 1970-01-01 to `date`, as Arrow counts dates.
 pub(crate) fn days_since_epoch(date: NaiveDate) -> i32 {
-    date.num_days_from_ce() - NaiveDate::from_ymd_opt(1970, 1, 1).map_or(0, |epoch| epoch.num_days_from_ce())
+    date.num_days_from_ce()
+        - NaiveDate::from_ymd_opt(1970, 1, 1).map_or(0, |epoch| epoch.num_days_from_ce())
 }
 
 /// Returns the date `days` after 1970-01-01.
 pub(crate) fn date_of_days(days: i32) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(1970, 1, 1)?.checked_add_signed(chrono::TimeDelta::days(i64::from(days)))
+    NaiveDate::from_ymd_opt(1970, 1, 1)?
+        .checked_add_signed(chrono::TimeDelta::days(i64::from(days)))
 }
 
 /// Returns the moment `micros` after 1970-01-01 UTC.

@@ -66,7 +66,12 @@ pub(crate) fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn def(layer: &'static str, name: &'static str, fields: Vec<Field>, partition_by: &'static [&'static str]) -> TableDef {
+fn def(
+    layer: &'static str,
+    name: &'static str,
+    fields: Vec<Field>,
+    partition_by: &'static [&'static str],
+) -> TableDef {
     TableDef { layer, name, schema: Arc::new(Schema::new(fields)), partition_by }
 }
 
@@ -197,7 +202,8 @@ fn corporate_action() -> Vec<Field> {
 }
 
 fn instrument() -> Vec<Field> {
-    let mut fields = vec![text("source"), text("symbol"), text("mic"), text("name"), text("exchange")];
+    let mut fields =
+        vec![text("source"), text("symbol"), text("mic"), text("name"), text("exchange")];
     fields.extend(provenance());
     fields
 }

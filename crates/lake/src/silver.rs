@@ -1,10 +1,10 @@
 //! Silver: every revision of every bar, and the rows that could not become one, with the reason.
 
 pub(crate) mod bar;
-pub(crate) mod series;
-pub(crate) mod versioned;
 pub(crate) mod quarantine;
+pub(crate) mod series;
 pub(crate) mod source_row;
+pub(crate) mod versioned;
 mod write;
 
 use std::str::FromStr;

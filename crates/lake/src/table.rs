@@ -5,6 +5,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::{
     DeltaTable, DeltaTableError, StructField,
     kernel::Action,
@@ -13,7 +14,6 @@ use deltalake_core::{
     protocol::SaveMode,
     table::state::DeltaTableState,
 };
-use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use object_store::ObjectStoreExt;
 use tracing::debug;
 
@@ -44,9 +44,13 @@ impl Table {
     /// Empty, because a table that is created together with data skips the conflict check that
     /// the first batch needs.
     pub(crate) async fn open(location: &Location, def: &'static TableDef) -> Result<Self, Error> {
-        let open_error = |source: DeltaTableError| Error::Open { table: def.full_name(), source: Box::new(source) };
+        let open_error = |source: DeltaTableError| Error::Open {
+            table: def.full_name(),
+            source: Box::new(source),
+        };
         let url = location.table(def.layer, def.name)?;
-        let log_store = logstore_with(location.store.clone(), &url, StorageConfig::default()).map_err(open_error)?;
+        let log_store = logstore_with(location.store.clone(), &url, StorageConfig::default())
+            .map_err(open_error)?;
         if !log_store.is_delta_table_location().await.map_err(open_error)? {
             create(def, log_store.clone()).await.map_err(open_error)?;
         }
@@ -94,7 +98,10 @@ impl Table {
     /// Moves the snapshot to the newest version, whatever a HEAD would say.
     pub(crate) async fn reload(&mut self) -> Result<(), Error> {
         let before = self.version();
-        self.state.update(self.log_store.as_ref(), None).await.map_err(|source| self.open_error(source))?;
+        self.state
+            .update(self.log_store.as_ref(), None)
+            .await
+            .map_err(|source| self.open_error(source))?;
         let mut txns = std::mem::take(&mut self.txns);
         for version in before + 1..=self.version() {
             for action in self.actions(version).await? {
@@ -131,7 +138,11 @@ impl Table {
             version,
             source: source.map(Box::new),
         };
-        let entry = self.log_store.read_commit_entry(version).await.map_err(|source| error(Some(source)))?;
+        let entry = self
+            .log_store
+            .read_commit_entry(version)
+            .await
+            .map_err(|source| error(Some(source)))?;
         let bytes = entry.ok_or_else(|| error(None))?;
         get_actions(version, &bytes).map_err(|source| error(Some(source)))
     }

@@ -122,10 +122,19 @@ pub async fn verify(
     for (dataset, topic, partitions) in &scope.topics {
         // Bronze first: what lands meanwhile is then only ever too new, never missing.
         let bronze = tables::read_bronze(location, *dataset).await?;
-        let chain = landed::walk(&landing, scope.generation, topic, *partitions, *dataset, &mut verification).await?;
+        let chain = landed::walk(
+            &landing,
+            scope.generation,
+            topic,
+            *partitions,
+            *dataset,
+            &mut verification,
+        )
+        .await?;
         landed::compare_fetched(*dataset, fetched, &chain, &mut verification);
         tables::compare_bronze(*dataset, &bronze, &chain, &mut verification)?;
-        tables::compare_refined(location, *dataset, &bronze, scope.semantics, &mut verification).await?;
+        tables::compare_refined(location, *dataset, &bronze, scope.semantics, &mut verification)
+            .await?;
     }
     if let Some((from, to)) = scope.days {
         for days in verification.days.values_mut() {

@@ -7,7 +7,7 @@ use crate::{root, tidy::Repository};
 
 #[track_caller]
 fn check(rules: Check) {
-    let repository = Repository::read(root()).unwrap();
+    let repository = Repository::read(&root()).unwrap();
     assert!(repository.files.len() > 100, "only {} files seen", repository.files.len());
     let mut found = String::new();
     for breach in rules(&repository) {

@@ -6,7 +6,9 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, StringArray, TimestampMicrosecondArray},
+    array::{
+        ArrayRef, Date32Array, Decimal128Array, Int32Array, StringArray, TimestampMicrosecondArray,
+    },
     error::ArrowError,
     record_batch::RecordBatch,
 };
@@ -90,8 +92,13 @@ impl Published {
             match before.and_then(|before| only_added(before, &after)) {
                 Some(added) => rows.extend(to_rows(date, &added)?),
                 None => {
-                    change.removes.extend(gold.partition_removes("session_date", &date.to_string()));
-                    let untouched = before.into_iter().flatten().filter(|(instrument, _)| !after.contains_key(instrument));
+                    change
+                        .removes
+                        .extend(gold.partition_removes("session_date", &date.to_string()));
+                    let untouched = before
+                        .into_iter()
+                        .flatten()
+                        .filter(|(instrument, _)| !after.contains_key(instrument));
                     rows.extend(to_rows(date, &flat(untouched.chain(&after)))?);
                     replaced += 1;
                 }
@@ -125,15 +132,22 @@ pub(crate) fn date_bars(
     base_series(day)
         .into_iter()
         .filter(|(instrument, _)| instruments.is_none_or(|wanted| wanted.contains(instrument)))
-        .map(|(instrument, (source, series))| (instrument, resample(session, source, series, interval)))
+        .map(|(instrument, (source, series))| {
+            (instrument, resample(session, source, series, interval))
+        })
         .collect()
 }
 
 /// A bar with what it is of.
 type Row<'a> = (&'a Instrument, Micros, &'a GoldBar);
 
-fn flat<'a>(bars: impl Iterator<Item = (&'a Instrument, &'a BTreeMap<Micros, GoldBar>)>) -> Vec<Row<'a>> {
-    bars.flat_map(|(instrument, bars)| bars.iter().map(move |(start, bar)| (instrument, *start, bar))).collect()
+fn flat<'a>(
+    bars: impl Iterator<Item = (&'a Instrument, &'a BTreeMap<Micros, GoldBar>)>,
+) -> Vec<Row<'a>> {
+    bars.flat_map(|(instrument, bars)| {
+        bars.iter().map(move |(start, bar)| (instrument, *start, bar))
+    })
+    .collect()
 }
 
 /// Returns the bars that `after` has more than `before`; `None` when any other bar changed.
@@ -162,13 +176,17 @@ fn to_rows(date: NaiveDate, bars: &[Row<'_>]) -> Result<Option<RecordBatch>, Err
         return Ok(None);
     }
     let text = |field: fn(&Instrument) -> &str| -> ArrayRef {
-        Arc::new(bars.iter().map(|(instrument, ..)| Some(field(instrument))).collect::<StringArray>())
+        Arc::new(
+            bars.iter().map(|(instrument, ..)| Some(field(instrument))).collect::<StringArray>(),
+        )
     };
     let price = |field: fn(&GoldBar) -> i128| -> Result<ArrayRef, ArrowError> {
         let column: Decimal128Array = bars.iter().map(|(.., bar)| Some(field(bar))).collect();
         Ok(Arc::new(column.with_precision_and_scale(PRICE.precision, PRICE.scale)?))
     };
-    let time = |times: Vec<Micros>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) };
+    let time = |times: Vec<Micros>| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+    };
     let int = |values: Vec<i32>| -> ArrayRef { Arc::new(Int32Array::from(values)) };
     let build = || -> Result<RecordBatch, ArrowError> {
         let volume: Decimal128Array = bars.iter().map(|(.., bar)| bar.bar.volume).collect();
@@ -189,7 +207,8 @@ fn to_rows(date: NaiveDate, bars: &[Row<'_>]) -> Result<Option<RecordBatch>, Err
         ];
         RecordBatch::try_new(Arc::clone(&table_def("gold", "bar_1m").schema), columns)
     };
-    build()
-        .map(Some)
-        .map_err(|error| Error::Content { table: "gold.bar".to_owned(), problem: error.to_string() })
+    build().map(Some).map_err(|error| Error::Content {
+        table: "gold.bar".to_owned(),
+        problem: error.to_string(),
+    })
 }

@@ -5,11 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use arrow::{
-    array::UInt32Array,
-    compute::take,
-    record_batch::RecordBatch,
-};
+use arrow::{array::UInt32Array, compute::take, record_batch::RecordBatch};
 
 use crate::{
     Error,
@@ -19,7 +15,11 @@ use crate::{
 };
 
 /// Prepares the change that brings the touched months of `gold` to the current revisions.
-pub(crate) async fn prepare(silver: &Table, gold: &Table, months: &BTreeSet<String>) -> Result<Change, Error> {
+pub(crate) async fn prepare(
+    silver: &Table,
+    gold: &Table,
+    months: &BTreeSet<String>,
+) -> Result<Change, Error> {
     let mut change = Change::default();
     let mut rows = Vec::new();
     for month in months {
@@ -36,7 +36,8 @@ pub(crate) async fn prepare(silver: &Table, gold: &Table, months: &BTreeSet<Stri
 /// Returns the highest revision of every key, in gold's columns, ordered by date and symbol.
 fn current(revisions: &RecordBatch) -> Result<RecordBatch, Error> {
     let columns = Columns::new("silver.eod", revisions);
-    let (source, symbol, mic) = (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);
+    let (source, symbol, mic) =
+        (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);
     let (date, revision) = (columns.date("session_date")?, columns.int("revision")?);
     let mut latest: HashMap<(i32, &str, &str, &str), usize> = HashMap::new();
     for row in 0..revisions.num_rows() {
@@ -61,7 +62,8 @@ fn current(revisions: &RecordBatch) -> Result<RecordBatch, Error> {
         .filter_map(|field| revisions.column_by_name(field.name()))
         .map(|column| take(column, &picked, None))
         .collect::<Result<Vec<_>, _>>();
-    arrays
-        .and_then(|arrays| RecordBatch::try_new(schema, arrays))
-        .map_err(|error| Error::Content { table: "gold.eod".to_owned(), problem: error.to_string() })
+    arrays.and_then(|arrays| RecordBatch::try_new(schema, arrays)).map_err(|error| Error::Content {
+        table: "gold.eod".to_owned(),
+        problem: error.to_string(),
+    })
 }

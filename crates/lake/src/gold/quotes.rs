@@ -108,9 +108,11 @@ pub(crate) fn from_rows(rows: &[RecordBatch]) -> Result<Quotes, Error> {
     let mut quotes = Quotes::new();
     for rows in rows {
         let columns = Columns::new("gold.quote_latest", rows);
-        let (source, symbol, mic) = (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);
+        let (source, symbol, mic) =
+            (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);
         let price = |name: &str| columns.decimal(name);
-        let (now, open, high, low) = (price("price")?, price("open")?, price("high")?, price("low")?);
+        let (now, open, high, low) =
+            (price("price")?, price("open")?, price("high")?, price("low")?);
         let (previous_close, volume) = (price("previous_close")?, price("volume")?);
         let (ts_quote, session_date) = (columns.moment("ts_quote")?, columns.date("session_date")?);
         for row in 0..rows.num_rows() {
@@ -143,12 +145,15 @@ pub(crate) fn to_rows(quotes: &Quotes) -> Result<RecordBatch, Error> {
     let text = |field: fn(&Instrument) -> &str| -> ArrayRef {
         Arc::new(quotes.keys().map(|instrument| Some(field(instrument))).collect::<StringArray>())
     };
-    let decimal = |field: fn(&Quote) -> Option<i128>, kind: model::decimal::DecimalType| -> Result<ArrayRef, ArrowError> {
+    let decimal = |field: fn(&Quote) -> Option<i128>,
+                   kind: model::decimal::DecimalType|
+     -> Result<ArrayRef, ArrowError> {
         let column: Decimal128Array = quotes.values().map(field).collect();
         Ok(Arc::new(column.with_precision_and_scale(kind.precision, kind.scale)?))
     };
     let times: Vec<Micros> = quotes.values().map(|quote| quote.ts_quote).collect();
-    let dates: Vec<i32> = quotes.values().map(|quote| days_since_epoch(quote.session_date)).collect();
+    let dates: Vec<i32> =
+        quotes.values().map(|quote| days_since_epoch(quote.session_date)).collect();
     let build = || -> Result<RecordBatch, ArrowError> {
         let columns = vec![
             text(|instrument| &instrument.source),
@@ -165,5 +170,8 @@ pub(crate) fn to_rows(quotes: &Quotes) -> Result<RecordBatch, Error> {
         ];
         RecordBatch::try_new(Arc::clone(&table_def("gold", "quote_latest").schema), columns)
     };
-    build().map_err(|error| Error::Content { table: "gold.quote_latest".to_owned(), problem: error.to_string() })
+    build().map_err(|error| Error::Content {
+        table: "gold.quote_latest".to_owned(),
+        problem: error.to_string(),
+    })
 }

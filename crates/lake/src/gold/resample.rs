@@ -40,14 +40,20 @@ pub(crate) struct Instrument {
 pub(crate) fn base_series(day: &Day) -> BTreeMap<Instrument, (BarInterval, &Series)> {
     let mut shortest: HashMap<Instrument, (&SeriesKey, &Series)> = HashMap::new();
     for (key, series) in day {
-        let instrument =
-            Instrument { source: key.source.clone(), symbol: key.symbol.clone(), mic: key.mic.clone() };
+        let instrument = Instrument {
+            source: key.source.clone(),
+            symbol: key.symbol.clone(),
+            mic: key.mic.clone(),
+        };
         let best = shortest.entry(instrument).or_insert((key, series));
         if key.interval < best.0.interval {
             *best = (key, series);
         }
     }
-    shortest.into_iter().map(|(instrument, (key, series))| (instrument, (key.interval, series))).collect()
+    shortest
+        .into_iter()
+        .map(|(instrument, (key, series))| (instrument, (key.interval, series)))
+        .collect()
 }
 
 /// Returns the bars of `interval` by their start. An interval shorter than the source has none.

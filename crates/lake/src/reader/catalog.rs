@@ -29,7 +29,8 @@ pub(super) struct LakeCatalog {
 
 impl LakeCatalog {
     pub(super) fn new(tables: Arc<Tables>, runtime: Arc<RuntimeEnv>) -> Self {
-        let layers: BTreeSet<&'static str> = tables.names().into_iter().map(|(layer, _)| layer).collect();
+        let layers: BTreeSet<&'static str> =
+            tables.names().into_iter().map(|(layer, _)| layer).collect();
         let schemas = layers
             .into_iter()
             .map(|layer| {
@@ -84,13 +85,20 @@ impl SchemaProvider for LayerSchema {
         }
         let provider: Arc<dyn TableProvider> = match self.tables.get(self.layer, name) {
             None => return Ok(None),
-            Some(Found::Memory(rows)) => Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?),
+            Some(Found::Memory(rows)) => {
+                Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?)
+            }
             Some(Found::Delta(table)) => {
                 let mut table = table.lock().await;
-                table.refresh().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                table
+                    .refresh()
+                    .await
+                    .map_err(|error| DataFusionError::External(Box::new(error)))?;
                 let log_store = table.log_store();
-                let store = WithinTables::new(log_store.root_object_store(None), log_store.root_url());
-                let _replaced = self.runtime.register_object_store(log_store.root_url(), Arc::new(store));
+                let store =
+                    WithinTables::new(log_store.root_object_store(None), log_store.root_url());
+                let _replaced =
+                    self.runtime.register_object_store(log_store.root_url(), Arc::new(store));
                 let snapshot = Arc::new(table.state().snapshot().clone());
                 table.handle().table_provider().with_eager_snapshot(snapshot).await?
             }
@@ -117,14 +125,21 @@ struct TableStores {
 }
 
 impl ObjectStoreRegistry for TableStores {
-    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+    fn register_store(
+        &self,
+        url: &Url,
+        store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
         self.stores.write().unwrap_or_else(PoisonError::into_inner).insert(root(url), store)
     }
 
     fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, DataFusionError> {
         let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
         stores.get(&root(url)).cloned().ok_or_else(|| {
-            DataFusionError::Plan(format!("`{}://` cannot be read from SQL; query the tables instead", url.scheme()))
+            DataFusionError::Plan(format!(
+                "`{}://` cannot be read from SQL; query the tables instead",
+                url.scheme()
+            ))
         })
     }
 }

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, path::Path,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    path::Path,
 };
 use url::Url;
 
@@ -26,7 +27,8 @@ impl WithinTables {
     pub(super) fn new(inner: Arc<dyn ObjectStore>, table: &Url) -> Self {
         let path = Path::from_url_path(table.path()).unwrap_or_default();
         let parts: Vec<_> = path.parts().collect();
-        let root = Path::from_iter(parts.into_iter().rev().skip(2).collect::<Vec<_>>().into_iter().rev());
+        let root =
+            Path::from_iter(parts.into_iter().rev().skip(2).collect::<Vec<_>>().into_iter().rev());
         Self { inner, root }
     }
 
@@ -55,7 +57,11 @@ impl ObjectStore for WithinTables {
         read_only()
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         read_only()
     }
 
@@ -69,7 +75,10 @@ impl ObjectStore for WithinTables {
         self.inner.get_ranges(location, ranges).await
     }
 
-    fn delete_stream(&self, _: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        _: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         futures::stream::once(async { read_only() }).boxed()
     }
 
@@ -80,7 +89,11 @@ impl ObjectStore for WithinTables {
         }
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         match prefix.map(|prefix| self.check(prefix)) {
             Some(Ok(())) => self.inner.list_with_offset(prefix, offset),
             _ => futures::stream::once(async { read_only() }).boxed(),

@@ -31,15 +31,21 @@ impl Refiner {
             let touched = touched_dates(&self.bar, from).await?;
             dates.insert(step.published.interval, (from, touched));
         }
-        let all: BTreeSet<NaiveDate> = dates.values().flat_map(|(_, dates)| dates.iter().copied()).collect();
+        let all: BTreeSet<NaiveDate> =
+            dates.values().flat_map(|(_, dates)| dates.iter().copied()).collect();
         for date in all {
             self.bars.day(&self.bar, date).await?;
         }
         let days = self.bars.days();
         let known = self.touched.as_ref();
         let steps = self.gold_bars.iter_mut().map(|step| {
-            let (from, dates) = dates.remove(&step.published.interval).unwrap_or((silver_version, BTreeSet::new()));
-            let touched = touched_days(days, &dates, known.filter(|known| from + 1 == known.version && known.version == silver_version));
+            let (from, dates) =
+                dates.remove(&step.published.interval).unwrap_or((silver_version, BTreeSet::new()));
+            let touched = touched_days(
+                days,
+                &dates,
+                known.filter(|known| from + 1 == known.version && known.version == silver_version),
+            );
             refine_one(step, silver_version, touched)
         });
         let commits: Vec<u64> = try_join_all(steps).await?;
@@ -66,8 +72,13 @@ impl Refiner {
                 Some((version, quotes)) if version == self.quote.version() => quotes,
                 _ => quotes::from_rows(&self.quote.read_all().await?)?,
             };
-            let days: BTreeMap<NaiveDate, &Day> =
-                self.bars.days().iter().filter(|(date, _)| dates.contains(date)).map(|(date, day)| (*date, day)).collect();
+            let days: BTreeMap<NaiveDate, &Day> = self
+                .bars
+                .days()
+                .iter()
+                .filter(|(date, _)| dates.contains(date))
+                .map(|(date, day)| (*date, day))
+                .collect();
             let is_changed = quotes::update(&mut latest, &days);
             if !is_changed && !self.quote_cursor.note_seen(&mut self.quote, silver_version).await? {
                 self.quotes = Some((self.quote.version(), latest));
@@ -75,7 +86,8 @@ impl Refiner {
             }
             let change = replacement(&self.quote, quotes::to_rows(&latest)?).await?;
             if let Some(version) =
-                commit_or_reload(&mut self.quote, change, &self.quote_cursor.txn(silver_version)).await?
+                commit_or_reload(&mut self.quote, change, &self.quote_cursor.txn(silver_version))
+                    .await?
             {
                 self.quotes = Some((version, latest));
                 progress.commits += 1;
@@ -87,7 +99,9 @@ impl Refiner {
 
     /// silver.eod → gold.eod.
     pub(super) async fn refine_gold_eod(&mut self, progress: &mut Progress) -> Result<(), Error> {
-        let Some(silver) = self.versioned.iter().find(|step| step.table.def.name == "eod").map(|step| &step.table) else {
+        let Some(silver) =
+            self.versioned.iter().find(|step| step.table.def.name == "eod").map(|step| &step.table)
+        else {
             return Ok(());
         };
         let gold = &mut self.gold_eod;
@@ -101,7 +115,10 @@ impl Refiner {
                 return Ok(());
             }
             let change = eod::prepare(silver, gold, &months).await?;
-            if commit_or_reload(gold, change, &self.gold_eod_cursor.txn(silver.version())).await?.is_some() {
+            if commit_or_reload(gold, change, &self.gold_eod_cursor.txn(silver.version()))
+                .await?
+                .is_some()
+            {
                 progress.commits += 1;
                 return Ok(());
             }
@@ -145,7 +162,12 @@ fn touched_days<'a>(
 ) -> BTreeMap<NaiveDate, Touched<'a>> {
     days.iter()
         .filter(|(date, _)| dates.contains(date))
-        .map(|(date, day)| (*date, Touched { day, instruments: known.and_then(|known| known.instruments.get(date)) }))
+        .map(|(date, day)| {
+            (
+                *date,
+                Touched { day, instruments: known.and_then(|known| known.instruments.get(date)) },
+            )
+        })
         .collect()
 }
 
@@ -155,10 +177,19 @@ async fn touched_dates(silver: &Table, from: u64) -> Result<BTreeSet<NaiveDate>,
 }
 
 /// Returns the partition values that versions after `from` added rows to.
-async fn touched_partitions(source: &Table, column: &str, from: u64) -> Result<BTreeSet<String>, Error> {
+async fn touched_partitions(
+    source: &Table,
+    column: &str,
+    from: u64,
+) -> Result<BTreeSet<String>, Error> {
     let mut touched = BTreeSet::new();
     for version in source.files_added(from, source.version()).await? {
-        touched.extend(version.files.iter().filter_map(|file| file.partition_values.get(column).cloned().flatten()));
+        touched.extend(
+            version
+                .files
+                .iter()
+                .filter_map(|file| file.partition_values.get(column).cloned().flatten()),
+        );
     }
     Ok(touched)
 }

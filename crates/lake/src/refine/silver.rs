@@ -12,8 +12,14 @@ use crate::{
 
 impl Refiner {
     /// bronze → silver.quarantine for one dataset.
-    pub(super) async fn refine_quarantine(&mut self, dataset: Dataset, progress: &mut Progress) -> Result<(), Error> {
-        let (Some(source), Some(cursor)) = (self.bronze.get(&dataset), self.quarantine_cursors.get_mut(&dataset)) else {
+    pub(super) async fn refine_quarantine(
+        &mut self,
+        dataset: Dataset,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        let (Some(source), Some(cursor)) =
+            (self.bronze.get(&dataset), self.quarantine_cursors.get_mut(&dataset))
+        else {
             return Ok(());
         };
         let target = &mut self.quarantine;
@@ -40,7 +46,8 @@ impl Refiner {
                 ("marketlake.rows".to_owned(), rows.into()),
                 ("marketlake.rejected".to_owned(), count.into()),
             ];
-            let change = Change { adds: target.write_files(&rejected).await?, removes: Vec::new(), metrics };
+            let change =
+                Change { adds: target.write_files(&rejected).await?, removes: Vec::new(), metrics };
             if commit_or_reload(target, change, &cursor.txn(range.upto)).await?.is_some() {
                 progress.rejected += count as u64;
                 progress.commits += 1;
@@ -105,7 +112,10 @@ impl Refiner {
         }
         for version in self.bar.files_added(before, self.bar.version()).await? {
             for file in version.files {
-                let date = file.partition_values.get("session_date").and_then(|date| date.as_deref()?.parse().ok());
+                let date = file
+                    .partition_values
+                    .get("session_date")
+                    .and_then(|date| date.as_deref()?.parse().ok());
                 match date {
                     Some(date) => self.bars.forget(date),
                     None => self.bars.clear(),
@@ -116,7 +126,11 @@ impl Refiner {
     }
 
     /// bronze → one silver table of keyed rows.
-    pub(super) async fn refine_versioned(&mut self, step: usize, progress: &mut Progress) -> Result<(), Error> {
+    pub(super) async fn refine_versioned(
+        &mut self,
+        step: usize,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
         let Some(step) = self.versioned.get_mut(step) else {
             return Ok(());
         };
@@ -145,7 +159,8 @@ impl Refiner {
                 return Ok(());
             }
             let metrics = counts.metrics(range.upto);
-            let change = Change { adds: table.write_files(&rows).await?, removes: Vec::new(), metrics };
+            let change =
+                Change { adds: table.write_files(&rows).await?, removes: Vec::new(), metrics };
             if commit_or_reload(table, change, &cursor.txn(range.upto)).await?.is_some() {
                 progress.revisions += counts.new + counts.restated;
                 progress.commits += 1;

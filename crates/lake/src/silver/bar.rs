@@ -112,7 +112,8 @@ impl Bars {
                 refined.counts.reject();
                 continue;
             };
-            let is_at_hand = self.used.last() == Some(&row.session_date) && self.days.contains_key(&row.session_date);
+            let is_at_hand = self.used.last() == Some(&row.session_date)
+                && self.days.contains_key(&row.session_date);
             if let Some(silver) = silver.filter(|_| !is_at_hand) {
                 self.day(silver, row.session_date).await?;
             }
@@ -122,17 +123,32 @@ impl Bars {
                 None => day.entry(row.key.clone()).or_default(),
             };
             revised.clear();
-            let outcome = series.apply(row.ts_start, row.served, row.origin.fetch_id, semantics, &mut revised);
+            let outcome = series.apply(
+                row.ts_start,
+                row.served,
+                row.origin.fetch_id,
+                semantics,
+                &mut revised,
+            );
             refined.counts.count(outcome);
             observe(index, outcome);
             if !revised.is_empty() {
                 let touched = refined.touched.entry(row.session_date).or_default();
                 let SeriesKey { source, symbol, mic, .. } = &row.key;
-                touched.insert(Instrument { source: source.clone(), symbol: symbol.clone(), mic: mic.clone() });
+                touched.insert(Instrument {
+                    source: source.clone(),
+                    symbol: symbol.clone(),
+                    mic: mic.clone(),
+                });
             }
             for ts_start in &revised {
                 if let Some(entry) = series.entries().get(ts_start) {
-                    refined.revisions.push(&Revision { key: &row.key, ts_start: *ts_start, entry, cause: row });
+                    refined.revisions.push(&Revision {
+                        key: &row.key,
+                        ts_start: *ts_start,
+                        entry,
+                        cause: row,
+                    });
                 }
             }
         }
@@ -162,7 +178,8 @@ fn load_rows(rows: &RecordBatch, day: &mut Day) -> Result<(), Error> {
     let table = "silver.bar";
     let columns = Columns::new(table, rows);
     let text = |name: &str| columns.text(name);
-    let (source, symbol, mic, interval) = (text("source")?, text("symbol")?, text("mic")?, text("interval")?);
+    let (source, symbol, mic, interval) =
+        (text("source")?, text("symbol")?, text("mic")?, text("interval")?);
     let (price_source, semantics) = (text("price_source")?, text("semantics")?);
     let ts_start = columns.moment("ts_start")?;
     let decimal = |name: &str| columns.decimal(name);
@@ -173,10 +190,11 @@ fn load_rows(rows: &RecordBatch, day: &mut Day) -> Result<(), Error> {
     let served_volume = decimal("served_volume")?;
     let (served_fetch_id, revision) = (columns.long("served_fetch_id")?, columns.int("revision")?);
     for row in 0..rows.num_rows() {
-        let interval: BarInterval = interval.value(row).parse().map_err(|error| Error::Content {
-            table: table.to_owned(),
-            problem: format!("{error}; the table was written by another program"),
-        })?;
+        let interval: BarInterval =
+            interval.value(row).parse().map_err(|error| Error::Content {
+                table: table.to_owned(),
+                problem: format!("{error}; the table was written by another program"),
+            })?;
         let key = SeriesKey {
             source: text_or_empty(source, row).to_owned(),
             symbol: text_or_empty(symbol, row).to_owned(),

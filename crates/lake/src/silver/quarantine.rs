@@ -30,16 +30,24 @@ pub(crate) fn rejected(dataset: Dataset, rows: &RecordBatch) -> Result<Option<Re
     let columns = Columns::new(&table, rows);
     let (key, file) = (columns.text("_key")?, columns.text("_file")?);
     let (corrupt, rescued) = (columns.text("_corrupt_record")?, columns.text("_rescued_data")?);
-    let (line, fetch_id, offset) = (columns.long("_line")?, columns.long("_fetch_id")?, columns.long("_offset")?);
+    let (line, fetch_id, offset) =
+        (columns.long("_line")?, columns.long("_fetch_id")?, columns.long("_offset")?);
     let (ts_fetched, partition) = (columns.moment("_ts_fetched")?, columns.int("_partition")?);
     let text = |column: &StringArray| -> ArrayRef {
         Arc::new(picked.iter().map(|&row| non_empty(column, row)).collect::<StringArray>())
     };
     let long = |column: &Int64Array| -> ArrayRef {
-        Arc::new(picked.iter().map(|&row| (!column.is_null(row)).then(|| column.value(row))).collect::<Int64Array>())
+        Arc::new(
+            picked
+                .iter()
+                .map(|&row| (!column.is_null(row)).then(|| column.value(row)))
+                .collect::<Int64Array>(),
+        )
     };
-    let record: StringArray =
-        picked.iter().map(|&row| non_empty(corrupt, row).or_else(|| non_empty(rescued, row))).collect();
+    let record: StringArray = picked
+        .iter()
+        .map(|&row| non_empty(corrupt, row).or_else(|| non_empty(rescued, row)))
+        .collect();
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(vec![dataset.as_str(); picked.len()])),
         text(key),
@@ -56,7 +64,10 @@ pub(crate) fn rejected(dataset: Dataset, rows: &RecordBatch) -> Result<Option<Re
                 .with_timezone("UTC"),
         ),
         Arc::new(
-            picked.iter().map(|&row| (!partition.is_null(row)).then(|| partition.value(row))).collect::<Int32Array>(),
+            picked
+                .iter()
+                .map(|&row| (!partition.is_null(row)).then(|| partition.value(row)))
+                .collect::<Int32Array>(),
         ),
         long(offset),
     ];

@@ -105,7 +105,8 @@ impl Series {
     /// Counts the contradictions among loaded entries.
     pub(crate) fn finish_loading(&mut self) {
         let entries: Vec<&Entry> = self.entries.values().collect();
-        self.contradictions = entries.windows(2).filter(|pair| contradicts(&pair[0].served, &pair[1].served)).count();
+        self.contradictions =
+            entries.windows(2).filter(|pair| contradicts(&pair[0].served, &pair[1].served)).count();
     }
 
     /// Applies one row. The times whose bar got a new revision are pushed to `revised`.
@@ -190,13 +191,22 @@ impl Series {
 
     /// Derives the bar at `ts` anew and notes it when its values changed.
     fn derive(&mut self, ts: Micros, semantics: Semantics, revised: &mut Vec<Micros>) {
-        let before = self.entries.range(..ts).rev().map(|(_, entry)| entry.served).find(|served| served.price.is_some());
+        let before = self
+            .entries
+            .range(..ts)
+            .rev()
+            .map(|(_, entry)| entry.served)
+            .find(|served| served.price.is_some());
         let series_is_bar = self.is_bar(semantics);
         let Some(entry) = self.entries.get_mut(&ts) else {
             return;
         };
         entry.is_bar = series_is_bar || entry.served.price.is_none();
-        let bar = if entry.is_bar { as_bar(&entry.served) } else { from_readings(before.as_ref(), &entry.served) };
+        let bar = if entry.is_bar {
+            as_bar(&entry.served)
+        } else {
+            from_readings(before.as_ref(), &entry.served)
+        };
         if entry.revision == 0 || bar != entry.bar {
             entry.bar = bar;
             entry.revision += 1;
@@ -215,7 +225,13 @@ fn contradicts(before: &Served, after: &Served) -> bool {
 
 fn as_bar(served: &Served) -> BarValues {
     let close = served.close.or(served.price).unwrap_or(served.open);
-    BarValues { open: served.open, high: served.high, low: served.low, close, volume: served.volume }
+    BarValues {
+        open: served.open,
+        high: served.high,
+        low: served.low,
+        close,
+        volume: served.volume,
+    }
 }
 
 /// Derives a bar from a reading and the one before it.

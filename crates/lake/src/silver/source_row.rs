@@ -70,19 +70,27 @@ pub(crate) fn origins(table: &str, rows: &RecordBatch) -> Result<Vec<Origin>, Er
 }
 
 /// Returns the reason why the loader could not read the line at all, for rows where it could not.
-pub(crate) fn corrupt_reason<'a>(columns: &Columns<'a>, row: usize) -> Result<Option<&'a str>, Error> {
+pub(crate) fn corrupt_reason<'a>(
+    columns: &Columns<'a>,
+    row: usize,
+) -> Result<Option<&'a str>, Error> {
     Ok(non_empty(columns.text("_corrupt_reason")?, row))
 }
 
 /// Reads and checks every intraday row of a batch; rejects come with their reason.
-pub(crate) fn intraday_rows(table: &str, rows: &RecordBatch) -> Result<Vec<Result<IntradayRow, String>>, Error> {
+pub(crate) fn intraday_rows(
+    table: &str,
+    rows: &RecordBatch,
+) -> Result<Vec<Result<IntradayRow, String>>, Error> {
     let columns = Columns::new(table, rows);
     let origins = origins(table, rows)?;
     let (source, interval) = (columns.text("_source")?, columns.text("_interval")?);
-    let (symbol, exchange, date) = (columns.text("symbol")?, columns.text("exchange")?, columns.moment("date")?);
+    let (symbol, exchange, date) =
+        (columns.text("symbol")?, columns.text("exchange")?, columns.moment("date")?);
     let price = |name: &str| columns.decimal(name);
     let (open, high, low, close) = (price("open")?, price("high")?, price("low")?, price("close")?);
-    let (last, marketstack_last, volume) = (price("last")?, price("marketstack_last")?, price("volume")?);
+    let (last, marketstack_last, volume) =
+        (price("last")?, price("marketstack_last")?, price("volume")?);
     let mut checked = Vec::with_capacity(rows.num_rows());
     for (row, origin) in origins.into_iter().enumerate() {
         if let Some(reason) = corrupt_reason(&columns, row)? {
@@ -101,19 +109,21 @@ pub(crate) fn intraday_rows(table: &str, rows: &RecordBatch) -> Result<Vec<Resul
             marketstack_last: decimal_at(marketstack_last, row),
             volume: decimal_at(volume, row),
         };
-        checked.push(check(&fields).map(|(interval, ts_start, session_date, session_part, served)| IntradayRow {
-            key: SeriesKey {
-                source: text_or_empty(source, row).to_owned(),
-                symbol: fields.symbol.to_owned(),
-                mic: text_or_empty(exchange, row).to_owned(),
-                interval,
+        checked.push(check(&fields).map(
+            |(interval, ts_start, session_date, session_part, served)| IntradayRow {
+                key: SeriesKey {
+                    source: text_or_empty(source, row).to_owned(),
+                    symbol: fields.symbol.to_owned(),
+                    mic: text_or_empty(exchange, row).to_owned(),
+                    interval,
+                },
+                ts_start,
+                session_date,
+                session_part,
+                served,
+                origin,
             },
-            ts_start,
-            session_date,
-            session_part,
-            served,
-            origin,
-        }));
+        ));
     }
     Ok(checked)
 }
@@ -147,7 +157,9 @@ fn check(fields: &IntradayFields<'_>) -> Result<Checked, String> {
         (None, Some(price)) => (Some(price), PriceSource::Last),
         (None, None) => (None, PriceSource::Close),
     };
-    let now = price.or(fields.close).ok_or("no price: `marketstack_last`, `last` and `close` are all null")?;
+    let now = price
+        .or(fields.close)
+        .ok_or("no price: `marketstack_last`, `last` and `close` are all null")?;
     let (Some(open), Some(high), Some(low)) = (fields.open, fields.high, fields.low) else {
         return Err("`open`, `high` or `low` is missing or no number".to_owned());
     };
@@ -165,7 +177,8 @@ fn check(fields: &IntradayFields<'_>) -> Result<Checked, String> {
         return Err("outside the exchange's trading hours".to_owned());
     }
     // A row may start in one part and reach into the next; it belongs to where it starts.
-    let served = Served { open, high, low, close: fields.close, price, volume: fields.volume, price_source };
+    let served =
+        Served { open, high, low, close: fields.close, price, volume: fields.volume, price_source };
     Ok((interval, ts_start, session::trading_date(ts), part, served))
 }
 

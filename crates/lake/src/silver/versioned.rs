@@ -53,8 +53,15 @@ const EOD_VALUES: &[&str] = &[
     "split_factor",
     "dividend",
 ];
-const ACTION_VALUES: &[&str] =
-    &["split_factor", "stock_split", "dividend", "payment_date", "record_date", "declaration_date", "frequency"];
+const ACTION_VALUES: &[&str] = &[
+    "split_factor",
+    "stock_split",
+    "dividend",
+    "payment_date",
+    "record_date",
+    "declaration_date",
+    "frequency",
+];
 
 /// Every step of this kind.
 pub(crate) const SPECS: [Spec; 4] = [
@@ -113,7 +120,11 @@ impl Versions {
             let schema = &table_def("silver", spec.table).schema;
             let fields = columns
                 .iter()
-                .map(|name| schema.field_with_name(name).map(|field| SortField::new(field.data_type().clone())))
+                .map(|name| {
+                    schema
+                        .field_with_name(name)
+                        .map(|field| SortField::new(field.data_type().clone()))
+                })
                 .collect::<Result<Vec<_>, _>>();
             fields.and_then(RowConverter::new).map_err(|error| wrong(spec, &error.to_string()))
         };
@@ -161,7 +172,8 @@ impl Versions {
                 continue;
             }
             let fetch_id = long_at(fetch_ids, row).unwrap_or_default();
-            let (outcome, revision) = self.compare(keys.row(row).owned(), values.row(row).owned(), fetch_id);
+            let (outcome, revision) =
+                self.compare(keys.row(row).owned(), values.row(row).owned(), fetch_id);
             counts.count(outcome);
             observe(row, outcome);
             if let Some(revision) = revision {
@@ -176,7 +188,12 @@ impl Versions {
     }
 
     /// Compares one row with the latest of its key; returns the revision it becomes, if any.
-    fn compare(&mut self, key: OwnedRow, values: OwnedRow, fetch_id: i64) -> (Outcome, Option<i32>) {
+    fn compare(
+        &mut self,
+        key: OwnedRow,
+        values: OwnedRow,
+        fetch_id: i64,
+    ) -> (Outcome, Option<i32>) {
         let (outcome, revision) = match self.latest.get(&key) {
             None => (Outcome::New, 1),
             Some(known) if known.values == values => return (Outcome::Unchanged, None),
@@ -231,7 +248,8 @@ impl Versions {
     fn rows_of(&self, rows: &RecordBatch, is_key: bool) -> Result<Rows, Error> {
         let (names, converter) =
             if is_key { (self.spec.key, &self.keys) } else { (self.spec.values, &self.values) };
-        let columns: Vec<ArrayRef> = names.iter().filter_map(|name| rows.column_by_name(name).cloned()).collect();
+        let columns: Vec<ArrayRef> =
+            names.iter().filter_map(|name| rows.column_by_name(name).cloned()).collect();
         converter.convert_columns(&columns).map_err(|error| wrong(self.spec, &error.to_string()))
     }
 

@@ -89,16 +89,22 @@ impl BarRows {
     pub(crate) fn push(&mut self, revision: &Revision<'_>) {
         let Revision { key, ts_start, entry, cause } = revision;
         let Origin { fetch_id, ts_fetched, partition, offset } = cause.origin;
-        for (column, text) in
-            self.texts.iter_mut().zip([&*key.source, &*key.symbol, &*key.mic, key.interval.as_str()])
-        {
+        for (column, text) in self.texts.iter_mut().zip([
+            &*key.source,
+            &*key.symbol,
+            &*key.mic,
+            key.interval.as_str(),
+        ]) {
             column.append_value(text);
         }
-        for (column, time) in self.times.iter_mut().zip([*ts_start, ts_end(*ts_start, key.interval)]) {
+        for (column, time) in
+            self.times.iter_mut().zip([*ts_start, ts_end(*ts_start, key.interval)])
+        {
             column.append_value(time);
         }
         self.session_date.append_value(days_since_epoch(cause.session_date));
-        let part = crate::rows::utc(*ts_start).map_or(cause.session_part, model::session::session_part);
+        let part =
+            crate::rows::utc(*ts_start).map_or(cause.session_part, model::session::session_part);
         self.session_part.append_value(part.as_str());
         let bar = &entry.bar;
         for (column, value) in self.bar.iter_mut().zip([bar.open, bar.high, bar.low, bar.close]) {
@@ -109,10 +115,13 @@ impl BarRows {
         // IEX is the only venue whose partial volume the vendor serves under its own code.
         let scope = if key.mic == "IEXG" { "iex" } else { "consolidated" };
         let semantics = if entry.is_bar { "bar" } else { "reading" };
-        for (column, text) in self.labels.iter_mut().zip([served.price_source.as_str(), scope, semantics]) {
+        for (column, text) in
+            self.labels.iter_mut().zip([served.price_source.as_str(), scope, semantics])
+        {
             column.append_value(text);
         }
-        let prices = [Some(served.open), Some(served.high), Some(served.low), served.close, served.price];
+        let prices =
+            [Some(served.open), Some(served.high), Some(served.low), served.close, served.price];
         for (column, value) in self.served.iter_mut().zip(prices) {
             column.append_option(value);
         }

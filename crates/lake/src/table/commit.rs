@@ -43,7 +43,9 @@ impl Table {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
             .build();
-        let mut writer = RecordBatchWriter::for_table(self.handle()).map_err(error)?.with_writer_properties(properties);
+        let mut writer = RecordBatchWriter::for_table(self.handle())
+            .map_err(error)?
+            .with_writer_properties(properties);
         for batch in rows.iter().filter(|batch| batch.num_rows() != 0) {
             writer.write(batch.clone()).await.map_err(error)?;
         }
@@ -75,7 +77,10 @@ impl Table {
             .with_actions(actions)
             .build(Some(&self.state), self.log_store(), operation)
             .await
-            .map_err(|source| Error::Commit { table: self.def.full_name(), source: Box::new(source) })?;
+            .map_err(|source| Error::Commit {
+                table: self.def.full_name(),
+                source: Box::new(source),
+            })?;
         // Versions of others may lie between the old snapshot and ours. None of them can carry
         // our number, but they may carry those of other steps: forget these.
         let is_next = committed.version == self.state.version() + 1;

@@ -75,7 +75,11 @@ impl Table {
     fn partition_views(&self, column: &str, value: &str) -> Vec<LogicalFileView> {
         self.active_files()
             .into_iter()
-            .filter(|file| file.partition_values_map().get(column).is_some_and(|found| found.as_deref() == Some(value)))
+            .filter(|file| {
+                file.partition_values_map()
+                    .get(column)
+                    .is_some_and(|found| found.as_deref() == Some(value))
+            })
             .collect()
     }
 
@@ -110,7 +114,8 @@ impl Table {
             .with_batch_size(65_536)
             .build()
             .map_err(|source| error(Box::new(source)))?;
-        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(|source| error(Box::new(source)))?;
+        let batches: Vec<RecordBatch> =
+            stream.try_collect().await.map_err(|source| error(Box::new(source)))?;
         batches
             .into_iter()
             .map(|batch| with_partition_columns(&batch, &self.def.schema, &file.partition_values))
@@ -140,7 +145,8 @@ fn with_partition_columns(
     for field in schema.fields() {
         let column = match batch.column_by_name(field.name()) {
             Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-            Some(column) => arrow::compute::cast(column, field.data_type()).map_err(|error| error.to_string())?,
+            Some(column) => arrow::compute::cast(column, field.data_type())
+                .map_err(|error| error.to_string())?,
             None => {
                 let value = partition_values.get(field.name()).and_then(|value| value.as_deref());
                 constant(field.data_type(), value, rows)
@@ -155,7 +161,9 @@ fn with_partition_columns(
 /// Returns a column that repeats a partition value, as Delta writes them: as text.
 fn constant(kind: &DataType, value: Option<&str>, rows: usize) -> Option<ArrayRef> {
     let array: ArrayRef = match (kind, value) {
-        (DataType::Int32, Some(text)) => Arc::new(Int32Array::from(vec![text.parse::<i32>().ok()?; rows])),
+        (DataType::Int32, Some(text)) => {
+            Arc::new(Int32Array::from(vec![text.parse::<i32>().ok()?; rows]))
+        }
         (DataType::Utf8, Some(text)) => Arc::new(StringArray::from(vec![text; rows])),
         (DataType::Date32, Some(text)) => {
             let days = crate::rows::days_since_epoch(text.parse().ok()?);

@@ -48,7 +48,10 @@ pub(super) async fn walk(
     let mut landed = Landed::default();
     for partition in 0..partitions {
         let prefix = Path::from(LandingKey::partition_prefix(generation, topic, partition));
-        let error = |source: object_store::Error| Error::Landing { key: prefix.to_string(), source: Box::new(source) };
+        let error = |source: object_store::Error| Error::Landing {
+            key: prefix.to_string(),
+            source: Box::new(source),
+        };
         let objects: Vec<_> = landing.list(Some(&prefix)).try_collect().await.map_err(error)?;
         let mut keys: Vec<LandingKey> =
             objects.iter().filter_map(|object| object.location.as_ref().parse().ok()).collect();
@@ -63,7 +66,9 @@ pub(super) async fn walk(
             let object = match verify_object(&key, &bytes) {
                 Ok(object) => object,
                 Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    let cause = std::error::Error::source(&error)
+                        .map(ToString::to_string)
+                        .unwrap_or_default();
                     verification.breach(dataset, format!("{error}: {cause}"));
                     continue;
                 }
@@ -71,12 +76,17 @@ pub(super) async fn walk(
             if key.first_offset != next {
                 verification.breach(
                     dataset,
-                    format!("landing chain of partition {partition}: `{key}` follows offset {next}"),
+                    format!(
+                        "landing chain of partition {partition}: `{key}` follows offset {next}"
+                    ),
                 );
             }
             next = object.footer().next;
             if key.kind == LandingKind::Gap {
-                verification.breach(dataset, format!("`{key}`: the topic dropped records before they landed"));
+                verification.breach(
+                    dataset,
+                    format!("`{key}`: the topic dropped records before they landed"),
+                );
                 continue;
             }
             landed.take_object(&key, &object, dataset, verification);
@@ -101,7 +111,10 @@ impl Landed {
             let offset = parsed.as_ref().map_or(offset, |line| line.offset);
             verification.day(dataset, day).landed += 1;
             if !self.offsets.entry(key.partition).or_default().insert(offset) {
-                verification.breach(dataset, format!("offset {offset} of partition {} landed twice", key.partition));
+                verification.breach(
+                    dataset,
+                    format!("offset {offset} of partition {} landed twice", key.partition),
+                );
             }
             let Some(line) = parsed else {
                 continue;
@@ -135,7 +148,10 @@ pub(super) fn compare_fetched(
                 }
                 None => verification.pending(
                     dataset,
-                    format!("row {row} of page {}, fetch {}, has not landed", page.page, page.fetch_id),
+                    format!(
+                        "row {row} of page {}, fetch {}, has not landed",
+                        page.page, page.fetch_id
+                    ),
                 ),
             }
         }

@@ -26,7 +26,10 @@ use crate::{
 };
 
 /// Reads a whole bronze table as one batch, in topic order.
-pub(super) async fn read_bronze(location: &Location, dataset: Dataset) -> Result<Option<RecordBatch>, Error> {
+pub(super) async fn read_bronze(
+    location: &Location,
+    dataset: Dataset,
+) -> Result<Option<RecordBatch>, Error> {
     let table = Table::open(location, table_def("bronze", dataset.as_str())).await?;
     Ok(concat(&table.def.schema, &table.read_all().await?))
 }
@@ -43,7 +46,8 @@ pub(super) fn compare_bronze(
     let mut lines: BTreeMap<&str, u64> = BTreeMap::new();
     if let Some(rows) = bronze {
         let columns = Columns::new(&name, rows);
-        let (file, line, day) = (columns.text("_file")?, columns.long("_line")?, columns.int("date_key")?);
+        let (file, line, day) =
+            (columns.text("_file")?, columns.long("_line")?, columns.int("date_key")?);
         let corrupt = columns.text("_corrupt_reason")?;
         for row in 0..rows.num_rows() {
             let file = text_or_empty(file, row);
@@ -59,11 +63,13 @@ pub(super) fn compare_bronze(
     }
     for ((file, line), count) in &seen {
         if *count != 1 {
-            verification.breach(dataset, format!("line {line} of `{file}` is in bronze {count} times"));
+            verification
+                .breach(dataset, format!("line {line} of `{file}` is in bronze {count} times"));
         }
     }
     // A file that is not in bronze may be new; one before a file that is in bronze is lost.
-    let newest: BTreeMap<&str, &str> = lines.keys().map(|file| (partition_of(file), *file)).collect();
+    let newest: BTreeMap<&str, &str> =
+        lines.keys().map(|file| (partition_of(file), *file)).collect();
     for (file, landed_lines) in &landed.lines {
         let in_bronze = lines.get(file.as_str()).copied().unwrap_or(0);
         if in_bronze == *landed_lines {
@@ -78,7 +84,10 @@ pub(super) fn compare_bronze(
         }
     }
     for file in lines.keys().filter(|file| !landed.lines.contains_key(**file)) {
-        verification.breach(dataset, format!("bronze has rows of `{file}`, which is not in the landing zone"));
+        verification.breach(
+            dataset,
+            format!("bronze has rows of `{file}`, which is not in the landing zone"),
+        );
     }
     Ok(())
 }
@@ -118,8 +127,11 @@ async fn count_rejected(
     let corrupt = Columns::new(&name, rows).text("_corrupt_reason")?;
     let reasons = quarantine::reasons(dataset, rows)?;
     let expected = reasons.iter().flatten().count();
-    for (row, _) in reasons.iter().enumerate().filter(|(row, reason)| reason.is_some() && corrupt.is_null(*row)) {
-        verification.day(dataset, if days.is_null(row) { 0 } else { days.value(row) }).rejected += 1;
+    for (row, _) in
+        reasons.iter().enumerate().filter(|(row, reason)| reason.is_some() && corrupt.is_null(*row))
+    {
+        verification.day(dataset, if days.is_null(row) { 0 } else { days.value(row) }).rejected +=
+            1;
     }
     let table = Table::open(location, table_def("silver", "quarantine")).await?;
     let quarantined = concat(&table.def.schema, &table.read_all().await?);
@@ -135,7 +147,13 @@ async fn count_rejected(
 }
 
 /// Fewer rows than expected may still come; more never may.
-fn compare_counts(dataset: Dataset, table: &str, found: usize, expected: usize, verification: &mut Verification) {
+fn compare_counts(
+    dataset: Dataset,
+    table: &str,
+    found: usize,
+    expected: usize,
+    verification: &mut Verification,
+) {
     let problem = format!("`{table}` has {found} rows, bronze says {expected}");
     match found.cmp(&expected) {
         std::cmp::Ordering::Equal => {}
@@ -155,7 +173,11 @@ async fn compare_bars(
     let mut expected = Bars::default();
     let mut refined = Refined::new();
     let mut outcomes = Vec::new();
-    expected.apply_observed(None, rows, semantics, &mut refined, |row, outcome| outcomes.push((row, outcome))).await?;
+    expected
+        .apply_observed(None, rows, semantics, &mut refined, |row, outcome| {
+            outcomes.push((row, outcome))
+        })
+        .await?;
     let days = Columns::new("bronze.intraday", rows).int("date_key")?;
     for (row, outcome) in outcomes {
         let day = verification.day(dataset, if days.is_null(row) { 0 } else { days.value(row) });
@@ -182,14 +204,18 @@ async fn compare_bars(
                 if found_values.get(&(key, *ts)) != Some(&(entry.bar, entry.revision)) {
                     verification.breach(
                         dataset,
-                        format!("silver.bar of {} at {ts} µs differs from what bronze says", key.symbol),
+                        format!(
+                            "silver.bar of {} at {ts} µs differs from what bronze says",
+                            key.symbol
+                        ),
                     );
                 }
             }
         }
     }
     if expected_count != found_values.len() {
-        let problem = format!("silver.bar has {} bars, bronze says {expected_count}", found_values.len());
+        let problem =
+            format!("silver.bar has {} bars, bronze says {expected_count}", found_values.len());
         verification.breach(dataset, problem);
     }
     for interval in BarInterval::GOLD {
@@ -232,12 +258,17 @@ async fn compare_gold(
         };
         let date_bars: DateBars = date_bars(&session, day, interval, None);
         for (instrument, bars) in date_bars {
-            expected.extend(bars.into_iter().map(|(start, bar)| ((date, instrument.clone(), start), bar)));
+            expected.extend(
+                bars.into_iter().map(|(start, bar)| ((date, instrument.clone(), start), bar)),
+            );
         }
     }
     if found != expected {
         let missing = expected.keys().filter(|key| !found.contains_key(key)).count();
-        let differing = expected.iter().filter(|(key, bar)| found.get(key).is_some_and(|found| found != *bar)).count();
+        let differing = expected
+            .iter()
+            .filter(|(key, bar)| found.get(key).is_some_and(|found| found != *bar))
+            .count();
         let extra = found.keys().filter(|key| !expected.contains_key(key)).count();
         verification.pending(
             Dataset::Intraday,
@@ -251,10 +282,13 @@ type GoldRow = ((NaiveDate, Instrument, i64), GoldBar);
 
 fn gold_rows(name: &str, rows: &RecordBatch) -> Result<Vec<GoldRow>, Error> {
     let columns = Columns::new(name, rows);
-    let (source, symbol, mic) = (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);
-    let (start, end, date) = (columns.moment("ts_start")?, columns.moment("ts_end")?, columns.date("session_date")?);
+    let (source, symbol, mic) =
+        (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);
+    let (start, end, date) =
+        (columns.moment("ts_start")?, columns.moment("ts_end")?, columns.date("session_date")?);
     let decimal = |name: &str| columns.decimal(name);
-    let (open, high, low, close) = (decimal("open")?, decimal("high")?, decimal("low")?, decimal("close")?);
+    let (open, high, low, close) =
+        (decimal("open")?, decimal("high")?, decimal("low")?, decimal("close")?);
     let volume = decimal("volume")?;
     let (n_source, revision) = (columns.int("n_source")?, columns.int("revision")?);
     Ok((0..rows.num_rows())
@@ -294,18 +328,24 @@ async fn compare_versions(
     let silver = Table::open(location, table_def("silver", spec.table)).await?;
     let mut versions = Versions::new(spec)?;
     let (mut counts, mut outcomes) = (Counts::default(), Vec::new());
-    let revisions = versions.apply_observed(None, rows, &mut counts, |row, outcome| outcomes.push((row, outcome))).await?;
+    let revisions = versions
+        .apply_observed(None, rows, &mut counts, |row, outcome| outcomes.push((row, outcome)))
+        .await?;
     let name = format!("bronze.{dataset}");
     let days = Columns::new(&name, rows).int("date_key")?;
     for (row, outcome) in outcomes {
-        observe(verification.day(dataset, if days.is_null(row) { 0 } else { days.value(row) }), outcome);
+        observe(
+            verification.day(dataset, if days.is_null(row) { 0 } else { days.value(row) }),
+            outcome,
+        );
     }
     let found = concat(&silver.def.schema, &silver.read_all().await?);
     let found = fingerprints(found.as_ref(), dataset)?;
     let expected = fingerprints(revisions.as_ref(), dataset)?;
     compare_counts(dataset, &silver.def.full_name(), found.len(), expected.len(), verification);
     if found.len() == expected.len() && found != expected {
-        verification.breach(dataset, format!("{} differs from what bronze says", silver.def.full_name()));
+        verification
+            .breach(dataset, format!("{} differs from what bronze says", silver.def.full_name()));
     }
     Ok(())
 }
@@ -313,7 +353,10 @@ async fn compare_versions(
 /// Returns every row of a silver table as text, so that two tables can be compared as sets.
 ///
 /// Splits and dividends share a table: only the rows of the dataset at hand count.
-fn fingerprints(rows: Option<&RecordBatch>, dataset: Dataset) -> Result<BTreeSet<Vec<String>>, Error> {
+fn fingerprints(
+    rows: Option<&RecordBatch>,
+    dataset: Dataset,
+) -> Result<BTreeSet<Vec<String>>, Error> {
     let Some(rows) = rows else {
         return Ok(BTreeSet::new());
     };
@@ -328,7 +371,9 @@ fn fingerprints(rows: Option<&RecordBatch>, dataset: Dataset) -> Result<BTreeSet
         .map(|column| arrow::util::display::ArrayFormatter::try_new(column.as_ref(), &options))
         .collect::<Result<Vec<_>, _>>()
         .map_err(wrong)?;
-    let action = rows.column_by_name("action").map(|_| Columns::new("silver.corporate_action", rows).text("action"));
+    let action = rows
+        .column_by_name("action")
+        .map(|_| Columns::new("silver.corporate_action", rows).text("action"));
     let action = action.transpose()?;
     let wanted = if dataset == Dataset::Splits { "split" } else { "dividend" };
     Ok((0..rows.num_rows())

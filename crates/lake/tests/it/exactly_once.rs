@@ -1,6 +1,6 @@
 //! Batch boundaries, restarts and rivals never show in the tables.
 
-use lake::{VerifyScope, Semantics, verify};
+use lake::{Semantics, VerifyScope, verify};
 use model::Dataset;
 
 use crate::landing::{Row, World, reading};
@@ -10,16 +10,32 @@ fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for minute in 0..8 {
         if minute != 3 {
-            rows.push(reading("AAA", minute, 1, [10_000, 10_100 + minute, 9_900, 10_010 + minute], 100 * u64::from(minute + 1)));
+            rows.push(reading(
+                "AAA",
+                minute,
+                1,
+                [10_000, 10_100 + minute, 9_900, 10_010 + minute],
+                100 * u64::from(minute + 1),
+            ));
         }
-        rows.push(reading("BBB", minute, 1, [5_000, 5_100, 4_900, 5_050 - minute], 10 * u64::from(minute + 1)));
+        rows.push(reading(
+            "BBB",
+            minute,
+            1,
+            [5_000, 5_100, 4_900, 5_050 - minute],
+            10 * u64::from(minute + 1),
+        ));
     }
     rows.push(reading("AAA", 3, 2, [10_000, 10_103, 9_900, 10_050], 410));
     rows.push(reading("BBB", 2, 2, [5_000, 5_100, 4_900, 5_001], 30));
     rows.push(reading("BBB", 4, 2, [5_000, 5_100, 4_900, 5_046], 50));
     rows.push(reading("BBB", 2, 1, [5_000, 5_100, 4_900, 5_048], 30));
     rows.push(Row { dataset: Dataset::Intraday, fetch_id: 3, json: "[]".to_owned() });
-    rows.push(Row { dataset: Dataset::Intraday, fetch_id: 3, json: "{\"symbol\":\"AAA\",\"close\":1}".to_owned() });
+    rows.push(Row {
+        dataset: Dataset::Intraday,
+        fetch_id: 3,
+        json: "{\"symbol\":\"AAA\",\"close\":1}".to_owned(),
+    });
     rows
 }
 
@@ -50,7 +66,9 @@ async fn any_split_of_the_rows_gives_the_same_tables() {
     let (silver, gold) = (reference.query(SILVER).await, reference.query(GOLD).await);
     assert_eq!(silver.len(), 19, "16 bars, two of them with later revisions: {silver:#?}");
     assert_eq!(gold.len(), 4, "{gold:#?}");
-    for (sizes, refine_each) in [(&[1][..], true), (&[3, 1, 4], true), (&[5], false), (&[7, 2], true)] {
+    for (sizes, refine_each) in
+        [(&[1][..], true), (&[3, 1, 4], true), (&[5], false), (&[7, 2], true)]
+    {
         let world = run(sizes, refine_each).await;
         assert_eq!(world.query(SILVER).await, silver, "objects of {sizes:?} rows");
         assert_eq!(world.query(GOLD).await, gold, "objects of {sizes:?} rows");
@@ -63,7 +81,8 @@ async fn rivals_do_the_work_once() {
     let mut world = World::new();
     let rows = rows();
     let (mut one, mut two) = (world.refiner().await, world.refiner().await);
-    let (mut load_one, mut load_two) = (world.loader(Dataset::Intraday).await, world.loader(Dataset::Intraday).await);
+    let (mut load_one, mut load_two) =
+        (world.loader(Dataset::Intraday).await, world.loader(Dataset::Intraday).await);
     let mut rest = rows.into_iter().peekable();
     while rest.peek().is_some() {
         let object: Vec<Row> = rest.by_ref().take(3).collect();
@@ -96,7 +115,10 @@ async fn verify_agrees_with_a_sound_lake() {
     assert_eq!(found.pending, [], "{found:#?}");
     let day = found.days[&Dataset::Intraday][&20_190_211];
     assert_eq!((day.landed, day.bronze, day.corrupt), (19, 19, 0));
-    assert_eq!((day.new, day.restated, day.unchanged, day.superseded, day.rejected), (16, 1, 1, 1, 0));
+    assert_eq!(
+        (day.new, day.restated, day.unchanged, day.superseded, day.rejected),
+        (16, 1, 1, 1, 0)
+    );
     let undated = found.days[&Dataset::Intraday][&0];
     assert_eq!((undated.landed, undated.bronze, undated.corrupt, undated.rejected), (2, 1, 1, 1));
 }

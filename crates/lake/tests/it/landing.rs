@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use autoloader::{Loader, LoaderConfig};
-use lake::{BronzeTarget, Location, Reader, RefineConfig, Refiner, Semantics, arrow::array::RecordBatch, row_schema};
+use lake::{
+    BronzeTarget, Location, Reader, RefineConfig, Refiner, Semantics, arrow::array::RecordBatch,
+    row_schema,
+};
 use model::{
     Dataset, ManualClock,
     envelope::Envelope,
@@ -109,7 +112,9 @@ impl World {
     }
 
     pub(crate) async fn reader(&self) -> Reader {
-        Reader::open(Arc::clone(&self.location.store), self.location.url.clone()).await.expect("opens")
+        Reader::open(Arc::clone(&self.location.store), self.location.url.clone())
+            .await
+            .expect("opens")
     }
 
     /// Runs a query and shows every row as text.
@@ -130,7 +135,8 @@ pub(crate) fn show(batches: &[RecordBatch]) -> Vec<String> {
             .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).expect("formats"))
             .collect();
         for row in 0..batch.num_rows() {
-            let values: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
+            let values: Vec<String> =
+                columns.iter().map(|column| column.value(row).to_string()).collect();
             rows.push(values.join("|"));
         }
     }
@@ -138,8 +144,15 @@ pub(crate) fn show(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 /// A reading of `minute` past the open of 2019-02-11, prices in cents.
-pub(crate) fn reading(symbol: &str, minute: u32, fetch_id: u64, values: [u32; 4], volume: u64) -> Row {
-    let [open, high, low, price] = values.map(|cents| format!("{}.{:02}", cents / 100, cents % 100));
+pub(crate) fn reading(
+    symbol: &str,
+    minute: u32,
+    fetch_id: u64,
+    values: [u32; 4],
+    volume: u64,
+) -> Row {
+    let [open, high, low, price] =
+        values.map(|cents| format!("{}.{:02}", cents / 100, cents % 100));
     let (hour, minute) = (14 + (30 + minute) / 60, (30 + minute) % 60);
     Row {
         dataset: Dataset::Intraday,

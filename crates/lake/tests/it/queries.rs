@@ -8,7 +8,15 @@ use crate::landing::{Row, World, reading, show};
 async fn world() -> World {
     let mut world = World::new();
     let rows: Vec<Row> = (0..7)
-        .map(|minute| reading("AAA", minute, 1, [10_000, 10_000 + minute, 9_990, 10_000 + minute], 100 * u64::from(minute + 1)))
+        .map(|minute| {
+            reading(
+                "AAA",
+                minute,
+                1,
+                [10_000, 10_000 + minute, 9_990, 10_000 + minute],
+                100 * u64::from(minute + 1),
+            )
+        })
         .collect();
     world.land(&rows).await;
     world.load(Dataset::Intraday).await;
@@ -27,7 +35,9 @@ async fn gold_is_resampled_from_the_open() {
         ]
     );
     assert_eq!(
-        world.query("SELECT price, open, high, low, previous_close, volume FROM quote_latest").await,
+        world
+            .query("SELECT price, open, high, low, previous_close, volume FROM quote_latest")
+            .await,
         ["100.060000|100.000000|100.060000|99.900000|99.500000|700.0000"]
     );
     assert_eq!(world.query("SELECT ts_end - ts_start FROM bar_1d").await.len(), 1);
@@ -52,7 +62,11 @@ async fn end_of_day_rows_get_revisions() {
     world.load(Dataset::Eod).await;
     world.refine().await;
     assert_eq!(
-        world.query("SELECT session_date, revision, adj_high, close FROM silver.eod ORDER BY revision").await,
+        world
+            .query(
+                "SELECT session_date, revision, adj_high, close FROM silver.eod ORDER BY revision"
+            )
+            .await,
         ["2022-02-08|1|null|174.830000", "2022-02-08|2|175.3512345678|174.830000"]
     );
     assert_eq!(world.query("SELECT revision, adj_high FROM gold.eod").await, ["2|175.3512345678"]);

@@ -7,9 +7,11 @@ use model::Dataset;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bronze_table_keeps_every_batch_once() {
     let location = Location::in_memory();
-    let open = async || BronzeTarget::open(&location, Dataset::Eod, "contract").await.expect("opens");
+    let open =
+        async || BronzeTarget::open(&location, Dataset::Eod, "contract").await.expect("opens");
     let count = async || {
-        let reader = Reader::open(location.store.clone(), location.url.clone()).await.expect("opens");
+        let reader =
+            Reader::open(location.store.clone(), location.url.clone()).await.expect("opens");
         let tables = reader.tables().await.expect("reads");
         tables.iter().find(|table| table.name == "bronze.eod").map_or(0, |table| table.rows)
     };

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use lake::datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-        FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
-        Value, VisitMut as _, VisitorMut,
+        FunctionArguments, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
+        SetExpr, TableFactor, Value, VisitMut as _, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -49,11 +49,22 @@ struct Rewriter<'a> {
 impl VisitorMut for Rewriter<'_> {
     type Break = Box<Failure>;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        if let SetExpr::Select(select) = query.body.as_ref() {
+            if is_always_empty(select) {
+                query.order_by = None;
+            } else if select.distinct.is_some() {
+                order_by_position(select, query.order_by.as_mut());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         if is_always_empty(select) {
             empty(select);
         }
-        names::alias_projection(&mut select.projection, select.distinct.is_some());
+        names::alias_projection(&mut select.projection);
         ControlFlow::Continue(())
     }
 
@@ -64,14 +75,15 @@ impl VisitorMut for Rewriter<'_> {
         };
         match expr {
             Expr::Subquery(query) if empty(query) => *expr = null(),
+            Expr::Subquery(query) => aggregate_lookup(query),
             Expr::Exists { subquery, negated } if empty(subquery) => {
                 *expr = boolean(*negated);
             }
             Expr::Function(function) => {
-                if let FunctionArguments::Subquery(query) = &function.args
-                    && empty(query)
+                if let FunctionArguments::Subquery(query) = &mut function.args
+                    && last_part(&function.name) == "array"
                 {
-                    *expr = null();
+                    *expr = if empty(query) { null() } else { array_of(query) };
                 }
             }
             _ => (),
@@ -241,20 +253,79 @@ fn is_always_empty(select: &Select) -> bool {
 }
 
 fn is_empty_table(factor: &TableFactor) -> bool {
-    let TableFactor::Table { name, args: None, .. } = factor else { return false };
-    let parts: Vec<String> = name
-        .0
+    match table_name(factor).as_slice() {
+        [table] => catalog::is_always_empty(None, table),
+        [schema, table] => catalog::is_always_empty(Some(schema), table),
+        _ => false,
+    }
+}
+
+fn table_name(factor: &TableFactor) -> Vec<String> {
+    let TableFactor::Table { name, args: None, .. } = factor else { return Vec::new() };
+    name.0
         .iter()
         .filter_map(|part| part.as_ident())
         .map(|ident| match ident.quote_style {
             Some(_) => ident.value.clone(),
             None => ident.value.to_ascii_lowercase(),
         })
-        .collect();
-    match parts.as_slice() {
-        [table] => catalog::is_always_empty(None, table),
-        [schema, table] => catalog::is_always_empty(Some(schema), table),
-        _ => false,
+        .collect()
+}
+
+/// A correlated lookup in the catalog, `(select x from pg_class c where c.oid = t.relid)`, finds
+/// one row at most; the engine wants to see that, in the form of an aggregate.
+fn aggregate_lookup(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let is_catalog = select.from.iter().all(|from| {
+        table_name(&from.relation).last().is_some_and(|table| table.starts_with("pg_"))
+    });
+    let is_plain = query.limit_clause.is_none() && select.distinct.is_none();
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return;
+    };
+    if is_catalog
+        && is_plain
+        && !select.from.is_empty()
+        && !names::is_aggregate(expr)
+        && let Some(call) = call("min", expr.clone())
+    {
+        *expr = call;
+        query.order_by = None;
+    }
+}
+
+/// `ARRAY(select x …)` as the aggregate that makes the same array.
+fn array_of(query: &mut Box<Query>) -> Expr {
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+            select.projection.as_mut_slice()
+        && let Some(call) = call("array_agg", expr.clone())
+    {
+        *expr = call;
+        query.order_by = None;
+    }
+    Expr::Subquery(query.clone())
+}
+
+/// Under DISTINCT the engine finds a column of ORDER BY by its position, not by its expression.
+fn order_by_position(select: &Select, order_by: Option<&mut OrderBy>) {
+    let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = order_by else { return };
+    for key in keys {
+        let position = select.projection.iter().position(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                *expr == key.expr && !matches!(expr, Expr::Value(_))
+            }
+            _ => false,
+        });
+        let position = position.and_then(|position| i32::try_from(position + 1).ok());
+        let has_wildcard = select.projection.iter().any(|item| {
+            matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+        });
+        if let Some(position) = position.filter(|_| !has_wildcard) {
+            key.expr = integer(position);
+        }
     }
 }
 

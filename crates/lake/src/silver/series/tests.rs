@@ -16,11 +16,22 @@ fn reading(open: i128, high: i128, low: i128, price: i128, volume: i128) -> Serv
 }
 
 fn bar(open: i128, high: i128, low: i128, close: i128, volume: i128) -> Served {
-    Served { open, high, low, close: Some(close), price: None, volume: Some(volume), price_source: PriceSource::Close }
+    Served {
+        open,
+        high,
+        low,
+        close: Some(close),
+        price: None,
+        volume: Some(volume),
+        price_source: PriceSource::Close,
+    }
 }
 
 /// Applies rows in order and returns what was written: time, revision, o h l c v.
-fn revisions(rows: &[(Micros, i64, Served)], semantics: Semantics) -> Vec<(Micros, i32, [i128; 4], Option<i128>)> {
+fn revisions(
+    rows: &[(Micros, i64, Served)],
+    semantics: Semantics,
+) -> Vec<(Micros, i32, [i128; 4], Option<i128>)> {
     let mut series = Series::default();
     let mut written = Vec::new();
     for (ts, fetch_id, served) in rows {
@@ -94,7 +105,8 @@ fn volume_never_falls_below_zero_and_stays_unknown_when_it_is() {
         (3, 1, silent),
         (4, 1, reading(100, 105, 99, 104, 60)),
     ];
-    let volumes: Vec<Option<i128>> = revisions(&rows, Semantics::Reading).iter().map(|row| row.3).collect();
+    let volumes: Vec<Option<i128>> =
+        revisions(&rows, Semantics::Reading).iter().map(|row| row.3).collect();
     assert_eq!(volumes, [Some(50), Some(0), None, None]);
 }
 

@@ -28,12 +28,15 @@ pub(super) fn project(dataset: Dataset, rows: &RecordBatch) -> Result<RecordBatc
     let columns = Columns::new(&bronze, rows);
     let mut fields = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
-    for field in table_def("silver", table).schema.fields().iter().filter(|field| field.name() != "revision") {
+    for field in
+        table_def("silver", table).schema.fields().iter().filter(|field| field.name() != "revision")
+    {
         let array = match derived(dataset, field.name(), &columns, rows)? {
             Some(array) => array,
             None => new_null_array(field.data_type(), rows.num_rows()),
         };
-        let array = cast(&array, field.data_type()).map_err(|error| wrong(&bronze, &error.to_string()))?;
+        let array =
+            cast(&array, field.data_type()).map_err(|error| wrong(&bronze, &error.to_string()))?;
         fields.push(Arc::clone(field));
         arrays.push(array);
     }
@@ -52,23 +55,35 @@ fn derived(
     Ok(match (dataset, name) {
         (_, "source") => take("_source"),
         (_, "fetch_id") => take("_fetch_id"),
-        (_, "knowledge_from") => take("_ts_fetched").map(|array| cast(&array, &timestamp()).unwrap_or(array)),
+        (_, "knowledge_from") => {
+            take("_ts_fetched").map(|array| cast(&array, &timestamp()).unwrap_or(array))
+        }
         (_, "topic_partition") => take("_partition"),
         (_, "topic_offset") => take("_offset"),
         (Dataset::Eod, "mic") => take("exchange"),
         (Dataset::Eod, "session_date") => Some(Arc::new(session_dates(columns)?)),
         (Dataset::Eod, "session_month") => {
-            let months: Int32Array =
-                session_dates(columns)?.iter().map(|days| days.and_then(date_of_days).map(month_key)).collect();
+            let months: Int32Array = session_dates(columns)?
+                .iter()
+                .map(|days| days.and_then(date_of_days).map(month_key))
+                .collect();
             Some(Arc::new(months))
         }
-        (Dataset::Splits, "action") => Some(Arc::new(StringArray::from(vec!["split"; rows.num_rows()]))),
-        (Dataset::Dividends, "action") => Some(Arc::new(StringArray::from(vec!["dividend"; rows.num_rows()]))),
+        (Dataset::Splits, "action") => {
+            Some(Arc::new(StringArray::from(vec!["split"; rows.num_rows()])))
+        }
+        (Dataset::Dividends, "action") => {
+            Some(Arc::new(StringArray::from(vec!["dividend"; rows.num_rows()])))
+        }
         (Dataset::Splits | Dataset::Dividends, "ex_date") => take("date"),
         (Dataset::Dividends, "frequency") => take("distr_freq"),
         (Dataset::Tickers, "symbol") => Some(Arc::new(ticker_symbols(columns)?)),
-        (Dataset::Tickers, "mic") => Some(Arc::new(exchange_field(columns, |exchange| exchange.mic)?)),
-        (Dataset::Tickers, "exchange") => Some(Arc::new(exchange_field(columns, |exchange| exchange.name)?)),
+        (Dataset::Tickers, "mic") => {
+            Some(Arc::new(exchange_field(columns, |exchange| exchange.mic)?))
+        }
+        (Dataset::Tickers, "exchange") => {
+            Some(Arc::new(exchange_field(columns, |exchange| exchange.name)?))
+        }
         (_, same) => take(same),
     })
 }
@@ -79,7 +94,9 @@ pub(crate) fn reasons(dataset: Dataset, rows: &RecordBatch) -> Result<Vec<Option
     let columns = Columns::new(&bronze, rows);
     let mut reasons = Vec::with_capacity(rows.num_rows());
     let symbols = match dataset {
-        Dataset::Eod | Dataset::Splits | Dataset::Dividends => Some(columns.text("symbol")?.clone()),
+        Dataset::Eod | Dataset::Splits | Dataset::Dividends => {
+            Some(columns.text("symbol")?.clone())
+        }
         Dataset::Tickers => Some(ticker_symbols(&columns)?),
         _ => None,
     };
@@ -100,13 +117,17 @@ pub(crate) fn reasons(dataset: Dataset, rows: &RecordBatch) -> Result<Vec<Option
 fn reason(dataset: Dataset, columns: &Columns<'_>, row: usize) -> Result<Option<String>, Error> {
     let found = match dataset {
         Dataset::Eod => {
-            let (high, low, close) = (columns.decimal("high")?, columns.decimal("low")?, columns.decimal("close")?);
+            let (high, low, close) =
+                (columns.decimal("high")?, columns.decimal("low")?, columns.decimal("close")?);
             let volume = columns.decimal("volume")?;
             if columns.moment("date")?.is_null(row) {
                 Some("`date` is missing or no date")
             } else if close.is_null(row) {
                 Some("`close` is missing or no number")
-            } else if [high, low, close].iter().any(|price| !price.is_null(row) && price.value(row) <= 0) {
+            } else if [high, low, close]
+                .iter()
+                .any(|price| !price.is_null(row) && price.value(row) <= 0)
+            {
                 Some("a price is zero or negative")
             } else if !high.is_null(row) && !low.is_null(row) && high.value(row) < low.value(row) {
                 Some("`high` is below `low`")
@@ -135,13 +156,18 @@ fn reason(dataset: Dataset, columns: &Columns<'_>, row: usize) -> Result<Option<
 fn session_dates(columns: &Columns<'_>) -> Result<Date32Array, Error> {
     let micros_per_day = 86_400_000_000;
     let dates = columns.moment("date")?;
-    Ok(dates.iter().map(|ts| ts.and_then(|ts| i32::try_from(ts.div_euclid(micros_per_day)).ok())).collect())
+    Ok(dates
+        .iter()
+        .map(|ts| ts.and_then(|ts| i32::try_from(ts.div_euclid(micros_per_day)).ok()))
+        .collect())
 }
 
 /// Version 1 of the vendor's API calls the field `symbol`, version 2 `ticker`.
 fn ticker_symbols(columns: &Columns<'_>) -> Result<StringArray, Error> {
     let (symbol, ticker) = (columns.text("symbol")?, columns.text("ticker")?);
-    Ok((0..symbol.len()).map(|row| non_empty(symbol, row).or_else(|| non_empty(ticker, row))).collect())
+    Ok((0..symbol.len())
+        .map(|row| non_empty(symbol, row).or_else(|| non_empty(ticker, row)))
+        .collect())
 }
 
 #[derive(Default, Deserialize)]
@@ -159,7 +185,8 @@ fn exchange_field(
     let nested = columns.text("stock_exchange")?;
     Ok((0..nested.len())
         .map(|row| {
-            let exchange = non_empty(nested, row).and_then(|text| serde_json::from_str::<StockExchange>(text).ok());
+            let exchange = non_empty(nested, row)
+                .and_then(|text| serde_json::from_str::<StockExchange>(text).ok());
             exchange.and_then(&field)
         })
         .collect())

@@ -85,9 +85,7 @@ pub(in crate::postgres) fn of_result(query: &Query, width: usize) -> Vec<Option<
 
 /// Gives unnamed expressions the names PostgreSQL would, so that outer queries find them and the
 /// engine accepts the same expression twice.
-///
-/// Under DISTINCT only repeated ones: the engine wants to find the expressions of ORDER BY there.
-pub(super) fn alias_projection(items: &mut [SelectItem], is_distinct: bool) {
+pub(super) fn alias_projection(items: &mut [SelectItem]) {
     let mut taken: Vec<String> =
         items.iter().filter(|item| !needs_alias(item)).filter_map(item_name).collect();
     for item in items.iter_mut() {
@@ -96,11 +94,7 @@ pub(super) fn alias_projection(items: &mut [SelectItem], is_distinct: bool) {
         }
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let name = figure(expr).unwrap_or_else(|| UNKNOWN.to_owned());
-        let is_repeated = taken.contains(&name);
         let alias = unique(&name, &mut taken);
-        if is_distinct && !is_repeated {
-            continue;
-        }
         let expr = std::mem::replace(expr, super::null());
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', alias) };
     }
