@@ -21,9 +21,13 @@ def begin(folder, random, faults=None):
     if faults is not None:
         arguments += ["--faults", faults, "--quirk", "all"]
     vendor = Vendor(folder, Market(START, SPEED), arguments)
-    # A slow client makes the catch-up last through many kills.
-    source = {"requests_per_second": 10}
-    return vendor, Pipeline(folder, vendor, recorded.FIRST_DATE, source=source)
+    return vendor, Pipeline(
+        folder, vendor, recorded.FIRST_DATE,
+        # A slow client makes the catch-up last through many kills.
+        source={"requests_per_second": 10},
+        # Upkeep looks for work as often as it may; a table has some after 50 versions.
+        maintenance={"every": "2s"},
+    )
 
 
 def kill_up(pipeline, random, kills, pause):

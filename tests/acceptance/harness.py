@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marketlake"
 KEY_VARIABLE = "MARKETLAKE_SECRET_MARKETSTACK_ACCESS_KEY"
 STAGES = ["poll", "land", "load", "refine"]
 # Debug builds on a busy machine with two cores; nothing sensible takes longer.
@@ -27,8 +28,7 @@ EPOCH_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 def program():
     """The program under test: what the build made, or what MARKETLAKE_BIN names."""
     named = os.environ.get("MARKETLAKE_BIN")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "marketlake"
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or cache / "target")
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
     path = Path(named) if named else target / "debug" / "marketlake"
     assert path.is_file(), f"`{path}` is missing: build it with `cargo build -p marketlake`"
     return path

@@ -6,7 +6,8 @@ import time
 import crash
 from harness import chance
 
-KILLS_PER_ROUND = 16
+# Enough for tables to reach the 50 versions after which upkeep joins in.
+KILLS_PER_ROUND = 80
 
 
 def test_soak(tmp_path_factory):

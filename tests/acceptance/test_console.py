@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from harness import ROOT, Process
+from harness import CACHE, ROOT, Process
 
 
 def browser():
@@ -19,7 +19,7 @@ def test_candles_prices_intervals_and_themes(folder):
     demo = Process("demo", ["demo", "--symbols", 8, "--speed", 60], folder)
     url = demo.line("console")
     # Pictures are for people to look at; they stay outside the repository.
-    pictures = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or folder / "screenshots")
+    pictures = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or CACHE / "screenshots")
     variables = {
         **os.environ, "BASE_URL": url, "SCREENSHOTS": str(pictures), "CHROMIUM": browser(),
         "PATIENCE": "90",

@@ -17,7 +17,11 @@ AFTER_CLOSE = datetime(2019, 2, 12, 21, 45, tzinfo=timezone.utc)
 FINAL = datetime(2019, 2, 14, 12, tzinfo=timezone.utc)
 
 
-@pytest.fixture(scope="module", params=["v2", "v1"])
+# Tests of one version share its run, so they go to one worker.
+VERSIONS = [pytest.param(name, marks=pytest.mark.xdist_group(f"faults {name}")) for name in ("v2", "v1")]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
 def run(request, tmp_path_factory):
     version = request.param
     folder = tmp_path_factory.mktemp(f"faults-{version}")

@@ -9,6 +9,8 @@ import pytest
 
 from harness import Process, until
 
+pytestmark = pytest.mark.xdist_group("psql")
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

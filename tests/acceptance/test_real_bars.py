@@ -6,6 +6,8 @@ import recorded
 from harness import Market, Pipeline, Vendor
 from tables import VALUES, Lake, numbers
 
+pytestmark = pytest.mark.xdist_group("bars")
+
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):

@@ -162,6 +162,8 @@ impl Target for BronzeTarget {
         let txn = Txn { app: self.app.clone(), version };
         let mut adds = None;
         let mut last_error = None;
+        // The batch before this one may be another instance's, newer than our snapshot.
+        self.table.refresh().await?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let last = self.last().await?;
             // An earlier attempt may have taken effect although it looked like an error.

@@ -38,6 +38,7 @@ pub(crate) static TABLES: LazyLock<Vec<TableDef>> = LazyLock::new(|| {
         def("silver", "eod", silver_eod(), &["session_month"]),
         def("silver", "corporate_action", corporate_action(), &[]),
         def("silver", "instrument", instrument(), &[]),
+        def("silver", "exchange", exchange(), &[]),
         def("silver", "quarantine", quarantine(), &[]),
     ]);
     tables.extend(
@@ -204,6 +205,16 @@ fn corporate_action() -> Vec<Field> {
 fn instrument() -> Vec<Field> {
     let mut fields =
         vec![text("source"), text("symbol"), text("mic"), text("name"), text("exchange")];
+    fields.extend(provenance());
+    fields
+}
+
+fn exchange() -> Vec<Field> {
+    let mut fields: Vec<Field> =
+        ["source", "mic", "name", "acronym", "country", "country_code", "city", "website"]
+            .into_iter()
+            .map(text)
+            .collect();
     fields.extend(provenance());
     fields
 }

@@ -31,6 +31,14 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The operating system gave no threads for clients' statements.
+    #[error("starting threads for {protocol}")]
+    Threads {
+        /// `PostgreSQL`.
+        protocol: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The lake could not give a snapshot or the changes of a table.
     #[error("reading {what}")]
     Lake {
@@ -74,6 +82,7 @@ impl Error {
             Self::Lake { source, .. } => source.kind(),
             Self::Query { source, .. } => query_kind(source),
             Self::Shape { .. } => ErrorKind::Data,
+            Self::Threads { .. } => ErrorKind::Transient,
         }
     }
 

@@ -14,6 +14,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use model::Clock;
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::{Handle, Runtime},
     sync::Semaphore,
     task::JoinSet,
 };
@@ -53,6 +54,15 @@ const LOGINS_MAX: usize = 32;
 
 /// Pause after the operating system refused a socket, such as for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Stack of the threads that serve clients. Parsing and planning recurse over the statement, and
+/// a stack overflow would end the whole process: at 10 KiB a level, which an unoptimized build
+/// needs, this is six thousand levels, six times what the statement gate lets through. Only
+/// touched pages cost memory.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// A client that does not take its answer for so long is cut off.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The settings of the server.
 #[derive(Clone, Debug)]
@@ -106,6 +116,34 @@ struct Shared {
     aborting: CancellationToken,
 }
 
+/// The threads of clients' statements: apart from the caller's, so that queries cannot starve
+/// ingest, and with a deep stack.
+struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    fn start() -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("marketlake-sql")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(|source| Error::Threads { protocol: "PostgreSQL", source })?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Waiting for threads is forbidden in async code, where this is dropped.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Why work for a client ended early.
 enum Stop {
     /// The client is told.
@@ -124,7 +162,7 @@ impl From<Failure> for Stop {
 /// get ten seconds.
 ///
 /// # Errors
-/// The listener is not on a loopback address.
+/// The listener is not on a loopback address, or there are no threads to be had.
 pub async fn serve(
     listener: TcpListener,
     config: PostgresConfig,
@@ -152,8 +190,9 @@ pub async fn serve(
         stopping: CancellationToken::new(),
         aborting: CancellationToken::new(),
     });
+    let threads = Threads::start()?;
     let mut clients = JoinSet::new();
-    accept(&listener, &shared, &mut clients, shutdown).await;
+    accept(&listener, &shared, &threads, &mut clients, shutdown).await;
     drop(listener);
     drain(&shared, &mut clients).await;
     Ok(())
@@ -162,6 +201,7 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     shared: &Arc<Shared>,
+    threads: &Threads,
     clients: &mut JoinSet<()>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -173,17 +213,18 @@ async fn accept(
             () = &mut shutdown => return,
             Some(ended) = clients.join_next(), if !clients.is_empty() => {
                 if let Err(error) = ended {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a connection's task died");
+                    tracing::error!(%error, "a connection's task died");
                 }
             }
             accepted = listener.accept(), if clients.len() < sockets_max => match accepted {
                 Ok((stream, peer)) => {
                     let shared = Arc::clone(shared);
-                    clients.spawn(async move {
+                    let client = async move {
                         if let Err(error) = Box::pin(attend(stream, shared)).await {
                             tracing::debug!(%peer, %error, "a connection broke");
                         }
-                    });
+                    };
+                    clients.spawn_on(client, &threads.handle);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection");

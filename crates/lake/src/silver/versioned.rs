@@ -64,7 +64,7 @@ const ACTION_VALUES: &[&str] = &[
 ];
 
 /// Every step of this kind.
-pub(crate) const SPECS: [Spec; 4] = [
+pub(crate) const SPECS: [Spec; 5] = [
     Spec {
         dataset: Dataset::Eod,
         table: "eod",
@@ -91,6 +91,13 @@ pub(crate) const SPECS: [Spec; 4] = [
         table: "instrument",
         key: &["source", "symbol"],
         values: &["mic", "name", "exchange"],
+        partition: None,
+    },
+    Spec {
+        dataset: Dataset::Exchanges,
+        table: "exchange",
+        key: &["source", "mic"],
+        values: &["name", "acronym", "country", "country_code", "city", "website"],
         partition: None,
     },
 ];

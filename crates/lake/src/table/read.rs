@@ -6,14 +6,15 @@ use arrow::{
     array::{ArrayRef, Date32Array, Int32Array, StringArray},
     compute::concat_batches,
     datatypes::{DataType, SchemaRef},
+    error::ArrowError,
     record_batch::RecordBatch,
 };
+use bytes::Bytes;
 use deltalake_core::{
     kernel::{Action, LogicalFileView, Remove},
-    parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder},
+    parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
 };
-use futures::TryStreamExt;
-use object_store::path::Path;
+use object_store::{ObjectStoreExt, path::Path};
 
 use super::Table;
 use crate::Error;
@@ -98,6 +99,7 @@ impl Table {
         Ok(rows)
     }
 
+    /// Reads one data file whole: a step bounds the bytes it takes, and a query never comes here.
     async fn read_file(&self, file: &DataFile) -> Result<Vec<RecordBatch>, Error> {
         let error = |source: Box<dyn std::error::Error + Send + Sync>| Error::File {
             table: self.def.full_name(),
@@ -106,22 +108,27 @@ impl Table {
         };
         let store = self.log_store().object_store(None);
         let path = Path::parse(&file.path).unwrap_or_else(|_| Path::from(file.path.as_str()));
-        let reader = ParquetObjectReader::new(store, path);
-        let stream = ParquetRecordBatchStreamBuilder::new(reader)
-            .await
+        let object = store.get(&path).await.map_err(|source| error(Box::new(source)))?;
+        let bytes = object.bytes().await.map_err(|source| error(Box::new(source)))?;
+        // Decoding is plain computation: on a thread of its own it holds up no other stage.
+        let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
+        let batches = decoded
             .map_err(|source| error(Box::new(source)))?
-            // A row group at a time: fewer, larger batches are cheaper to walk.
-            .with_batch_size(65_536)
-            .build()
             .map_err(|source| error(Box::new(source)))?;
-        let batches: Vec<RecordBatch> =
-            stream.try_collect().await.map_err(|source| error(Box::new(source)))?;
         batches
             .into_iter()
             .map(|batch| with_partition_columns(&batch, &self.def.schema, &file.partition_values))
             .collect::<Result<_, _>>()
             .map_err(|problem| Error::Content { table: self.def.full_name(), problem })
     }
+}
+
+fn decode(bytes: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
+    ParquetRecordBatchReaderBuilder::try_new(bytes)?
+        // Fewer, larger batches are cheaper to walk.
+        .with_batch_size(65_536)
+        .build()?
+        .collect()
 }
 
 impl From<&LogicalFileView> for DataFile {

@@ -1,10 +1,12 @@
 //! From the settings as written to the settings as trusted: pure, and never stops at the first
 //! problem.
 
+mod values;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    num::{NonZeroU32, NonZeroU64},
+    num::NonZeroU64,
     path::PathBuf,
     str::FromStr,
     time::Duration,
@@ -23,7 +25,8 @@ use super::{
         ConfigFile, HttpFile, LandingFile, LoadFile, LogFile, MaintenanceFile, MarketTimeFile,
         PollFile, PostgresFile, RefineFile, SecretsFile, SourceFile, TopicFile,
     },
-    units::{parse_duration, parse_size},
+    units::parse_duration,
+    validate::values::{at_least, choose, list, non_zero, optional, size_between},
 };
 
 /// Leases and landing chains exist per partition; more buys nothing on one machine.
@@ -35,8 +38,6 @@ const LONGEST_DATASET: &str = "exchanges";
 /// A writer that was paused for less than this must find the files it is about to commit.
 const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Most symbols: a thousand polled once a minute is more than any plan of the vendor allows.
-const SYMBOLS_MAX: usize = 10_000;
 
 pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Option<Config> {
     let file = file?;
@@ -453,60 +454,4 @@ fn is_log_filter(text: &str) -> bool {
         Some((target, level)) => !target.is_empty() && is_level(level),
         None => is_level(part.trim()),
     })
-}
-
-fn choose<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        format!("`{text}` is not one of {}", names.join(", "))
-    })
-}
-
-fn optional<T>(
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Option<T>, String> {
-    if text.trim().is_empty() { Ok(None) } else { parse(text.trim()).map(Some) }
-}
-
-/// Parses a list that must be neither empty nor repeat itself.
-fn list<T>(texts: &[String], parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    if texts.is_empty() || SYMBOLS_MAX < texts.len() {
-        return Err(format!("must have 1 to {SYMBOLS_MAX} entries"));
-    }
-    let mut unique = BTreeSet::new();
-    if let Some(twice) = texts.iter().find(|text| !unique.insert(*text)) {
-        return Err(format!("has `{twice}` twice"));
-    }
-    let mut wrong = Vec::new();
-    let parsed = texts.iter().filter_map(|text| parse(text).map_err(|why| wrong.push(why)).ok());
-    let parsed: Vec<T> = parsed.collect();
-    if wrong.is_empty() { Ok(parsed) } else { Err(wrong.join("; ")) }
-}
-
-fn non_zero(number: i64, max: i64) -> Result<NonZeroU32, String> {
-    u32::try_from(number)
-        .ok()
-        .filter(|_| number <= max)
-        .and_then(NonZeroU32::new)
-        .ok_or_else(|| format!("must be 1 to {max}, not {number}"))
-}
-
-fn at_least(text: &str, min: Duration) -> Result<Duration, String> {
-    let duration = parse_duration(text)?;
-    if duration < min {
-        Err(format!("must be at least {min:?}, not `{text}`"))
-    } else {
-        Ok(duration)
-    }
-}
-
-fn size_between(text: &str, min: u64, max: u64) -> Result<u64, String> {
-    let size = parse_size(text)?;
-    if (min..=max).contains(&size) {
-        Ok(size)
-    } else {
-        Err(format!("must be {}KiB to {}MiB, not `{text}`", min >> 10, max >> 20))
-    }
 }

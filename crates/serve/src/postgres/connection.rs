@@ -16,7 +16,7 @@ use pgwire::messages::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    Shared, Stop,
+    Shared, Stop, WRITE_TIMEOUT,
     cancel::Registration,
     engine::{self, Caller, Planned},
     failure::Failure,
@@ -120,14 +120,14 @@ impl Connection {
                 self.ready().await.map_err(Stop::Gone)?;
             }
             PgWireFrontendMessage::Flush(_) => {
-                self.output.flush().await.map_err(Stop::Gone)?;
+                self.flush().await.map_err(Stop::Gone)?;
             }
             _ if self.skips_to_sync => (),
             message => {
                 let outcome = self.extended(message).await;
                 if self.report(outcome)? {
                     self.skips_to_sync = true;
-                    self.output.flush().await.map_err(Stop::Gone)?;
+                    self.flush().await.map_err(Stop::Gone)?;
                 }
             }
         }
@@ -157,7 +157,15 @@ impl Connection {
     async fn ready(&mut self) -> io::Result<()> {
         let status = ReadyForQuery::new(self.transaction);
         self.push(PgWireBackendMessage::ReadyForQuery(status));
-        self.output.flush().await
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        tokio::select! {
+            biased;
+            flushed = self.output.flush() => flushed,
+            () = self.shared.clock.sleep(WRITE_TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "messages are made to be sent")]
@@ -299,16 +307,7 @@ impl Connection {
             }
             Command::Discard { tag } => {
                 if *tag == "DISCARD ALL" {
-                    if self.transaction != TransactionStatus::Idle {
-                        return Err(Failure::new(
-                            "25001",
-                            "DISCARD ALL cannot run inside a transaction block",
-                        ));
-                    }
-                    self.statements.clear();
-                    self.portals.clear();
-                    let changed = self.who.settings.reset_all();
-                    self.report_settings(changed);
+                    self.discard_all()?;
                 }
                 tag
             }
@@ -334,6 +333,18 @@ impl Connection {
                 return Err(Failure::new("XX000", "a query was run as a command"));
             }
         })
+    }
+
+    fn discard_all(&mut self) -> Result<(), Failure> {
+        if self.transaction != TransactionStatus::Idle {
+            let text = "DISCARD ALL cannot run inside a transaction block";
+            return Err(Failure::new("25001", text));
+        }
+        self.statements.clear();
+        self.portals.clear();
+        let changed = self.who.settings.reset_all();
+        self.report_settings(changed);
+        Ok(())
     }
 
     fn report_settings(&mut self, changed: impl IntoIterator<Item = (&'static str, String)>) {

@@ -26,7 +26,7 @@ mod numeric;
 #[cfg(test)]
 pub(super) use numeric::write_binary as write_numeric;
 
-/// One column of a batch, in the one Arrow type its PostgreSQL type is encoded from.
+/// One column of a `RecordBatch`, in the one Arrow type its PostgreSQL type is encoded from.
 enum Cells {
     Bool(BooleanArray),
     Int2(PrimitiveArray<Int16Type>),
@@ -42,7 +42,7 @@ enum Cells {
     Text(StringArray),
 }
 
-/// A batch that is being sent, row by row.
+/// A `RecordBatch` that is being sent, row by row.
 pub(super) struct Rows {
     cells: Vec<(Cells, bool)>,
     len: usize,
@@ -50,14 +50,14 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(batch: &RecordBatch, columns: &[Column]) -> Result<Self, ArrowError> {
-        let cells = batch
+    pub(super) fn new(records: &RecordBatch, columns: &[Column]) -> Result<Self, ArrowError> {
+        let cells = records
             .columns()
             .iter()
             .zip(columns)
             .map(|(array, column)| Ok((Cells::new(array, column.pg_type)?, column.binary)))
             .collect::<Result<_, ArrowError>>()?;
-        Ok(Self { cells, len: batch.num_rows(), next: 0 })
+        Ok(Self { cells, len: records.num_rows(), next: 0 })
     }
 
     pub(super) const fn is_empty(&self) -> bool {

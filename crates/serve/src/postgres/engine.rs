@@ -126,7 +126,7 @@ fn parameter_types(
     plan: &LogicalPlan,
     declared: &[Option<PgType>],
 ) -> Result<Vec<PgType>, Failure> {
-    let inferred = plan.get_parameter_types().map_err(|error| Failure::from_datafusion(&error))?;
+    let inferred = plan.get_parameter_fields().map_err(|error| Failure::from_datafusion(&error))?;
     let mut highest = declared.len();
     for name in inferred.keys() {
         let number = name.trim_start_matches('$').parse::<usize>().ok();
@@ -138,7 +138,7 @@ fn parameter_types(
     let type_of = |number: usize| {
         let wanted = declared.get(number - 1).copied().flatten();
         let needed = inferred.get(&format!("${number}")).and_then(Option::as_ref);
-        wanted.or_else(|| needed.map(PgType::of_data_type)).unwrap_or(PgType::Text)
+        wanted.or_else(|| needed.map(|field| PgType::of(field))).unwrap_or(PgType::Text)
     };
     Ok((1..=highest).map(type_of).collect())
 }
@@ -192,7 +192,7 @@ impl Planned {
             .optimize(&self.plan)
             .map_err(|error| Failure::from_datafusion(&error))?;
         let text = plan.display_indent().to_string();
-        text_batch("QUERY PLAN", text.lines().map(str::to_owned).collect())
+        text_rows("QUERY PLAN", text.lines().map(str::to_owned).collect())
     }
 }
 
@@ -206,7 +206,7 @@ fn with_values(plan: &LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPl
 }
 
 /// A result of one text column.
-pub(super) fn text_batch(column: &str, lines: Vec<String>) -> Result<RecordBatch, Failure> {
+pub(super) fn text_rows(column: &str, lines: Vec<String>) -> Result<RecordBatch, Failure> {
     let schema = Schema::new(vec![Field::new(column, DataType::Utf8, false)]);
     RecordBatch::try_new(Arc::new(schema), vec![Arc::new(StringArray::from(lines))])
         .map_err(|error| Failure::from_datafusion(&error.into()))

@@ -1,6 +1,6 @@
 //! PostgreSQL's dialect → what the engine understands, on the syntax tree.
 //!
-//! Three kinds of changes: session functions become values (`current_user`), PostgreSQL-only
+//! Three kinds of changes: functions about the connection become values (`current_user`), PostgreSQL-only
 //! notation becomes plain (`OPERATOR(pg_catalog.~)`, `::regclass`, `COLLATE`), and subqueries
 //! over catalog tables that are always empty here become NULL, which spares the engine the
 //! correlated forms that only catalogs use.
@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use lake::datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-        FunctionArguments, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
-        SetExpr, TableFactor, Value, VisitMut as _, VisitorMut,
+        FunctionArguments, Ident, Join, JoinOperator, ObjectName, OrderBy, OrderByKind, Query,
+        Select, SelectItem, SetExpr, TableFactor, Value, VisitMut as _, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -83,7 +83,7 @@ impl VisitorMut for Rewriter<'_> {
                 if let FunctionArguments::Subquery(query) = &mut function.args
                     && last_part(&function.name) == "array"
                 {
-                    *expr = if empty(query) { null() } else { array_of(query) };
+                    *expr = if empty(query) { null_array() } else { array_of(query) };
                 }
             }
             _ => (),
@@ -120,7 +120,7 @@ impl Rewriter<'_> {
             Expr::Identifier(ident) if ident.quote_style.is_none() => {
                 match ident.value.to_ascii_lowercase().as_str() {
                     name @ ("current_schema" | "current_catalog" | "current_user"
-                    | "session_user" | "current_role") => self.session_function(name, &[]),
+                    | "session_user" | "current_role") => self.connection_function(name, &[]),
                     _ => None,
                 }
             }
@@ -150,11 +150,11 @@ impl Rewriter<'_> {
             FunctionArguments::List(list) => list.args.iter().map(literal_text).collect(),
             _ => Vec::new(),
         };
-        self.session_function(&name, &arguments)
+        self.connection_function(&name, &arguments)
     }
 
     /// Functions whose value is known before the statement runs.
-    fn session_function(&self, name: &str, arguments: &[String]) -> Option<Expr> {
+    fn connection_function(&self, name: &str, arguments: &[String]) -> Option<Expr> {
         let asker = self.asker;
         let first_schema = || {
             let path = asker.settings.search_path();
@@ -237,22 +237,28 @@ fn is_always_empty(select: &Select) -> bool {
         return false;
     }
     select.from.iter().any(|from| {
-        use lake::datafusion::sql::sqlparser::ast::JoinOperator as Op;
-        let inner = |op: &Op| matches!(op, Op::Join(_) | Op::Inner(_) | Op::CrossJoin(_));
+        let inner = |op: &JoinOperator| {
+            matches!(
+                op,
+                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+            )
+        };
         let keeps_first = from.joins.iter().all(|join| {
             inner(&join.join_operator)
-                || matches!(join.join_operator, Op::Left(_) | Op::LeftOuter(_))
+                || matches!(join.join_operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_))
         });
-        (keeps_first && is_empty_table(&from.relation))
-            || (keeps_first
-                && from
-                    .joins
-                    .iter()
-                    .any(|join| inner(&join.join_operator) && is_empty_table(&join.relation)))
+        let inner_empty =
+            |join: &Join| inner(&join.join_operator) && is_empty_table(&join.relation);
+        keeps_first && (is_empty_table(&from.relation) || from.joins.iter().any(inner_empty))
     })
 }
 
 fn is_empty_table(factor: &TableFactor) -> bool {
+    // Arrays in the catalog are always NULL here, and only catalog queries write `pg_catalog.`
+    // before a function.
+    if let TableFactor::Table { name, args: Some(_), .. } = factor {
+        return name.to_string().eq_ignore_ascii_case("pg_catalog.unnest");
+    }
     match table_name(factor).as_slice() {
         [table] => catalog::is_always_empty(None, table),
         [schema, table] => catalog::is_always_empty(Some(schema), table),
@@ -375,6 +381,11 @@ fn boolean(value: bool) -> Expr {
 
 fn null() -> Expr {
     Expr::Value(Value::Null.into())
+}
+
+/// An array that is NULL, for functions that insist on an array.
+fn null_array() -> Expr {
+    parse_expression("CAST(NULL AS TEXT[])").unwrap_or_else(null)
 }
 
 /// A call `name(argument)`.

@@ -1,4 +1,4 @@
-//! A result on its way to the client: batches from the engine, rows on the wire.
+//! A result on its way to the client: `RecordBatch`es from the engine, rows on the wire.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::{
 
 /// A running or suspended result.
 pub(super) struct RowStream {
-    batches: SendableRecordBatchStream,
+    records: SendableRecordBatchStream,
     columns: Vec<Column>,
     current: Option<Rows>,
     sent: u64,
@@ -34,31 +34,31 @@ pub(super) struct Sent {
 
 impl RowStream {
     pub(super) fn new(
-        batches: SendableRecordBatchStream,
+        records: SendableRecordBatchStream,
         columns: Vec<Column>,
         rows_max: u64,
     ) -> Self {
-        Self { batches, columns, current: None, sent: 0, rows_max }
+        Self { records, columns, current: None, sent: 0, rows_max }
     }
 
-    pub(super) fn of_batch(batch: RecordBatch, columns: Vec<Column>) -> Self {
-        let schema = batch.schema();
-        let batches = futures::stream::iter([Ok::<_, DataFusionError>(batch)]);
-        let batches = RecordBatchStreamAdapter::new(Arc::clone(&schema), batches);
-        Self::new(Box::pin(batches), columns, u64::MAX)
+    pub(super) fn of_one(rows: RecordBatch, columns: Vec<Column>) -> Self {
+        let schema = rows.schema();
+        let records = futures::stream::iter([Ok::<_, DataFusionError>(rows)]);
+        let records = RecordBatchStreamAdapter::new(Arc::clone(&schema), records);
+        Self::new(Box::pin(records), columns, u64::MAX)
     }
 
     /// Sends up to `limit` rows. Waits for the client whenever the outbox is full: at no time
-    /// is more than one batch and one outbox of a result in memory here.
+    /// is more than one `RecordBatch` and one outbox of a result in memory here.
     pub(super) async fn send(&mut self, output: &mut Output, limit: u64) -> Result<Sent, Stop> {
         let mut rows = 0;
         while rows < limit {
             let Some(current) = self.current.as_mut().filter(|current| !current.is_empty()) else {
-                match self.batches.next().await {
+                match self.records.next().await {
                     None => return Ok(Sent { rows, is_complete: true }),
                     Some(Err(error)) => return Err(Failure::from_datafusion(&error).into()),
-                    Some(Ok(batch)) => {
-                        let encoded = Rows::new(&batch, &self.columns)
+                    Some(Ok(rows_read)) => {
+                        let encoded = Rows::new(&rows_read, &self.columns)
                             .map_err(|error| Failure::from_datafusion(&error.into()))?;
                         self.current = Some(encoded);
                         continue;

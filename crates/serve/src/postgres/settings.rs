@@ -274,9 +274,9 @@ fn parse_timeout(value: &str) -> Option<Duration> {
 
 fn show_timeout(timeout: Duration) -> String {
     let millis = timeout.as_millis();
-    if millis % 60_000 == 0 {
+    if millis.is_multiple_of(60_000) {
         format!("{}min", millis / 60_000)
-    } else if millis % 1_000 == 0 {
+    } else if millis.is_multiple_of(1_000) {
         format!("{}s", millis / 1_000)
     } else {
         format!("{millis}ms")

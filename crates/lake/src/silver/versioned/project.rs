@@ -22,7 +22,8 @@ pub(super) fn project(dataset: Dataset, rows: &RecordBatch) -> Result<RecordBatc
     let table = match dataset {
         Dataset::Eod => "eod",
         Dataset::Splits | Dataset::Dividends => "corporate_action",
-        _ => "instrument",
+        Dataset::Exchanges => "exchange",
+        Dataset::Tickers | Dataset::Intraday => "instrument",
     };
     let bronze = format!("bronze.{dataset}");
     let columns = Columns::new(&bronze, rows);
@@ -146,6 +147,9 @@ fn reason(dataset: Dataset, columns: &Columns<'_>, row: usize) -> Result<Option<
             } else {
                 None
             }
+        }
+        Dataset::Exchanges if non_empty(columns.text("mic")?, row).is_none() => {
+            Some("`mic` is missing")
         }
         Dataset::Intraday | Dataset::Tickers | Dataset::Exchanges => None,
     };

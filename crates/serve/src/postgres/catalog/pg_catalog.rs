@@ -110,11 +110,16 @@ pub(super) static TABLES: [Table; 54] = [
     ),
     empty(
         "pg_collation",
-        "oid:oid collname:name collnamespace:oid collowner:oid collprovider:char collisdeterministic:bool collencoding:int4 collcollate:text collctype:text colliculocale:text",
+        "oid:oid collname:name collnamespace:oid collowner:oid collprovider:char \
+         collisdeterministic:bool collencoding:int4 collcollate:text collctype:text \
+         colliculocale:text",
     ),
     empty(
         "pg_constraint",
-        "oid:oid conname:name connamespace:oid contype:char condeferrable:bool condeferred:bool convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 connoinherit:bool conkey:text[] confkey:text[] conbin:text",
+        "oid:oid conname:name connamespace:oid contype:char condeferrable:bool condeferred:bool \
+         convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid \
+         confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 \
+         connoinherit:bool conkey:text[] confkey:text[] conbin:text",
     ),
     empty("pg_conversion", "oid:oid conname:name connamespace:oid"),
     empty("pg_db_role_setting", "setdatabase:oid setrole:oid setconfig:text[]"),
@@ -124,30 +129,39 @@ pub(super) static TABLES: [Table; 54] = [
     ),
     empty(
         "pg_depend",
-        "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 deptype:char",
+        "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 \
+         deptype:char",
     ),
     empty("pg_description", "objoid:oid classoid:oid objsubid:int4 description:text"),
     empty("pg_enum", "oid:oid enumtypid:oid enumsortorder:float4 enumlabel:name"),
     empty(
         "pg_event_trigger",
-        "oid:oid evtname:name evtevent:name evtowner:oid evtfoid:oid evtenabled:char evttags:text[]",
+        "oid:oid evtname:name evtevent:name evtowner:oid evtfoid:oid evtenabled:char \
+         evttags:text[]",
     ),
     empty(
         "pg_extension",
-        "oid:oid extname:name extowner:oid extnamespace:oid extrelocatable:bool extversion:text extconfig:text[]",
+        "oid:oid extname:name extowner:oid extnamespace:oid extrelocatable:bool extversion:text \
+         extconfig:text[]",
     ),
     empty(
         "pg_foreign_data_wrapper",
-        "oid:oid fdwname:name fdwowner:oid fdwhandler:oid fdwvalidator:oid fdwacl:text[] fdwoptions:text[]",
+        "oid:oid fdwname:name fdwowner:oid fdwhandler:oid fdwvalidator:oid fdwacl:text[] \
+         fdwoptions:text[]",
     ),
     empty(
         "pg_foreign_server",
-        "oid:oid srvname:name srvowner:oid srvfdw:oid srvtype:text srvversion:text srvacl:text[] srvoptions:text[]",
+        "oid:oid srvname:name srvowner:oid srvfdw:oid srvtype:text srvversion:text \
+         srvacl:text[] srvoptions:text[]",
     ),
     empty("pg_foreign_table", "ftrelid:oid ftserver:oid ftoptions:text[]"),
     empty(
         "pg_index",
-        "indexrelid:oid indrelid:oid indnatts:int2 indnkeyatts:int2 indisunique:bool indnullsnotdistinct:bool indisprimary:bool indisexclusion:bool indimmediate:bool indisclustered:bool indisvalid:bool indcheckxmin:bool indisready:bool indislive:bool indisreplident:bool indkey:text[] indcollation:text[] indclass:text[] indoption:text[] indexprs:text indpred:text",
+        "indexrelid:oid indrelid:oid indnatts:int2 indnkeyatts:int2 indisunique:bool \
+         indnullsnotdistinct:bool indisprimary:bool indisexclusion:bool indimmediate:bool \
+         indisclustered:bool indisvalid:bool indcheckxmin:bool indisready:bool indislive:bool \
+         indisreplident:bool indkey:text[] indcollation:text[] indclass:text[] indoption:text[] \
+         indexprs:text indpred:text",
     ),
     empty(
         "pg_indexes",
@@ -158,7 +172,8 @@ pub(super) static TABLES: [Table; 54] = [
     empty("pg_locks", "locktype:text database:oid relation:oid pid:int4 mode:text granted:bool"),
     empty(
         "pg_matviews",
-        "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool ispopulated:bool definition:text",
+        "schemaname:name matviewname:name matviewowner:name tablespace:name hasindexes:bool \
+         ispopulated:bool definition:text",
     ),
     empty("pg_opclass", "oid:oid opcmethod:oid opcname:name opcnamespace:oid"),
     empty(
@@ -168,15 +183,19 @@ pub(super) static TABLES: [Table; 54] = [
     empty("pg_partitioned_table", "partrelid:oid partstrat:char partnatts:int2 partdefid:oid"),
     empty(
         "pg_policy",
-        "oid:oid polname:name polrelid:oid polcmd:char polpermissive:bool polroles:text[] polqual:text polwithcheck:text",
+        "oid:oid polname:name polrelid:oid polcmd:char polpermissive:bool polroles:text[] \
+         polqual:text polwithcheck:text",
     ),
     empty(
         "pg_proc",
-        "oid:oid proname:name pronamespace:oid proowner:oid prolang:oid prokind:char prosecdef:bool provolatile:char pronargs:int2 prorettype:oid proargtypes:text[] proargnames:text[] prosrc:text proacl:text[]",
+        "oid:oid proname:name pronamespace:oid proowner:oid prolang:oid prokind:char \
+         prosecdef:bool provolatile:char pronargs:int2 prorettype:oid proargtypes:text[] \
+         proargnames:text[] prosrc:text proacl:text[]",
     ),
     empty(
         "pg_publication",
-        "oid:oid pubname:name pubowner:oid puballtables:bool pubinsert:bool pubupdate:bool pubdelete:bool pubtruncate:bool pubviaroot:bool",
+        "oid:oid pubname:name pubowner:oid puballtables:bool pubinsert:bool pubupdate:bool \
+         pubdelete:bool pubtruncate:bool pubviaroot:bool",
     ),
     empty("pg_publication_namespace", "oid:oid pnpubid:oid pnnspid:oid"),
     empty("pg_publication_rel", "oid:oid prpubid:oid prrelid:oid prqual:text prattrs:text[]"),
@@ -187,21 +206,26 @@ pub(super) static TABLES: [Table; 54] = [
     ),
     empty(
         "pg_sequence",
-        "seqrelid:oid seqtypid:oid seqstart:int8 seqincrement:int8 seqmax:int8 seqmin:int8 seqcache:int8 seqcycle:bool",
+        "seqrelid:oid seqtypid:oid seqstart:int8 seqincrement:int8 seqmax:int8 seqmin:int8 \
+         seqcache:int8 seqcycle:bool",
     ),
     empty("pg_shdescription", "objoid:oid classoid:oid description:text"),
     empty(
         "pg_stat_activity",
-        "datid:oid datname:name pid:int4 usename:name application_name:text state:text query:text",
+        "datid:oid datname:name pid:int4 usename:name application_name:text state:text \
+         query:text",
     ),
     empty(
         "pg_statistic_ext",
-        "oid:oid stxrelid:oid stxname:name stxnamespace:oid stxowner:oid stxstattarget:int4 stxkeys:text[] stxkind:text[] stxexprs:text",
+        "oid:oid stxrelid:oid stxname:name stxnamespace:oid stxowner:oid stxstattarget:int4 \
+         stxkeys:text[] stxkind:text[] stxexprs:text",
     ),
     empty("pg_subscription", "oid:oid subdbid:oid subname:name subowner:oid subenabled:bool"),
     empty(
         "pg_trigger",
-        "oid:oid tgrelid:oid tgparentid:oid tgname:name tgfoid:oid tgtype:int2 tgenabled:char tgisinternal:bool tgconstrrelid:oid tgconstrindid:oid tgconstraint:oid tgdeferrable:bool tginitdeferred:bool",
+        "oid:oid tgrelid:oid tgparentid:oid tgname:name tgfoid:oid tgtype:int2 tgenabled:char \
+         tgisinternal:bool tgconstrrelid:oid tgconstrindid:oid tgconstraint:oid \
+         tgdeferrable:bool tginitdeferred:bool",
     ),
     empty("pg_ts_config", "oid:oid cfgname:name cfgnamespace:oid"),
     empty("pg_user_mapping", "oid:oid umuser:oid umserver:oid umoptions:text[]"),

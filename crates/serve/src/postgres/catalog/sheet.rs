@@ -82,8 +82,8 @@ pub(super) fn provider(
         arrays.push(array);
     }
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
-    Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+    let records = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
+    Ok(Arc::new(MemTable::try_new(schema, vec![vec![records]])?))
 }
 
 fn array(kind: &str, name: &str, rows: &[Row]) -> ArrayRef {

@@ -19,7 +19,7 @@ use pgwire::messages::{
 use super::{Connection, Reply, RowStream, limited};
 use crate::postgres::{
     Stop,
-    engine::{Planned, text_batch},
+    engine::{Planned, text_rows},
     failure::Failure,
     parameters,
     statement::{self, Command},
@@ -192,13 +192,13 @@ impl Connection {
                 let planned = self.plan(query, touches_catalog, &[]).await?;
                 no_parameters(&planned)?;
                 let columns = vec![text_column("QUERY PLAN")];
-                let rows = RowStream::of_batch(planned.explain()?, columns.clone());
+                let rows = RowStream::of_one(planned.explain()?, columns.clone());
                 (columns, Some(rows))
             }
             Command::Show { name } => {
                 let reply = self.show(name)?;
                 let columns = show_columns(&reply);
-                let rows = RowStream::of_batch(show_batch(&reply)?, columns.clone());
+                let rows = RowStream::of_one(show_rows(&reply)?, columns.clone());
                 (columns, Some(rows))
             }
             _ => (Vec::new(), None),
@@ -215,8 +215,8 @@ impl Connection {
 
     async fn start(&mut self, planned: Planned, columns: Vec<Column>) -> Result<RowStream, Stop> {
         let work = Box::pin(async { planned.run().await.map_err(Stop::Failed) });
-        let batches = limited(&self.shared, &self.who, &mut self.input, work).await?;
-        Ok(RowStream::new(batches, columns, self.shared.config.rows_max))
+        let records = limited(&self.shared, &self.who, &mut self.input, work).await?;
+        Ok(RowStream::new(records, columns, self.shared.config.rows_max))
     }
 
     /// Pins the snapshot and starts the query; no row is read before Execute.
@@ -240,23 +240,21 @@ impl Connection {
             }
             Ok(columns)
         };
-        let batch = match &prepared.command {
+        let records = match &prepared.command {
             Command::Query(query) => {
                 let planned = self.planned(query, &prepared, values).await?;
                 let columns = with_formats(planned.columns.clone())?;
-                let work = Box::pin(async { planned.run().await.map_err(Stop::Failed) });
-                let batches = limited(&self.shared, &self.who, &mut self.input, work).await?;
-                let rows = RowStream::new(batches, columns.clone(), self.shared.config.rows_max);
+                let rows = self.start(planned, columns.clone()).await?;
                 return Ok(Portal { prepared, columns, rows: Some(rows) });
             }
             Command::Explain(query) => {
                 Some(self.planned(query, &prepared, values).await?.explain()?)
             }
-            Command::Show { name } => Some(show_batch(&self.show(name)?)?),
+            Command::Show { name } => Some(show_rows(&self.show(name)?)?),
             _ => None,
         };
         let columns = with_formats(prepared.columns.clone())?;
-        let rows = batch.map(|batch| RowStream::of_batch(batch, columns.clone()));
+        let rows = records.map(|records| RowStream::of_one(records, columns.clone()));
         Ok(Portal { prepared, columns, rows })
     }
 
@@ -384,10 +382,10 @@ fn show_columns(reply: &Reply) -> Vec<Column> {
     }
 }
 
-fn show_batch(reply: &Reply) -> Result<RecordBatch, Failure> {
+fn show_rows(reply: &Reply) -> Result<RecordBatch, Failure> {
     match reply {
-        Reply::Value { column, value } => text_batch(column, vec![value.clone()]),
-        Reply::Values(all) => text_batch(
+        Reply::Value { column, value } => text_rows(column, vec![value.clone()]),
+        Reply::Values(all) => text_rows(
             "setting",
             all.iter().map(|(name, value)| format!("{name} = {value}")).collect(),
         ),
