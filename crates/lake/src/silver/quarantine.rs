@@ -6,12 +6,14 @@ use arrow::{
     array::{Array, ArrayRef, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray},
     error::ArrowError,
     record_batch::RecordBatch,
+    util::display::{ArrayFormatter, FormatOptions},
 };
 use model::Dataset;
 
 use super::{source_row, versioned};
 use crate::{
     Error,
+    bronze::row_schema,
     rows::{Columns, non_empty},
     schema::table_def,
 };
@@ -29,7 +31,7 @@ pub(crate) fn rejected(dataset: Dataset, rows: &RecordBatch) -> Result<Option<Re
     let table = format!("bronze.{dataset}");
     let columns = Columns::new(&table, rows);
     let (key, file) = (columns.text("_key")?, columns.text("_file")?);
-    let (corrupt, rescued) = (columns.text("_corrupt_record")?, columns.text("_rescued_data")?);
+    let corrupt = columns.text("_corrupt_record")?;
     let (line, fetch_id, offset) =
         (columns.long("_line")?, columns.long("_fetch_id")?, columns.long("_offset")?);
     let (ts_fetched, partition) = (columns.moment("_ts_fetched")?, columns.int("_partition")?);
@@ -44,10 +46,13 @@ pub(crate) fn rejected(dataset: Dataset, rows: &RecordBatch) -> Result<Option<Re
                 .collect::<Int64Array>(),
         )
     };
-    let record: StringArray = picked
+    let record = picked
         .iter()
-        .map(|&row| non_empty(corrupt, row).or_else(|| non_empty(rescued, row)))
-        .collect();
+        .map(|&row| match non_empty(corrupt, row) {
+            Some(line) => Ok(Some(line.to_owned())),
+            None => as_read(dataset, rows, row).map(Some),
+        })
+        .collect::<Result<StringArray, Error>>()?;
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(vec![dataset.as_str(); picked.len()])),
         text(key),
@@ -76,6 +81,25 @@ pub(crate) fn rejected(dataset: Dataset, rows: &RecordBatch) -> Result<Option<Re
         table: "silver.quarantine".to_owned(),
         problem: error.to_string(),
     })
+}
+
+/// Shows a row as it was read: its fields and what was rescued, as JSON. The bytes as served are
+/// in the landing object, at the row's file and line.
+fn as_read(dataset: Dataset, rows: &RecordBatch, row: usize) -> Result<String, Error> {
+    let wrong = |error: ArrowError| Error::Content {
+        table: format!("bronze.{dataset}"),
+        problem: error.to_string(),
+    };
+    let options = FormatOptions::default();
+    let mut fields = serde_json::Map::new();
+    let names = row_schema(dataset).columns.into_iter().map(|column| column.name);
+    for name in names.chain(["_rescued_data".to_owned()]) {
+        if let Some(column) = rows.column_by_name(&name).filter(|column| !column.is_null(row)) {
+            let text = ArrayFormatter::try_new(column.as_ref(), &options).map_err(wrong)?;
+            fields.insert(name, text.value(row).to_string().into());
+        }
+    }
+    Ok(serde_json::Value::from(fields).to_string())
 }
 
 /// Returns for each row why it is rejected, or `None`.

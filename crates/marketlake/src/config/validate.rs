@@ -38,7 +38,6 @@ const LONGEST_DATASET: &str = "exchanges";
 /// A writer that was paused for less than this must find the files it is about to commit.
 const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-
 pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Option<Config> {
     let file = file?;
     let data_dir = problems.take(

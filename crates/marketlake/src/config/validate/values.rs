@@ -23,7 +23,10 @@ pub(super) fn optional<T>(
 }
 
 /// Parses a list that must be neither empty nor repeat itself.
-pub(super) fn list<T>(texts: &[String], parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+pub(super) fn list<T>(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
     if texts.is_empty() || SYMBOLS_MAX < texts.len() {
         return Err(format!("must have 1 to {SYMBOLS_MAX} entries"));
     }
