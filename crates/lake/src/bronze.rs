@@ -2,7 +2,11 @@
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use autoloader::{Appended, BatchId, Column, ColumnKind, RowSchema, Target};
+use autoloader::{
+    Appended, BatchId, Column,
+    ColumnKind::{self, Bool, Date, Decimal, Json, Text, Timestamp},
+    RowSchema, Target,
+};
 use model::{
     Dataset, ErrorKind,
     decimal::{ADJUSTED_PRICE, PRICE, VOLUME},
@@ -17,96 +21,103 @@ use crate::{
 /// Eight lost races in a row mean that another pipeline writes the table, not bad luck.
 const COMMIT_ATTEMPTS_MAX: u32 = 8;
 
+/// A column's name, which is the vendor's own, and what it holds.
+type Columns = &'static [(&'static str, ColumnKind)];
+
+const PRICES: ColumnKind = Decimal(PRICE);
+const ADJUSTED: ColumnKind = Decimal(ADJUSTED_PRICE);
+const VOLUMES: ColumnKind = Decimal(VOLUME);
+
+const INTRADAY: Columns = &[
+    ("symbol", Text),
+    ("exchange", Text),
+    ("date", Timestamp),
+    ("open", PRICES),
+    ("high", PRICES),
+    ("low", PRICES),
+    ("close", PRICES),
+    ("last", PRICES),
+    ("mid", PRICES),
+    ("marketstack_last", PRICES),
+    ("volume", VOLUMES),
+    ("last_size", VOLUMES),
+    ("bid_price", PRICES),
+    ("bid_size", VOLUMES),
+    ("ask_price", PRICES),
+    ("ask_size", VOLUMES),
+];
+const EOD: Columns = &[
+    ("symbol", Text),
+    ("exchange", Text),
+    ("date", Timestamp),
+    ("open", PRICES),
+    ("high", PRICES),
+    ("low", PRICES),
+    ("close", PRICES),
+    ("volume", VOLUMES),
+    ("adj_open", ADJUSTED),
+    ("adj_high", ADJUSTED),
+    ("adj_low", ADJUSTED),
+    ("adj_close", ADJUSTED),
+    ("adj_volume", VOLUMES),
+    ("split_factor", ADJUSTED),
+    ("dividend", ADJUSTED),
+    ("name", Text),
+    ("exchange_code", Text),
+    ("asset_type", Text),
+    ("price_currency", Text),
+];
+const SPLITS: Columns =
+    &[("symbol", Text), ("date", Date), ("split_factor", ADJUSTED), ("stock_split", Text)];
+const DIVIDENDS: Columns = &[
+    ("symbol", Text),
+    ("date", Date),
+    ("dividend", ADJUSTED),
+    ("payment_date", Text),
+    ("record_date", Text),
+    ("declaration_date", Text),
+    ("distr_freq", Text),
+];
+const TICKERS: Columns = &[
+    ("symbol", Text),
+    ("ticker", Text),
+    ("name", Text),
+    ("has_intraday", Bool),
+    ("has_eod", Bool),
+    ("country", Text),
+    ("stock_exchange", Json),
+];
+const EXCHANGES: Columns = &[
+    ("mic", Text),
+    ("name", Text),
+    ("acronym", Text),
+    ("country", Text),
+    ("country_code", Text),
+    ("city", Text),
+    ("website", Text),
+    ("timezone", Json),
+    ("currency", Json),
+];
+
 /// Returns the columns of a dataset's rows, under the vendor's own names.
 ///
 /// What is not listed here is kept too, in `_rescued_data`.
 #[must_use]
 pub fn row_schema(dataset: Dataset) -> RowSchema {
-    use ColumnKind::{Bool, Date, Decimal, Json, Text, Timestamp};
-    let price = Decimal(PRICE);
-    let adjusted = Decimal(ADJUSTED_PRICE);
-    let volume = Decimal(VOLUME);
-    let columns: &[(&str, ColumnKind)] = match dataset {
-        Dataset::Intraday => &[
-            ("symbol", Text),
-            ("exchange", Text),
-            ("date", Timestamp),
-            ("open", price),
-            ("high", price),
-            ("low", price),
-            ("close", price),
-            ("last", price),
-            ("mid", price),
-            ("marketstack_last", price),
-            ("volume", volume),
-            ("last_size", volume),
-            ("bid_price", price),
-            ("bid_size", volume),
-            ("ask_price", price),
-            ("ask_size", volume),
-        ],
-        Dataset::Eod => &[
-            ("symbol", Text),
-            ("exchange", Text),
-            ("date", Timestamp),
-            ("open", price),
-            ("high", price),
-            ("low", price),
-            ("close", price),
-            ("volume", volume),
-            ("adj_open", adjusted),
-            ("adj_high", adjusted),
-            ("adj_low", adjusted),
-            ("adj_close", adjusted),
-            ("adj_volume", volume),
-            ("split_factor", adjusted),
-            ("dividend", adjusted),
-            ("name", Text),
-            ("exchange_code", Text),
-            ("asset_type", Text),
-            ("price_currency", Text),
-        ],
-        Dataset::Splits => {
-            &[("symbol", Text), ("date", Date), ("split_factor", adjusted), ("stock_split", Text)]
-        }
-        Dataset::Dividends => &[
-            ("symbol", Text),
-            ("date", Date),
-            ("dividend", adjusted),
-            ("payment_date", Text),
-            ("record_date", Text),
-            ("declaration_date", Text),
-            ("distr_freq", Text),
-        ],
-        Dataset::Tickers => &[
-            ("symbol", Text),
-            ("ticker", Text),
-            ("name", Text),
-            ("has_intraday", Bool),
-            ("has_eod", Bool),
-            ("country", Text),
-            ("stock_exchange", Json),
-        ],
-        Dataset::Exchanges => &[
-            ("mic", Text),
-            ("name", Text),
-            ("acronym", Text),
-            ("country", Text),
-            ("country_code", Text),
-            ("city", Text),
-            ("website", Text),
-            ("timezone", Json),
-            ("currency", Json),
-        ],
+    let (columns, is_dated) = match dataset {
+        Dataset::Intraday => (INTRADAY, true),
+        Dataset::Eod => (EOD, true),
+        Dataset::Splits => (SPLITS, true),
+        Dataset::Dividends => (DIVIDENDS, true),
+        Dataset::Tickers => (TICKERS, false),
+        Dataset::Exchanges => (EXCHANGES, false),
     };
-    let date_key =
-        matches!(dataset, Dataset::Intraday | Dataset::Eod | Dataset::Splits | Dataset::Dividends);
     RowSchema {
         columns: columns
             .iter()
             .map(|&(name, kind)| Column { name: name.to_owned(), field: name.to_owned(), kind })
             .collect(),
-        date_key: date_key.then(|| "date".to_owned()),
+        date_key: is_dated.then(|| "date".to_owned()),
     }
 }
 

@@ -3,7 +3,7 @@
 mod commit;
 mod read;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::{
@@ -49,12 +49,12 @@ impl Table {
             source: Box::new(source),
         };
         let url = location.table(def.layer, def.name)?;
-        let log_store = logstore_with(location.store.clone(), &url, StorageConfig::default())
+        let log_store = logstore_with(Arc::clone(&location.store), &url, StorageConfig::default())
             .map_err(open_error)?;
         if !log_store.is_delta_table_location().await.map_err(open_error)? {
-            create(def, log_store.clone()).await.map_err(open_error)?;
+            create(def, LogStoreRef::clone(&log_store)).await.map_err(open_error)?;
         }
-        let mut handle = DeltaTable::new(log_store.clone());
+        let mut handle = DeltaTable::new(LogStoreRef::clone(&log_store));
         handle.load().await.map_err(open_error)?;
         let state = handle.snapshot().map_err(open_error)?.clone();
         Ok(Self { def, log_store, handle, state, txns: BTreeMap::new() })
@@ -162,7 +162,7 @@ async fn create(def: &TableDef, log_store: LogStoreRef) -> Result<(), DeltaTable
         .collect::<Result<Vec<StructField>, _>>()
         .map_err(|source| DeltaTableError::GenericError { source: Box::new(source) })?;
     let created = CreateBuilder::new()
-        .with_log_store(log_store.clone())
+        .with_log_store(LogStoreRef::clone(&log_store))
         .with_table_name(def.full_name())
         .with_columns(columns)
         .with_partition_columns(def.partition_by.iter().copied())

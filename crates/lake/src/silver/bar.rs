@@ -75,13 +75,14 @@ impl Bars {
     pub(crate) async fn day(&mut self, silver: &Table, date: NaiveDate) -> Result<&mut Day, Error> {
         self.used.retain(|used| *used != date);
         self.used.push(date);
-        // An entry API would need the read inside it, which cannot be awaited there.
-        if !self.days.contains_key(&date) {
-            let files = silver.partition_files("session_date", &date.to_string());
-            let day = load_day(&silver.read_files(&files).await?)?;
-            self.days.insert(date, day);
-        }
-        Ok(self.days.entry(date).or_default())
+        let day = match self.days.remove(&date) {
+            Some(day) => day,
+            None => {
+                let files = silver.partition_files("session_date", &date.to_string());
+                load_day(&silver.read_files(&files).await?)?
+            }
+        };
+        Ok(self.days.entry(date).or_insert(day))
     }
 
     /// Applies the rows of one bronze version and collects the revisions they cause.

@@ -175,7 +175,7 @@ async fn compare_bars(
     let mut outcomes = Vec::new();
     expected
         .apply_observed(None, rows, semantics, &mut refined, |row, outcome| {
-            outcomes.push((row, outcome))
+            outcomes.push((row, outcome));
         })
         .await?;
     let days = Columns::new("bronze.intraday", rows).int("date_key")?;

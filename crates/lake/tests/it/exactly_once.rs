@@ -1,5 +1,7 @@
 //! Batch boundaries, restarts and rivals never show in the tables.
 
+use std::sync::Arc;
+
 use lake::{Semantics, VerifyScope, verify};
 use model::Dataset;
 
@@ -110,7 +112,8 @@ fn scope() -> VerifyScope {
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_agrees_with_a_sound_lake() {
     let world = run(&[4], true).await;
-    let found = verify(world.landing.clone(), &world.location, &scope(), &[]).await.expect("reads");
+    let found =
+        verify(Arc::clone(&world.landing), &world.location, &scope(), &[]).await.expect("reads");
     assert_eq!(found.breaches, [], "{found:#?}");
     assert_eq!(found.pending, [], "{found:#?}");
     let day = found.days[&Dataset::Intraday][&20_190_211];
@@ -129,7 +132,8 @@ async fn verify_names_what_is_missing() {
     let world = run(&[4], true).await;
     let key = "0/intraday/p=00000/00000000000000000004.ndjson.zst";
     world.landing.delete(&key.into()).await.expect("deletes");
-    let found = verify(world.landing.clone(), &world.location, &scope(), &[]).await.expect("reads");
+    let found =
+        verify(Arc::clone(&world.landing), &world.location, &scope(), &[]).await.expect("reads");
     let problems: Vec<String> = found.breaches.iter().map(ToString::to_string).collect();
     assert!(problems.iter().any(|problem| problem.contains("follows offset 4")), "{problems:#?}");
     assert!(problems.iter().any(|problem| problem.contains(key)), "{problems:#?}");

@@ -1,5 +1,7 @@
 //! A bronze table keeps the contract of a loader's target.
 
+use std::sync::Arc;
+
 use autoloader::target::contract::target_contract;
 use lake::{BronzeTarget, Location, Reader, row_schema};
 use model::Dataset;
@@ -11,7 +13,7 @@ async fn a_bronze_table_keeps_every_batch_once() {
         async || BronzeTarget::open(&location, Dataset::Eod, "contract").await.expect("opens");
     let count = async || {
         let reader =
-            Reader::open(location.store.clone(), location.url.clone()).await.expect("opens");
+            Reader::open(Arc::clone(&location.store), location.url.clone()).await.expect("opens");
         let tables = reader.tables().await.expect("reads");
         tables.iter().find(|table| table.name == "bronze.eod").map_or(0, |table| table.rows)
     };
