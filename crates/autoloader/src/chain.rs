@@ -213,7 +213,8 @@ impl Source {
         for kind in [LandingKind::Records, LandingKind::Gap] {
             let key = self.key(partition, first_offset, kind);
             if let Some((meta, bytes)) = get(&*self.landing, &key.to_string(), None).await? {
-                return link(key, meta, bytes).await.map(|link| Some(Found::New(Box::new(link))));
+                let link = link_or_read_again(&*self.landing, key, meta, bytes).await?;
+                return Ok(Some(Found::New(Box::new(link))));
             }
         }
         Ok(None)
@@ -289,11 +290,29 @@ pub(crate) async fn read_planned(
         }
         Err(error) => return Err(error),
     };
-    let link = link(key, meta, bytes).await?;
+    let link = link_or_read_again(landing, key, meta, bytes).await?;
     let same = link.object.sha256 == planned.sha256
         && link.object.next == planned.next
         && link.object.count == planned.count;
     if same { Ok(link) } else { Err(changed()) }
+}
+
+/// Proves an object, and reads it once more before it is called damaged: a store that answers with
+/// a cut or flipped copy must not stop the stage.
+async fn link_or_read_again(
+    landing: &dyn ObjectStore,
+    key: LandingKey,
+    meta: ObjectMeta,
+    bytes: Bytes,
+) -> Result<Link, Error> {
+    let damaged = match link(key.clone(), meta, bytes).await {
+        Err(error @ Error::Object { .. }) => error,
+        proven => return proven,
+    };
+    match get(landing, &key.to_string(), None).await? {
+        Some((meta, bytes)) => link(key, meta, bytes).await,
+        None => Err(damaged),
+    }
 }
 
 async fn link(key: LandingKey, meta: ObjectMeta, bytes: Bytes) -> Result<Link, Error> {

@@ -116,7 +116,9 @@ impl Error {
             Self::Log { source: None, .. } | Self::Content { .. } => ErrorKind::Data,
             Self::Commit { source, .. } if is_lost_race(source) => ErrorKind::Conflict,
             Self::Contended { .. } => ErrorKind::Conflict,
-            Self::Query { .. } => ErrorKind::Config,
+            Self::Query { source } => query_kind(source),
+            // A file that a version refers to does not come back once it is gone.
+            Self::File { source, .. } if is_missing(source.as_ref()) => ErrorKind::Data,
             Self::Open { .. }
             | Self::Commit { .. }
             | Self::Write { .. }
@@ -129,6 +131,21 @@ impl Error {
     pub(crate) fn query(source: DataFusionError) -> Self {
         Self::Query { source: Box::new(source) }
     }
+}
+
+/// Whether a query failed by itself or because its tables could not be read.
+fn query_kind(source: &DataFusionError) -> ErrorKind {
+    match source.find_root() {
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Transient,
+        DataFusionError::External(cause) => {
+            cause.downcast_ref::<Error>().map_or(ErrorKind::Config, Error::kind)
+        }
+        _ => ErrorKind::Config,
+    }
+}
+
+fn is_missing(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    matches!(source.downcast_ref(), Some(object_store::Error::NotFound { .. }))
 }
 
 /// Whether another writer came first.

@@ -1,6 +1,6 @@
 //! How far a step has read its source, and the loop that commits a step's result once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use arrow::record_batch::RecordBatch;
 
@@ -19,6 +19,10 @@ const VERSIONS_MAX: usize = 256;
 /// Bytes of source files one step takes at most, one version at least: 32 MiB of Parquet are about
 /// two million rows, a few hundred megabytes in memory.
 const BYTES_MAX: u64 = 32 << 20;
+
+/// Dates one step touches at most, one version at least: each is held in memory while it is
+/// refined, 49 MB for 500 symbols.
+const PARTITIONS_MAX: usize = 8;
 
 /// Versions without a result after which the progress is committed on its own, so that a restart
 /// does not look at them all again.
@@ -87,7 +91,11 @@ pub(crate) struct Range {
 }
 
 /// Picks the versions after `from` that a step takes: oldest first, within the limits.
-pub(crate) async fn next_range(source: &Table, from: u64) -> Result<Option<Range>, Error> {
+pub(crate) async fn next_range(source: &mut Table, from: u64) -> Result<Option<Range>, Error> {
+    if source.version() < from {
+        // Another instance has seen, and refined, a newer version than ours.
+        source.refresh().await?;
+    }
     if source.version() < from {
         return Err(Error::Content {
             table: source.def.full_name(),
@@ -101,9 +109,12 @@ pub(crate) async fn next_range(source: &Table, from: u64) -> Result<Option<Range
     let upto = source.version().min(from.saturating_add(VERSIONS_MAX as u64));
     let mut versions = Vec::new();
     let mut bytes: u64 = 0;
-    for files in source.files_added(from, upto).await? {
+    let mut partitions = BTreeSet::new();
+    for files in source.files_since(from, upto).await? {
         let size: u64 = files.files.iter().map(|file| file.size).sum();
-        if !versions.is_empty() && BYTES_MAX < bytes + size {
+        partitions
+            .extend(files.files.iter().flat_map(|file| file.partition_values.values().cloned()));
+        if !versions.is_empty() && (BYTES_MAX < bytes + size || PARTITIONS_MAX < partitions.len()) {
             break;
         }
         bytes += size;
@@ -118,5 +129,5 @@ pub(crate) async fn read_version(
     files: &[DataFile],
 ) -> Result<Option<RecordBatch>, Error> {
     let rows = source.read_files(files).await?;
-    Ok(concat(&Arc::clone(&source.def.schema), &rows))
+    concat(source.def, &rows)
 }

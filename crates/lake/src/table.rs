@@ -104,7 +104,15 @@ impl Table {
             .map_err(|source| self.open_error(source))?;
         let mut txns = std::mem::take(&mut self.txns);
         for version in before + 1..=self.version() {
-            for action in self.actions(version).await? {
+            if txns.is_empty() {
+                break;
+            }
+            // Without the entry the numbers are asked of the snapshot again.
+            let Ok(actions) = self.actions(version).await else {
+                txns.clear();
+                break;
+            };
+            for action in actions {
                 if let Action::Txn(txn) = action
                     && let Some(known) = txns.get_mut(&txn.app_id)
                 {
@@ -129,6 +137,12 @@ impl Table {
             .map_err(|source| self.open_error(source))?;
         self.txns.insert(app.to_owned(), found);
         Ok(found)
+    }
+
+    /// Returns whether the log still has the entry of `version`.
+    async fn has_log_entry(&self, version: u64) -> Result<bool, Error> {
+        let entry = self.log_store.read_commit_entry(version).await;
+        Ok(entry.map_err(|source| self.open_error(source))?.is_some())
     }
 
     /// Returns the actions of one version's log entry.

@@ -62,6 +62,13 @@ impl Published {
         format!("bar_{}", self.interval)
     }
 
+    /// Forgets what is published unless the table still is where our last commit left it.
+    pub(crate) fn check(&mut self, gold: &Table) {
+        if self.version != Some(gold.version()) {
+            self.clear();
+        }
+    }
+
     /// Forgets what is published; the next change rewrites its dates whole.
     pub(crate) fn clear(&mut self) {
         self.dates.clear();
@@ -72,13 +79,12 @@ impl Published {
     /// it the bars to remember once it is committed.
     ///
     /// New bars are appended. A date in which a published bar changed is replaced whole: its files
-    /// are removed and its bars written anew, in the same commit.
+    /// are removed and its bars written anew, in the same commit. [`Self::check`] comes first.
     pub(crate) async fn prepare(
         &self,
         gold: &Table,
         dates: &BTreeMap<NaiveDate, Touched<'_>>,
     ) -> Result<(Change, BTreeMap<NaiveDate, DateBars>), Error> {
-        let is_known = self.version == Some(gold.version());
         let mut change = Change::default();
         let (mut rows, mut changed) = (Vec::new(), BTreeMap::new());
         let mut replaced: u64 = 0;
@@ -86,7 +92,7 @@ impl Published {
             let Some(session) = Session::on(date) else {
                 continue;
             };
-            let before = self.dates.get(&date).filter(|_| is_known);
+            let before = self.dates.get(&date);
             let instruments = touched.instruments.filter(|_| before.is_some());
             let after = date_bars(&session, touched.day, self.interval, instruments);
             match before.and_then(|before| only_added(before, &after)) {

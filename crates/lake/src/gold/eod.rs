@@ -24,7 +24,7 @@ pub(crate) async fn prepare(
     let mut rows = Vec::new();
     for month in months {
         let revisions = silver.read_files(&silver.partition_files("session_month", month)).await?;
-        if let Some(revisions) = concat(&silver.def.schema, &revisions) {
+        if let Some(revisions) = concat(silver.def, &revisions)? {
             rows.push(current(&revisions)?);
         }
         change.removes.extend(gold.partition_removes("session_month", month));

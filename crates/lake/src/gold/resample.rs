@@ -56,7 +56,8 @@ pub(crate) fn base_series(day: &Day) -> BTreeMap<Instrument, (BarInterval, &Seri
         .collect()
 }
 
-/// Returns the bars of `interval` by their start. An interval shorter than the source has none.
+/// Returns the bars of `interval` by their start. An interval that is no multiple of the
+/// source's has none.
 pub(crate) fn resample(
     session: &Session,
     source: BarInterval,
@@ -64,7 +65,10 @@ pub(crate) fn resample(
     interval: BarInterval,
 ) -> BTreeMap<Micros, GoldBar> {
     let mut bars: BTreeMap<Micros, GoldBar> = BTreeMap::new();
-    if interval < source {
+    // Ten minutes do not add up to fifteen: a bar that lies across two buckets belongs to none.
+    let is_multiple = interval == BarInterval::Day1
+        || interval.length().num_seconds() % source.length().num_seconds() == 0;
+    if interval < source || !is_multiple {
         return bars;
     }
     for (ts, entry) in series.entries() {

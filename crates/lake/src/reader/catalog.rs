@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use datafusion::{
     common::DataFusionError,
     datasource::MemTable,
     execution::{
+        memory_pool::{FairSpillPool, MemoryPool},
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
@@ -112,10 +113,18 @@ impl SchemaProvider for LayerSchema {
     }
 }
 
+/// Memory of all queries together, 512 MiB: a query that needs more spills to disk or fails, and
+/// the pipeline in the same process goes on.
+static QUERY_MEMORY: LazyLock<Arc<dyn MemoryPool>> =
+    LazyLock::new(|| Arc::new(FairSpillPool::new(512 << 20)));
+
 /// Returns a runtime whose only object stores are those that tables bring along.
 pub(super) fn runtime() -> Result<Arc<RuntimeEnv>, DataFusionError> {
     let registry = TableStores::default();
-    RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(registry)).build_arc()
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::clone(&QUERY_MEMORY))
+        .with_object_store_registry(Arc::new(registry))
+        .build_arc()
 }
 
 /// Knows no `file://`, so that no query can reach one.

@@ -62,7 +62,7 @@ impl Refiner {
             let dates = touched_dates(&self.bar, from).await?;
             if dates.is_empty() {
                 self.quote_cursor.note_seen(&mut self.quote, silver_version).await?;
-                progress.commits += settle(&mut self.quote, &self.quote_cursor).await?;
+                progress.commits += settle(&mut self.quote, &self.quote_cursor).await?.unwrap_or(0);
                 return Ok(());
             }
             for date in &dates {
@@ -111,7 +111,7 @@ impl Refiner {
             let months = touched_partitions(silver, "session_month", from).await?;
             if months.is_empty() {
                 self.gold_eod_cursor.note_seen(gold, silver.version()).await?;
-                progress.commits += settle(gold, &self.gold_eod_cursor).await?;
+                progress.commits += settle(gold, &self.gold_eod_cursor).await?.unwrap_or(0);
                 return Ok(());
             }
             let change = eod::prepare(silver, gold, &months).await?;
@@ -136,8 +136,15 @@ async fn refine_one(
     let GoldBarStep { table, cursor, published } = step;
     for _ in 0..ATTEMPTS_MAX {
         if silver_version <= cursor.position(table).await? {
-            return settle(table, cursor).await;
+            return Ok(match settle(table, cursor).await? {
+                Some(commits) => commits,
+                None => {
+                    published.clear();
+                    0
+                }
+            });
         }
+        published.check(table);
         let (change, bars) = published.prepare(table, &touched).await?;
         let is_empty = change.adds.is_empty() && change.removes.is_empty();
         if is_empty && !cursor.note_seen(table, silver_version).await? {
@@ -183,7 +190,7 @@ async fn touched_partitions(
     from: u64,
 ) -> Result<BTreeSet<String>, Error> {
     let mut touched = BTreeSet::new();
-    for version in source.files_added(from, source.version()).await? {
+    for version in source.files_since(from, source.version()).await? {
         touched.extend(
             version
                 .files

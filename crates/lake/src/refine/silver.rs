@@ -18,7 +18,7 @@ impl Refiner {
         progress: &mut Progress,
     ) -> Result<(), Error> {
         let (Some(source), Some(cursor)) =
-            (self.bronze.get(&dataset), self.quarantine_cursors.get_mut(&dataset))
+            (self.bronze.get_mut(&dataset), self.quarantine_cursors.get_mut(&dataset))
         else {
             return Ok(());
         };
@@ -27,7 +27,7 @@ impl Refiner {
             target.refresh().await?;
             let from = cursor.position(target).await?;
             let Some(range) = next_range(source, from).await? else {
-                progress.commits += settle(target, cursor).await?;
+                progress.commits += settle(target, cursor).await?.unwrap_or(0);
                 return Ok(());
             };
             let (mut rejected, mut rows) = (Vec::new(), 0);
@@ -61,12 +61,15 @@ impl Refiner {
     pub(super) async fn refine_bars(&mut self, progress: &mut Progress) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             self.notice_foreign_bars().await?;
-            let Some(source) = self.bronze.get(&Dataset::Intraday) else {
+            let Some(source) = self.bronze.get_mut(&Dataset::Intraday) else {
                 return Ok(());
             };
             let from = self.bar_cursor.position(&mut self.bar).await?;
             let Some(range) = next_range(source, from).await? else {
-                progress.commits += settle(&mut self.bar, &self.bar_cursor).await?;
+                match settle(&mut self.bar, &self.bar_cursor).await? {
+                    Some(commits) => progress.commits += commits,
+                    None => self.bars.clear(),
+                }
                 return Ok(());
             };
             let mut refined = Refined::new();
@@ -134,7 +137,7 @@ impl Refiner {
         let Some(step) = self.versioned.get_mut(step) else {
             return Ok(());
         };
-        let Some(source) = self.bronze.get(&step.dataset) else {
+        let Some(source) = self.bronze.get_mut(&step.dataset) else {
             return Ok(());
         };
         let VersionedStep { table, cursor, versions, .. } = step;
@@ -145,7 +148,10 @@ impl Refiner {
             }
             let from = cursor.position(table).await?;
             let Some(range) = next_range(source, from).await? else {
-                progress.commits += settle(table, cursor).await?;
+                match settle(table, cursor).await? {
+                    Some(commits) => progress.commits += commits,
+                    None => versions.clear(),
+                }
                 return Ok(());
             };
             let (mut rows, mut counts) = (Vec::new(), Counts::default());
@@ -164,6 +170,7 @@ impl Refiner {
             if commit_or_reload(table, change, &cursor.txn(range.upto)).await?.is_some() {
                 progress.revisions += counts.new + counts.restated;
                 progress.commits += 1;
+                versions.shrink();
                 return Ok(());
             }
             versions.clear();
@@ -195,13 +202,14 @@ pub(super) async fn commit_or_reload(
     Err(error)
 }
 
-/// Commits the progress of an idle step that its target does not show yet. Returns the commits.
-pub(super) async fn settle(target: &mut Table, cursor: &Cursor) -> Result<u64, Error> {
+/// Commits the progress of an idle step that its target does not show yet. Returns the commits
+/// made; `None` when another instance came first, and what is in memory may be behind the table.
+pub(super) async fn settle(target: &mut Table, cursor: &Cursor) -> Result<Option<u64>, Error> {
     let Some(version) = cursor.unsettled(target).await? else {
-        return Ok(0);
+        return Ok(Some(0));
     };
     let committed = commit_or_reload(target, Change::default(), &cursor.txn(version)).await?;
-    Ok(committed.map_or(0, |_| 1))
+    Ok(committed.map(|_| 1))
 }
 
 pub(super) fn contended(table: &Table) -> Error {

@@ -4,8 +4,8 @@
 //! is the previous session's, volume is cumulative (vendor documentation of `/intraday`, v2). A bar
 //! is the difference of two consecutive readings, so a late reading changes its successor's bar too.
 //!
-//! Rows are applied one at a time, in topic order, and a revision is written whenever the values of
-//! a bar change. Batch boundaries therefore never show: any split of the same rows gives the same
+//! Rows are applied one at a time, in topic order, and a revision is written whenever a row was
+//! served with other values, or the values of a bar change. Batch boundaries therefore never show: any split of the same rows gives the same
 //! revisions.
 
 use std::collections::BTreeMap;
@@ -148,6 +148,15 @@ impl Series {
                 self.derive(ts, semantics, revised);
             }
         }
+        // What was served is part of the revision even when the bar comes out the same, or a
+        // restart would derive the next bar from values that are no longer true.
+        if known.is_some()
+            && !revised.contains(&ts)
+            && let Some(entry) = self.entries.get_mut(&ts)
+        {
+            entry.revision += 1;
+            revised.push(ts);
+        }
         if known.is_some() { Outcome::Restated } else { Outcome::New }
     }
 
@@ -201,13 +210,14 @@ impl Series {
         let Some(entry) = self.entries.get_mut(&ts) else {
             return;
         };
+        let was_bar = entry.is_bar;
         entry.is_bar = series_is_bar || entry.served.price.is_none();
         let bar = if entry.is_bar {
             as_bar(&entry.served)
         } else {
             from_readings(before.as_ref(), &entry.served)
         };
-        if entry.revision == 0 || bar != entry.bar {
+        if entry.revision == 0 || bar != entry.bar || was_bar != entry.is_bar {
             entry.bar = bar;
             entry.revision += 1;
             revised.push(ts);

@@ -102,6 +102,9 @@ pub(crate) const SPECS: [Spec; 5] = [
     },
 ];
 
+/// Months kept in memory after a run: the present one, the last, and one that is being corrected.
+const PARTITIONS_KEPT_MAX: usize = 3;
+
 /// The latest revision of a key.
 #[derive(Clone, Debug)]
 struct Latest {
@@ -137,6 +140,13 @@ impl Versions {
         };
         let (keys, values) = (converter(spec.key)?, converter(spec.values)?);
         Ok(Self { spec, keys, values, latest: HashMap::new(), loaded: BTreeSet::new() })
+    }
+
+    /// Forgets everything once it covers more partitions than one is likely to need again.
+    pub(crate) fn shrink(&mut self) {
+        if PARTITIONS_KEPT_MAX < self.loaded.len() {
+            self.clear();
+        }
     }
 
     /// Forgets everything, so that it is read from the table again.

@@ -73,6 +73,10 @@ impl Table {
             .with_create_checkpoint(false)
             .with_cleanup_expired_logs(Some(false))
             .with_metadata(change.metrics);
+        // The library lets a remove pass a compaction that has just moved the same rows to another
+        // file, and both copies would stay. A replacing commit goes on its own snapshot or not at
+        // all.
+        let properties = if is_replacing { properties.with_max_retries(0) } else { properties };
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&self.state), self.log_store(), operation)

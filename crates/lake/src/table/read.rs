@@ -17,7 +17,7 @@ use deltalake_core::{
 use object_store::{ObjectStoreExt, path::Path};
 
 use super::Table;
-use crate::Error;
+use crate::{Error, schema::TableDef};
 
 /// A data file's path and partition values.
 #[derive(Clone, Debug)]
@@ -33,6 +33,10 @@ pub(crate) struct Files {
     pub version: u64,
     pub files: Vec<DataFile>,
 }
+
+/// Versions that a reader who starts from nothing replays one by one: a few hundred log entries
+/// are read in a moment, and data files that old are never deleted yet.
+const LOG_READ_MAX: u64 = 256;
 
 impl Table {
     /// Returns the files that the versions in `(after, upto]` added; those that only rearrange
@@ -56,6 +60,22 @@ impl Table {
             added.push(Files { version, files });
         }
         Ok(added)
+    }
+
+    /// Returns what a reader that has seen everything up to `after` has to read, oldest first.
+    ///
+    /// A reader that starts from nothing takes the snapshot when the log no longer reaches back to
+    /// the beginning, or is so long that its older files may have been compacted and deleted: rows
+    /// carry their place in the topic, so their order is known without the log.
+    pub(crate) async fn files_since(&self, after: u64, upto: u64) -> Result<Vec<Files>, Error> {
+        if after == 0 && self.version() != 0 {
+            let is_long = LOG_READ_MAX < self.version();
+            if is_long || !self.has_log_entry(1).await? {
+                let files = self.active_files().iter().map(DataFile::from).collect();
+                return Ok(vec![Files { version: self.version(), files }]);
+            }
+        }
+        self.files_added(after, upto).await
     }
 
     /// Returns the files of the present snapshot.
@@ -182,11 +202,17 @@ fn constant(kind: &DataType, value: Option<&str>, rows: usize) -> Option<ArrayRe
     Some(array)
 }
 
-/// Returns the batches as one, or `None` when there is no row.
-pub(crate) fn concat(schema: &SchemaRef, batches: &[RecordBatch]) -> Option<RecordBatch> {
+/// Returns the batches of a table as one, or `None` when there is no row.
+pub(crate) fn concat(
+    def: &TableDef,
+    batches: &[RecordBatch],
+) -> Result<Option<RecordBatch>, Error> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows == 0 {
-        return None;
+        return Ok(None);
     }
-    concat_batches(schema, batches).ok()
+    // Rows that do not fit one batch must stop the step: passing over them would lose them.
+    concat_batches(&def.schema, batches)
+        .map(Some)
+        .map_err(|error| Error::Content { table: def.full_name(), problem: error.to_string() })
 }

@@ -31,7 +31,7 @@ pub(super) async fn read_bronze(
     dataset: Dataset,
 ) -> Result<Option<RecordBatch>, Error> {
     let table = Table::open(location, table_def("bronze", dataset.as_str())).await?;
-    Ok(concat(&table.def.schema, &table.read_all().await?))
+    concat(table.def, &table.read_all().await?)
 }
 
 /// Checks that bronze has every landed line exactly once.
@@ -134,7 +134,7 @@ async fn count_rejected(
             1;
     }
     let table = Table::open(location, table_def("silver", "quarantine")).await?;
-    let quarantined = concat(&table.def.schema, &table.read_all().await?);
+    let quarantined = concat(table.def, &table.read_all().await?)?;
     let found = match &quarantined {
         Some(rows) => {
             let datasets = Columns::new("silver.quarantine", rows).text("dataset")?;
@@ -339,7 +339,7 @@ async fn compare_versions(
             outcome,
         );
     }
-    let found = concat(&silver.def.schema, &silver.read_all().await?);
+    let found = concat(silver.def, &silver.read_all().await?)?;
     let found = fingerprints(found.as_ref(), dataset)?;
     let expected = fingerprints(revisions.as_ref(), dataset)?;
     compare_counts(dataset, &silver.def.full_name(), found.len(), expected.len(), verification);

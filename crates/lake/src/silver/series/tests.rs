@@ -147,6 +147,8 @@ fn loading_gives_the_state_back() {
         (2, 2, reading(100, 104, 99, 101, 80)),
         (4, 2, reading(100, 106, 99, 101, 95)),
         (5, 3, reading(100, 106, 99, 101, 94)),
+        (5, 4, reading(100, 106, 99, 101, 93)),
+        (6, 4, reading(100, 106, 99, 101, 99)),
     ];
     for split in 0..rows.len() {
         let (mut kept, mut revised) = (Series::default(), Vec::new());
@@ -166,4 +168,21 @@ fn loading_gives_the_state_back() {
         }
         assert_eq!(kept.entries(), loaded.entries(), "after a reload at {split}");
     }
+}
+
+/// A volume that fell is cut to zero, before and after a restatement; the next bar must still be
+/// measured from what was served last.
+#[test]
+fn a_restatement_that_leaves_the_bar_alone_is_a_revision_all_the_same() {
+    let rows = [
+        (1, 1, reading(100, 105, 99, 104, 100)),
+        (2, 1, reading(100, 105, 99, 104, 90)),
+        (2, 2, reading(100, 105, 99, 104, 95)),
+        (3, 2, reading(100, 105, 99, 104, 200)),
+    ];
+    let written: Vec<(Micros, i32, Option<i128>)> = revisions(&rows, Semantics::Reading)
+        .into_iter()
+        .map(|(ts, revision, _, volume)| (ts, revision, volume))
+        .collect();
+    assert_eq!(written, [(1, 1, Some(100)), (2, 1, Some(0)), (2, 2, Some(0)), (3, 1, Some(105))]);
 }
