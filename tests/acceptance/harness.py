@@ -270,6 +270,8 @@ class Pipeline:
         last = []
 
         def look():
+            if not (self.folder / "data" / "topic").exists():
+                return False  # the pipeline is still starting
             status = self.status()
             versions = [table["version"] for table in status["tables"]]
             is_still = versions == last

@@ -211,15 +211,13 @@ fn read_response(
         body::Body::Rows { pagination, rows } if response.status == StatusCode::OK => {
             let rows = rows.into_iter().map(body::read_row).collect();
             let page = check::page(request, pagination, rows, response.ts_fetched);
-            return page.map_err(|problem| failed(FetchFailure::WrongPage { problem }));
+            return page.map_err(failed);
         }
         // Under load the vendor answers 200 with an HTML page; that passes.
         body::Body::NoPage(problem) if response.status == StatusCode::OK => {
             return Err(failed(no_page(problem)));
         }
-        body::Body::Error(error) => {
-            body::VendorError { code: key.scrub(&error.code), message: key.scrub(&error.message) }
-        }
+        body::Body::Error(error) => error.cleaned(key),
         body::Body::Rows { .. } | body::Body::NoPage(_) => {
             body::VendorError { code: "none".to_owned(), message: String::new() }
         }

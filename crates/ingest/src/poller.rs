@@ -11,13 +11,7 @@
 //!
 //! So a row may be in the topic twice, under different fetch ids, and is never missing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    num::NonZeroU32,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use model::{
@@ -29,7 +23,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use crate::{
     Error,
     limiter::Limiter,
-    quota::{Forecast, Wish, next_month},
+    quota::{Forecast, Wish},
     source::MarketSource,
     state::{Chunk, PollerLock, State},
     topic::TopicWriter,
@@ -38,9 +32,11 @@ use crate::{
 pub mod coverage;
 mod fetch;
 mod labels;
+mod parked;
 pub mod plan;
 
 use coverage::Coverage;
+use parked::ParkedChunks;
 use plan::{Decision, FetchPlan, Planner, Reason, Situation};
 
 /// What to fetch, and how eagerly.
@@ -185,7 +181,7 @@ impl fmt::Debug for PollerParts {
 }
 
 /// What one call of [`Poller::run_once`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Rows that went to the topic.
     pub rows: u64,
@@ -197,6 +193,10 @@ pub struct Progress {
     pub waits_for: Option<WaitsFor>,
     /// Windows that are due and not fetched.
     pub windows_behind: u64,
+    /// Whether a chunk failed and has not been fetched since, whatever else is waited for.
+    pub is_retrying: bool,
+    /// The latest failure of such a chunk, with its causes.
+    pub problem: Option<String>,
 }
 
 /// What a poller without work waits for.
@@ -204,9 +204,9 @@ pub struct Progress {
 pub enum WaitsFor {
     /// The next interval to close, session to open, or list to be published.
     Market,
-    /// A new month of quota.
+    /// A new month of quota, or the end of the vendor's refusal.
     Quota {
-        /// When it begins.
+        /// When requests are made again.
         ts_reset: DateTime<Utc>,
     },
     /// The active poller of this folder to stop.
@@ -229,18 +229,11 @@ pub struct Poller {
 struct Active {
     chunks: Vec<Chunk>,
     coverage: Coverage,
-    parked: BTreeMap<u32, Parked>,
+    parked: ParkedChunks,
     was_live: bool,
     windows_behind: u64,
     behind_counted_at: Option<Duration>,
     _lock: PollerLock,
-}
-
-/// A chunk that failed: the others go on without it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Parked {
-    until: Duration,
-    failures: u32,
 }
 
 /// A standby looks for the lock this often; a take-over is late by as much.
@@ -249,9 +242,6 @@ const STANDBY_WAIT: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// The shortest wait: a fast market must not turn waiting into spinning.
 const WAIT_MIN: Duration = Duration::from_millis(2);
-/// The first pause of a chunk that failed after all its retries; doubled up to the longest.
-const PARK_FIRST: Duration = Duration::from_secs(5);
-const PARK_MAX: Duration = Duration::from_secs(3600);
 /// How often the windows that are behind are counted while there is much to do.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 
@@ -285,6 +275,12 @@ impl Poller {
     /// A failure that outlived its retries. A transient one concerns one chunk, which is left
     /// alone for a while: the next call goes on with the others.
     pub async fn run_once(&mut self) -> Result<Progress, Error> {
+        let progress = self.step().await?;
+        let problem = self.active.as_ref().and_then(|active| active.parked.problem());
+        Ok(Progress { is_retrying: problem.is_some(), problem, ..progress })
+    }
+
+    async fn step(&mut self) -> Result<Progress, Error> {
         if self.active.is_none() {
             self.active = self.activate()?;
         }
@@ -294,22 +290,12 @@ impl Poller {
         let now = self.parts.clock.now();
         let market_now = self.parts.market_time.at(now);
         let monotonic = self.parts.clock.monotonic();
-        let parked: BTreeSet<u32> = active
-            .parked
-            .iter()
-            .filter(|(_, parked)| monotonic < parked.until)
-            .map(|(chunk, _)| *chunk)
-            .collect();
-        let next_retry = active
-            .parked
-            .values()
-            .filter_map(|parked| parked.until.checked_sub(monotonic))
-            .filter(|wait| !wait.is_zero())
-            .min();
+        let next_retry = active.parked.next_retry(monotonic);
+        let limit = self.parts.config.quota_month;
         let situation = Situation {
             now: market_now,
-            quota_left: self.parts.state.quota_left(self.parts.config.quota_month, now)?,
-            parked,
+            quota_left: self.parts.state.quota_left(limit, now)?,
+            parked: active.parked.waiting(monotonic),
             was_live: active.was_live,
         };
         let decision = active.planner(&self.parts.config).decide(&situation);
@@ -322,11 +308,14 @@ impl Poller {
         match decision {
             Decision::Fetch(plan) => self.fetch_and_park(plan, market_now).await,
             Decision::QuotaShort => {
-                let ts_reset = next_month(now);
+                let ts_reset = self.parts.state.quota_reset(limit, now)?;
                 let wait = (ts_reset - now).to_std().unwrap_or_default();
                 Ok(retry(wait.clamp(WAIT_MIN, WAIT_MAX), WaitsFor::Quota { ts_reset }))
             }
-            Decision::Wait(until) => Ok(retry(self.wall_wait(market_now, until), WaitsFor::Market)),
+            Decision::Wait(until) => {
+                active.parked.release_rested(monotonic);
+                Ok(retry(self.wall_wait(market_now, until), WaitsFor::Market))
+            }
         }
     }
 
@@ -357,7 +346,7 @@ impl Poller {
         Ok(Some(Active {
             chunks,
             coverage,
-            parked: BTreeMap::new(),
+            parked: ParkedChunks::default(),
             was_live: false,
             windows_behind: 0,
             behind_counted_at: None,
@@ -378,21 +367,17 @@ impl Poller {
         active.was_live = plan.reason == Reason::Live;
         match result {
             Ok(rows) => {
-                active.parked.remove(&plan.chunk);
+                active.parked.release(plan.chunk);
                 Ok(moved(rows, active.windows_behind))
             }
-            // The ledger knows; the planner will wait for the new month, or plan something cheaper.
+            // The ledger knows; the planner will wait for the reset, or plan something cheaper.
             Err(Error::QuotaExhausted { dataset, ts_reset }) => {
                 tracing::warn!(%dataset, %ts_reset, "the month's quota is used up");
                 Ok(idle(WaitsFor::Quota { ts_reset }, WAIT_MIN, active.windows_behind))
             }
             Err(error) => {
                 if error.kind() == ErrorKind::Transient {
-                    let parked = active.parked.entry(plan.chunk).or_default();
-                    let pause = PARK_FIRST.saturating_mul(1 << parked.failures.min(16));
-                    let pause = pause.min(PARK_MAX).max(error.retry_after().unwrap_or_default());
-                    parked.until = monotonic.saturating_add(pause);
-                    parked.failures = parked.failures.saturating_add(1);
+                    active.parked.park(plan.chunk, &error, monotonic);
                 }
                 Err(error)
             }
@@ -435,11 +420,27 @@ impl Active {
 }
 
 const fn idle(waits_for: WaitsFor, next_due: Duration, windows_behind: u64) -> Progress {
-    Progress { rows: 0, has_moved: false, next_due, waits_for: Some(waits_for), windows_behind }
+    Progress {
+        rows: 0,
+        has_moved: false,
+        next_due,
+        waits_for: Some(waits_for),
+        windows_behind,
+        is_retrying: false,
+        problem: None,
+    }
 }
 
 const fn moved(rows: u64, windows_behind: u64) -> Progress {
-    Progress { rows, has_moved: true, next_due: Duration::ZERO, waits_for: None, windows_behind }
+    Progress {
+        rows,
+        has_moved: true,
+        next_due: Duration::ZERO,
+        waits_for: None,
+        windows_behind,
+        is_retrying: false,
+        problem: None,
+    }
 }
 
 /// Returns the chunks of a dataset, adding what the settings have new.

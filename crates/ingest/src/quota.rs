@@ -3,11 +3,18 @@
 //! A request is counted before it is sent, one for each symbol in it, whatever its answer: a
 //! crash in between counts a request that was never made, and never misses one that was.
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use model::session::Session;
 use rusqlite::{OptionalExtension, params};
 
-use crate::{Error, state::State};
+use crate::{
+    Error,
+    state::{State, time_text},
+};
+
+/// How long the vendor's refusal holds. A late answer at the turn of the month, or the vendor's
+/// clock, must not cost the new month; asking again four times a day costs next to nothing.
+const REFUSAL_MAX: TimeDelta = TimeDelta::hours(6);
 
 /// What the ledger answers to a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +54,10 @@ impl State {
     ) -> Result<Reservation, Error> {
         let month = month(now);
         self.write("reserving quota", |connection| {
-            let (used, refused_at) = read_month(connection, &month)?;
-            let sum = used.saturating_add(requests);
-            let is_over = limit.is_some_and(|limit| limit < sum || refused_at == Some(limit));
-            if is_over || (limit.is_none() && refused_at == Some(0)) {
+            let ledger = read_month(connection, &month)?;
+            let sum = ledger.used.saturating_add(requests);
+            let is_over = limit.is_some_and(|limit| limit < sum);
+            if is_over || ledger.refused_until(limit, now).is_some() {
                 return Ok(Reservation::Exhausted);
             }
             connection.execute(
@@ -62,23 +69,48 @@ impl State {
         })
     }
 
-    /// Notes that the vendor itself says the month's quota is used up.
+    /// Notes that the vendor itself says the month's quota is used up; returns until when.
     ///
-    /// Holds until the next month, or until the operator sets another `limit`: the sign that the
-    /// account was upgraded.
+    /// Holds for six hours, and no longer than the month, or until the operator sets another
+    /// `limit`: the sign that the account was upgraded.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn refuse_quota(&self, limit: Option<u64>, now: DateTime<Utc>) -> Result<(), Error> {
+    pub fn refuse_quota(
+        &self,
+        limit: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, Error> {
+        let until = (now + REFUSAL_MAX).min(next_month(now));
         let limit = i64::try_from(limit.unwrap_or(0)).unwrap_or(i64::MAX);
         self.write("noting a used quota", |connection| {
             connection.execute(
-                "INSERT INTO quota (month, used, refused_at_limit) VALUES (?1, 0, ?2)
-                 ON CONFLICT (month) DO UPDATE SET refused_at_limit = excluded.refused_at_limit",
-                params![month(now), limit],
+                "INSERT INTO quota (month, used, refused_at_limit, refused_until)
+                 VALUES (?1, 0, ?2, ?3)
+                 ON CONFLICT (month) DO UPDATE SET
+                   refused_at_limit = excluded.refused_at_limit,
+                   refused_until = excluded.refused_until",
+                params![month(now), limit, time_text(until)],
             )
         })?;
-        Ok(())
+        Ok(until)
+    }
+
+    /// Returns when requests that are not granted now may be: at the end of the vendor's refusal,
+    /// or with the new month.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quota_reset(
+        &self,
+        limit: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, Error> {
+        let month = month(now);
+        let ledger = self.read("reading the quota", |connection| read_month(connection, &month))?;
+        let is_used_up = limit.is_some_and(|limit| limit <= ledger.used);
+        let refused_until = ledger.refused_until(limit, now).filter(|_| !is_used_up);
+        Ok(refused_until.unwrap_or_else(|| next_month(now)))
     }
 
     /// Returns the requests used in the month of `now`.
@@ -87,7 +119,7 @@ impl State {
     /// The database cannot be read.
     pub fn quota_used(&self, now: DateTime<Utc>) -> Result<u64, Error> {
         let month = month(now);
-        Ok(self.read("reading the quota", |connection| read_month(connection, &month))?.0)
+        Ok(self.read("reading the quota", |connection| read_month(connection, &month))?.used)
     }
 
     /// Returns the requests left in the month of `now`; without a limit there is no end.
@@ -96,28 +128,50 @@ impl State {
     /// The database cannot be read.
     pub fn quota_left(&self, limit: Option<u64>, now: DateTime<Utc>) -> Result<u64, Error> {
         let month = month(now);
-        let (used, refused_at) =
-            self.read("reading the quota", |connection| read_month(connection, &month))?;
+        let ledger = self.read("reading the quota", |connection| read_month(connection, &month))?;
         Ok(match limit {
-            _ if refused_at == Some(limit.unwrap_or(0)) => 0,
-            Some(limit) => limit.saturating_sub(used),
+            _ if ledger.refused_until(limit, now).is_some() => 0,
+            Some(limit) => limit.saturating_sub(ledger.used),
             None => u64::MAX,
         })
     }
 }
 
-fn read_month(
-    connection: &rusqlite::Connection,
-    month: &str,
-) -> rusqlite::Result<(u64, Option<u64>)> {
-    let found: Option<(i64, Option<i64>)> = connection
-        .query_row("SELECT used, refused_at_limit FROM quota WHERE month = ?1", [month], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+/// One month of the ledger.
+#[derive(Default)]
+struct Ledger {
+    used: u64,
+    /// The limit that was set when the vendor refused, 0 for none.
+    refused_at_limit: Option<u64>,
+    refused_until: Option<DateTime<Utc>>,
+}
+
+impl Ledger {
+    /// Returns how long the vendor's refusal holds; `None` when it does not.
+    fn refused_until(&self, limit: Option<u64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let is_same_limit = self.refused_at_limit == Some(limit.unwrap_or(0));
+        self.refused_until.filter(|until| is_same_limit && now < *until)
+    }
+}
+
+fn read_month(connection: &rusqlite::Connection, month: &str) -> rusqlite::Result<Ledger> {
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
+    let found = connection
+        .query_row(
+            "SELECT used, refused_at_limit, refused_until FROM quota WHERE month = ?1",
+            [month],
+            |row| {
+                let until: Option<String> = row.get(2)?;
+                Ok(Ledger {
+                    used: number(row.get(0)?),
+                    refused_at_limit: row.get::<_, Option<i64>>(1)?.map(number),
+                    // A file of an older release has none: the vendor will say it again.
+                    refused_until: until.and_then(|text| text.parse().ok()),
+                })
+            },
+        )
         .optional()?;
-    let (used, refused_at) = found.unwrap_or_default();
-    let number = |value| u64::try_from(value).unwrap_or(0);
-    Ok((number(used), refused_at.map(number)))
+    Ok(found.unwrap_or_default())
 }
 
 /// One kind of request that the settings ask for again and again.

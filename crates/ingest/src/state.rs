@@ -94,7 +94,7 @@ CREATE TABLE IF NOT EXISTS progress (
   PRIMARY KEY (chunk, part)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS quota (
-  month TEXT PRIMARY KEY, used INTEGER NOT NULL, refused_at_limit INTEGER
+  month TEXT PRIMARY KEY, used INTEGER NOT NULL, refused_at_limit INTEGER, refused_until TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 STRICT, WITHOUT ROWID;
@@ -116,7 +116,7 @@ impl State {
             let path = path.clone();
             move |source| Error::State { doing, path, source }
         };
-        let connection = Connection::open(&path).map_err(failed("opening"))?;
+        let mut connection = Connection::open(&path).map_err(failed("opening"))?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("setting the timeout"))?;
         let synchronous = match durability {
             Durability::Power => "FULL",
@@ -136,11 +136,7 @@ impl State {
                 problem: format!("it is layout {layout}; this release knows {LAYOUT}"),
             });
         }
-        connection
-            .execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={LAYOUT}; COMMIT"
-            ))
-            .map_err(failed("creating tables"))?;
+        create_tables(&mut connection).map_err(failed("creating tables"))?;
         Ok(Self { connection: Mutex::new(connection), folder: folder.to_owned(), path })
     }
 
@@ -309,6 +305,24 @@ impl State {
     }
 }
 
+fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute_batch(TABLES)?;
+    // Files of the first releases have no such column. It may be empty and older releases do not
+    // read it, so the layout stays the same.
+    let has_refused_until: bool = transaction.query_row(
+        "SELECT count(*) FROM pragma_table_info('quota') WHERE name = 'refused_until'",
+        [],
+        |row| row.get(0),
+    )?;
+    if !has_refused_until {
+        transaction.execute_batch("ALTER TABLE quota ADD COLUMN refused_until TEXT")?;
+    }
+    transaction.pragma_update(None, "user_version", LAYOUT)?;
+    transaction.commit()
+}
+
 fn upsert_progress(
     connection: &Connection,
     chunk: u32,
@@ -325,7 +339,7 @@ fn upsert_progress(
 }
 
 /// Writes a time as text that sorts and reads back unchanged.
-fn time_text(ts: DateTime<Utc>) -> String {
+pub(crate) fn time_text(ts: DateTime<Utc>) -> String {
     ts.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 

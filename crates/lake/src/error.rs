@@ -48,7 +48,7 @@ pub enum Error {
         table: String,
         /// The cause.
         #[source]
-        source: Box<DeltaTableError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A version's log entry is gone or unreadable.
     #[error(

@@ -2,6 +2,7 @@
 
 mod commit;
 mod read;
+mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 

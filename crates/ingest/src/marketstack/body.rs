@@ -4,7 +4,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::scan::{self, Field, Kind};
+use super::{
+    AccessKey,
+    scan::{self, Field, Kind},
+};
 use crate::source::{SourceRow, parse_ts};
 
 /// The vendor's account of a page.
@@ -16,13 +19,22 @@ pub(super) struct Pagination {
     pub(super) total: u64,
 }
 
-/// An error in the vendor's or its gateway's form.
+/// An error in the vendor's or its gateway's form, of any length until it is cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct VendorError {
     /// The code as text; `none` when there is none.
     pub(super) code: String,
-    /// The text and what the context adds, shortened to one printable line.
+    /// The text and what the context adds.
     pub(super) message: String,
+}
+
+impl VendorError {
+    /// Takes the key out, then shortens to printable lines: the other way round, the cut could
+    /// leave the begin of a key that is no longer found.
+    pub(super) fn cleaned(&self, key: &AccessKey) -> Self {
+        let clean = |text: &str| one_line(&key.scrub(text));
+        Self { code: clean(&self.code), message: clean(&self.message) }
+    }
 }
 
 /// What a body turned out to be.
@@ -129,17 +141,14 @@ fn vendor_error(text: &[u8], fields: &[Field<'_>]) -> Option<VendorError> {
         for (key, detail) in context(error.get("context")) {
             message.push_str(&format!("; {key}: {detail}"));
         }
-        return Some(VendorError {
-            code: one_line(&code.unwrap_or_else(|| "none".to_owned())),
-            message: one_line(&message),
-        });
+        return Some(VendorError { code: code.unwrap_or_else(|| "none".to_owned()), message });
     }
     let has_data = field(fields, "data").is_some();
     let is_failure = value("success") == Some(Value::Bool(false));
     match value("detail") {
         Some(detail) if !has_data => Some(VendorError {
             code: "none".to_owned(),
-            message: one_line(&scalar(&detail).unwrap_or_default()),
+            message: scalar(&detail).unwrap_or_default(),
         }),
         _ if is_failure => {
             Some(VendorError { code: "none".to_owned(), message: "success is false".to_owned() })

@@ -3,8 +3,12 @@
 use chrono::{DateTime, Utc};
 use model::Dataset;
 
-use super::body::Pagination;
+use super::{FetchFailure, body::Pagination};
 use crate::source::{Page, PageRequest, SourceRow};
+
+/// Most bytes of a row and its key. A topic refuses a record of more than 16 MiB, headers included;
+/// an ordinary row has 500 bytes, so half of that is no row but a mistake.
+const ROW_BYTES_MAX: usize = 8 << 20;
 
 /// Returns the page, or why it cannot be the one that was asked for.
 ///
@@ -14,15 +18,21 @@ pub(super) fn page(
     pagination: Option<Pagination>,
     rows: Vec<SourceRow>,
     ts_fetched: DateTime<Utc>,
-) -> Result<Page, String> {
+) -> Result<Page, FetchFailure> {
+    let wrong = |problem| FetchFailure::WrongPage { problem };
     let rows_total = match pagination {
-        Some(pagination) => check_pagination(request, pagination, rows.len())?,
+        Some(pagination) => check_pagination(request, pagination, rows.len()).map_err(wrong)?,
         // A single ticker comes without an envelope. A list without a total may be half a list.
         None if request.dataset == Dataset::Tickers => count(rows.len()),
-        None => return Err("it has no pagination".to_owned()),
+        None => return Err(wrong("it has no pagination".to_owned())),
     };
     for row in &rows {
-        check_row(request, row)?;
+        check_row(request, row).map_err(wrong)?;
+        // Rejected here, where it concerns one chunk; the topic could only refuse it for good.
+        let bytes = row.bytes.len() + row.symbol.as_ref().map_or(0, String::len);
+        if ROW_BYTES_MAX < bytes {
+            return Err(FetchFailure::RowTooLarge { bytes, bytes_max: ROW_BYTES_MAX });
+        }
     }
     Ok(Page { rows, rows_total, ts_fetched })
 }

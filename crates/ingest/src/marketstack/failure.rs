@@ -45,6 +45,26 @@ pub enum FetchFailure {
         /// What is wrong.
         problem: &'static str,
     },
+    /// The account's plan leaves out what was asked for.
+    #[error("the vendor answered `{code}` (HTTP {status}) `{message}`; {remedy}")]
+    NotInPlan {
+        /// The HTTP status.
+        status: u16,
+        /// The vendor's code, or `none`.
+        code: String,
+        /// The vendor's text, shortened.
+        message: String,
+        /// What the operator can do about it.
+        remedy: &'static str,
+    },
+    /// A row could not be a record of a topic.
+    #[error("the page holds a row of {bytes} bytes, more than {bytes_max}")]
+    RowTooLarge {
+        /// The length of the row and its key.
+        bytes: usize,
+        /// The most that is taken.
+        bytes_max: usize,
+    },
     /// The page contradicts itself or the request.
     #[error("the page is not the one that was asked for: {problem}")]
     WrongPage {
@@ -59,7 +79,7 @@ impl FetchFailure {
     pub const fn passes_soon(&self) -> bool {
         match self {
             Self::Vendor { passes_soon, .. } => *passes_soon,
-            Self::TooLarge { .. } => false,
+            Self::TooLarge { .. } | Self::NotInPlan { .. } | Self::RowTooLarge { .. } => false,
             Self::Network { .. } | Self::NoPage { .. } | Self::WrongPage { .. } => true,
         }
     }
@@ -76,12 +96,16 @@ pub(super) enum Meaning {
     PassesLate,
     /// The one thing asked for does not exist.
     Absent,
+    /// The plan leaves out this interval or dataset, and may well serve others.
+    NotInPlan,
     /// Only the operator can mend it.
     Refused(&'static str),
 }
 
 const REMEDY_KEY: &str = "check the access key in its secret scope and the account's state";
-const REMEDY_PLAN: &str = "the account's plan does not include this: choose a longer interval or fewer datasets, or upgrade";
+const REMEDY_INTERVAL: &str =
+    "the plan does not serve this interval; ask for `15m` or longer, or upgrade";
+const REMEDY_DATASET: &str = "the plan does not serve this dataset; leave it out, or upgrade";
 const REMEDY_HTTPS: &str = "the plan has no https on v1: use the v2 base URL";
 const REMEDY_URL: &str = "check `source.base_url` and `source.version`";
 const REMEDY_REQUEST: &str = "check the symbols and the interval against the vendor's lists";
@@ -93,7 +117,8 @@ const REMEDY_REQUEST: &str = "check the symbols and the interval against the ven
 /// | `usage_limit_reached`, `too_many_requests`, 104 | the month's quota |
 /// | `rate_limit_reached`, any other 429, 5xx, unknown on 200 | passes soon |
 /// | 406, 422 without a valid symbol, a `detail` | passes late |
-/// | 401, 403, other 4xx | an operator's task |
+/// | `function_access_restricted`, 105, a 403 without a code | not in the plan |
+/// | 401, other 4xx | an operator's task |
 pub(super) fn meaning(status: u16, error: &VendorError) -> Meaning {
     // The gateway counts its errors; its `type`, when there is one, says the same in words.
     let code = match error.code.as_str() {
@@ -117,7 +142,7 @@ pub(super) fn meaning(status: u16, error: &VendorError) -> Meaning {
             Meaning::Refused(REMEDY_KEY)
         }
         "https_access_restricted" => Meaning::Refused(REMEDY_HTTPS),
-        "function_access_restricted" => Meaning::Refused(REMEDY_PLAN),
+        "function_access_restricted" => Meaning::NotInPlan,
         "invalid_api_function" => Meaning::Refused(REMEDY_URL),
         "404_not_found" | "not_found_error" => Meaning::Absent,
         "data_not_available" | "no_valid_symbols_provided" => Meaning::PassesLate,
@@ -130,7 +155,7 @@ fn meaning_of_status(status: u16) -> Meaning {
     match status {
         300..=399 => Meaning::Refused(REMEDY_URL),
         401 => Meaning::Refused(REMEDY_KEY),
-        403 => Meaning::Refused(REMEDY_PLAN),
+        403 => Meaning::NotInPlan,
         404 => Meaning::Absent,
         406 | 422 => Meaning::PassesLate,
         408 | 425 | 429 => Meaning::PassesSoon,
@@ -163,6 +188,20 @@ pub(super) fn into_error(
         Meaning::Quota => Error::QuotaExhausted { dataset, ts_reset: next_month(now) },
         Meaning::PassesSoon => passing(true, error),
         Meaning::PassesLate => passing(false, error),
+        Meaning::NotInPlan => Error::Fetch {
+            dataset,
+            offset: request.offset,
+            retry_after,
+            source: FetchFailure::NotInPlan {
+                status,
+                code: error.code,
+                message: error.message,
+                remedy: match dataset {
+                    Dataset::Intraday => REMEDY_INTERVAL,
+                    _ => REMEDY_DATASET,
+                },
+            },
+        },
         // A ticker the vendor does not know is an answer; a missing list is a wrong address.
         Meaning::Absent if dataset == Dataset::Tickers => return None,
         Meaning::Absent => passing(false, error),

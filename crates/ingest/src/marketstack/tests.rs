@@ -84,3 +84,14 @@ fn a_page_agrees_with_itself_and_the_request() {
     check_page((10, 20, 0, 30), 0, false);
     check_page((10, 20, 10, 29), 10, false);
 }
+
+#[test]
+fn a_row_that_no_topic_takes_is_refused_with_its_page() {
+    let request = request(Dataset::Eod, dates());
+    for (bytes, is_page) in [(8 << 20, true), ((8 << 20) + 1, false)] {
+        let row = SourceRow { bytes: vec![b' '; bytes].into(), symbol: None, ts: None, mic: None };
+        let pagination = Pagination { limit: 10, offset: 20, count: 1, total: 21 };
+        let page = check::page(&request, Some(pagination), vec![row], DateTime::UNIX_EPOCH);
+        assert_eq!(page.is_ok(), is_page, "{bytes}");
+    }
+}

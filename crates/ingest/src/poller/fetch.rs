@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use super::{Poller, coverage::Outcome, plan::FetchPlan};
 use crate::{
     Error,
-    quota::{Reservation, next_month},
+    quota::Reservation,
     retry::Backoff,
-    source::{Page, PageRequest, SourceRow},
+    source::{Page, PageRequest, SourceRow, Window},
     topic::NewRecord,
 };
 
@@ -88,8 +88,11 @@ impl Poller {
         let text = serde_json::to_string(plan).expect("dates, numbers and text always serialise");
         let mut rows = 0;
         let mut last: Option<Scan> = None;
-        let mut unstable = (0, String::new());
-        for _ in 0..SCANS_MAX {
+        let unstable = |fetch_id, restarts, problem| {
+            Err(Error::Unstable { dataset: plan.dataset, fetch_id, restarts, problem })
+        };
+        let mut given_up = (0, String::new());
+        for scans in 1..=SCANS_MAX {
             let now = self.parts.clock.now();
             let fetch_id = self.parts.state.begin_fetch(plan.dataset, plan.chunk, &text, now)?;
             let scan = match self.scan(plan, fetch_id, ts_started).await {
@@ -101,28 +104,49 @@ impl Poller {
             };
             rows += scan.rows;
             if scan.is_too_large {
-                self.give_up(fetch_id, "the window holds more rows than a plan may");
-                if let Some(active) = &mut self.active {
-                    active.coverage.halve(plan.chunk);
+                let problem = "the window holds more rows than a plan may";
+                self.give_up(fetch_id, problem);
+                if self.halve(plan) {
+                    return Ok(rows);
                 }
-                return Ok(rows);
+                let problem = format!("{problem}, and cannot be cut into smaller ones");
+                return unstable(fetch_id, scans, problem);
             }
             let Some(problem) = &scan.problem else {
                 self.finish(plan, fetch_id, &scan)?;
                 return Ok(rows);
             };
             // The same rows twice in a row: the vendor is odd, but it is not moving.
-            if last.as_ref() == Some(&scan) {
+            // A row that was counted and never read is missing, however often that is repeated.
+            if last.as_ref() == Some(&scan) && scan.rows_total <= scan.rows {
                 tracing::warn!(fetch_id, problem, "taken as served: a second scan was the same");
                 self.finish(plan, fetch_id, &scan)?;
                 return Ok(rows);
             }
             self.give_up(fetch_id, problem);
-            unstable = (fetch_id, problem.clone());
+            given_up = (fetch_id, problem.clone());
             last = Some(scan);
         }
-        let (fetch_id, problem) = unstable;
-        Err(Error::Unstable { dataset: plan.dataset, fetch_id, restarts: SCANS_MAX, problem })
+        let (fetch_id, problem) = given_up;
+        unstable(fetch_id, SCANS_MAX, problem)
+    }
+
+    /// Makes the next windows of the plan's chunk smaller; returns `false` when they cannot be.
+    fn halve(&mut self, plan: &FetchPlan) -> bool {
+        let Some(active) = &mut self.active else { return true };
+        let is_smallest = match plan.window {
+            Window::Times { from, to } => to <= from,
+            Window::Dates { from, to } => to <= from,
+            Window::All => true,
+        };
+        let planner = active.planner(&self.parts.config);
+        let chunk = active.chunks.iter().find(|chunk| chunk.id == plan.chunk);
+        // A plan for one label is not made smaller by halving its rows.
+        if is_smallest || chunk.is_some_and(|chunk| planner.labels_max(chunk) <= 1) {
+            return false;
+        }
+        active.coverage.halve(plan.chunk);
+        true
     }
 
     /// Reads the pages of a window once; every page that is recorded is in the topic.
@@ -155,10 +179,13 @@ impl Poller {
             let state = &self.parts.state;
             state.record_page(fetch_id, number, rows, &page_hash, page.ts_fetched)?;
             offset += u64::try_from(rows).unwrap_or(u64::MAX);
-            if page.rows_total != rows_total {
+            // The window is read to its end all the same: a vendor that always contradicts itself
+            // must not hide the pages behind.
+            if page.rows_total != rows_total && problem.is_none() {
                 problem = Some(format!("its total went from {rows_total} to {}", page.rows_total));
             }
-            if problem.is_some() || rows == 0 || rows_total <= offset {
+            rows_total = rows_total.max(page.rows_total);
+            if rows == 0 || rows_total <= offset {
                 is_too_large = false;
                 break;
             }
@@ -185,7 +212,7 @@ impl Poller {
             let now = parts.clock.now();
             // Counted before it is sent: a crash in between must not make the ledger too low.
             if parts.state.reserve_quota(cost, limit, now)? == Reservation::Exhausted {
-                let ts_reset = next_month(now);
+                let ts_reset = parts.state.quota_reset(limit, now)?;
                 return Err(Error::QuotaExhausted { dataset: request.dataset, ts_reset });
             }
             attempts += 1;
@@ -194,8 +221,8 @@ impl Poller {
                 Err(error) => error,
             };
             if matches!(error, Error::QuotaExhausted { .. }) {
-                parts.state.refuse_quota(limit, now)?;
-                return Err(error);
+                let ts_reset = parts.state.refuse_quota(limit, now)?;
+                return Err(Error::QuotaExhausted { dataset: request.dataset, ts_reset });
             }
             let wait = match &error {
                 Error::Fetch { source, retry_after, .. } if source.passes_soon() => {

@@ -399,7 +399,7 @@ impl Planner<'_> {
     }
 
     /// Returns how many labels of all the chunk's symbols fit a plan.
-    fn labels_max(&self, chunk: &Chunk) -> u64 {
+    pub(super) fn labels_max(&self, chunk: &Chunk) -> u64 {
         let symbols = u64::try_from(chunk.symbols.len()).unwrap_or(u64::MAX).max(1);
         (self.rows_max(chunk) / symbols).max(1)
     }

@@ -1,6 +1,9 @@
 //! The poller against a source in memory: what reaches the topic, and what the log says of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use model::{ManualClock, record};
@@ -16,6 +19,8 @@ use crate::{
     state::{Durability, FetchStatus, FetchedPage, fetched_pages},
     topic::NewRecord,
 };
+
+mod failures;
 
 #[derive(Debug, Default)]
 struct MemoryTopic {
@@ -391,10 +396,12 @@ async fn the_vendors_own_word_on_the_quota_stops_requests() {
     let mut poller = rig.poller();
     for _ in 0..4 {
         let progress = poller.run_once().await.unwrap();
-        let ts_reset = "2024-04-01T00:00:00Z".parse().unwrap();
+        let ts_reset = "2024-03-14T04:00:00Z".parse().unwrap();
         assert_eq!(progress.waits_for, Some(WaitsFor::Quota { ts_reset }));
     }
     assert_eq!(rig.source.requests().len(), 1);
+    rig.clock.advance(Duration::from_secs(6 * 3600));
+    assert!(poller.run_once().await.unwrap().has_moved, "the vendor is asked again");
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ async fn every_failure_has_its_kind_and_none_shows_the_key() {
     let coded = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#);
     let cases: Vec<(Answer, ErrorKind, &str)> = vec![
         (Answer::status(401, &echo), ErrorKind::Config, "check the access key"),
-        (Answer::status(403, &coded("function_access_restricted")), ErrorKind::Config, "plan"),
+        (Answer::status(403, &coded("function_access_restricted")), ErrorKind::Transient, "`15m`"),
         (Answer::status(403, &coded("https_access_restricted")), ErrorKind::Config, "https"),
         (Answer::status(404, &coded("invalid_api_function")), ErrorKind::Config, "base_url"),
         (Answer::status(422, &coded("validation_error")), ErrorKind::Config, "symbols"),

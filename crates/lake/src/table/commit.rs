@@ -1,17 +1,11 @@
 //! Committing once: files are written first, then added together with a transaction number.
 
-use arrow::record_batch::RecordBatch;
 use deltalake_core::{
     kernel::{
         Action, Add, Remove, Transaction,
         transaction::{CommitBuilder, CommitProperties},
     },
-    parquet::{
-        basic::{Compression, ZstdLevel},
-        file::properties::WriterProperties,
-    },
     protocol::{DeltaOperation, SaveMode},
-    writer::{DeltaWriter, RecordBatchWriter},
 };
 use serde_json::Value;
 
@@ -37,21 +31,6 @@ pub(crate) struct Change {
 }
 
 impl Table {
-    /// Writes `rows` as data files that no version refers to yet.
-    pub(crate) async fn write_files(&self, rows: &[RecordBatch]) -> Result<Vec<Add>, Error> {
-        let error = |source| Error::Write { table: self.def.full_name(), source: Box::new(source) };
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
-            .build();
-        let mut writer = RecordBatchWriter::for_table(self.handle())
-            .map_err(error)?
-            .with_writer_properties(properties);
-        for batch in rows.iter().filter(|batch| batch.num_rows() != 0) {
-            writer.write(batch.clone()).await.map_err(error)?;
-        }
-        writer.flush().await.map_err(error)
-    }
-
     /// Commits on the present snapshot, and moves it to the new version.
     ///
     /// # Errors

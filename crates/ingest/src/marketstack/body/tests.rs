@@ -12,7 +12,10 @@ fn check(body: &[u8], expected: &str) {
             let total = pagination.map_or("-".to_owned(), |page| page.total.to_string());
             format!("{total}: {}", rows.join(" ; "))
         }
-        Body::Error(error) => format!("error {} | {}", error.code, error.message),
+        Body::Error(error) => {
+            let error = error.cleaned(&AccessKey::new(String::new()));
+            format!("error {} | {}", error.code, error.message)
+        }
         Body::NoPage(problem) => format!("no page: {problem}"),
     };
     assert_eq!(shown, expected, "{:?}", String::from_utf8_lossy(body));
@@ -65,6 +68,21 @@ fn reads_every_form_of_error() {
         "error internal_error | x  y",
     );
     check(br#"{"data":[{"a":1}],"error":null}"#, r#"-: {"a":1}"#);
+}
+
+#[test]
+fn no_part_of_a_key_survives_the_cut() {
+    let key = AccessKey::new("cnry-0123456789abcdef".to_owned());
+    for padding in 270..310 {
+        let echo = format!("{}cnry-0123456789abcdef", "x".repeat(padding));
+        let body = format!(r#"{{"error":{{"code":"{echo}","message":"{echo}"}}}}"#);
+        let Body::Error(error) = read(&Bytes::from(body), "eod") else {
+            panic!("an error is read as one");
+        };
+        let VendorError { code, message } = error.cleaned(&key);
+        assert!(!code.contains('c') && !message.contains('c'), "{padding}: {message}");
+        assert!(message.chars().count() <= MESSAGE_CHARS_MAX);
+    }
 }
 
 #[test]
