@@ -216,7 +216,7 @@ class Pipeline:
             },
             "poll": {
                 "datasets": ["intraday", "eod"], "symbols": vendor.symbols(), "start_date": start_date,
-                "look_back": "45m",
+                "interval": "1m", "poll_every": "1m", "look_back": "45m",
             },
             "http": {"bind": "127.0.0.1:0"},
             "postgres": {"bind": "127.0.0.1:0"},

@@ -3,7 +3,7 @@
 //! [`Workbench`] holds what several components share; `stages` builds the stages on it, `servers`
 //! the ports, `probe` the status. A command picks what it needs and hands it to the supervisor.
 
-use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU64, path::PathBuf, sync::Arc};
 
 use ingest::{
     marketstack::{ApiVersion, Marketstack, SourceConfig},
@@ -56,15 +56,15 @@ pub(crate) struct Workbench {
 }
 
 impl Workbench {
-    /// Opens the data folder.
-    pub(crate) fn open(
+    /// Puts together what is open already.
+    pub(crate) fn new(
         config: Config,
         clock: Arc<dyn Clock>,
         redactor: Redactor,
-    ) -> Result<Self, Failure> {
-        let data = DataDir::open(&config.data_dir)?;
+        data: DataDir,
+    ) -> Self {
         let scopes = Scopes::new(&config.scopes, redactor.clone());
-        Ok(Self { config, clock, redactor, scopes, data })
+        Self { config, clock, redactor, scopes, data }
     }
 
     /// Opens the embedded topic; share one within a process, so that readers are woken.
@@ -110,6 +110,11 @@ impl Workbench {
     pub(crate) async fn reader(&self) -> Result<lake::Reader, Failure> {
         let location = self.lake()?;
         lake::Reader::open(location.store, location.url).await.or_fail()
+    }
+
+    /// Returns the file that keeps the verifier of a password that was made up.
+    pub(crate) fn verifier_path(&self) -> PathBuf {
+        self.data.serve().join(format!("{}.scram", self.config.postgres.user))
     }
 
     /// Returns the topic of a dataset.

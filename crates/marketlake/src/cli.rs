@@ -9,7 +9,7 @@ const AFTER_HELP: &str = "\
 First steps:
   marketlake demo                    simulated market, whole pipeline, console; nothing to set up
   marketlake config show             every setting in effect, with where it came from
-  marketlake query \"SELECT * FROM bar_1m LIMIT 5\"
+  marketlake query \"SELECT * FROM bar_15m LIMIT 5\"
 
 Exit codes: 0 done, 2 wrong usage, 3 a setting, credential or quota, 4 stored data is broken,
 5 the vendor, network or disk failed for now, 6 another instance kept winning, 7 a bug.";
@@ -139,10 +139,10 @@ pub(crate) enum SecretsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// How many symbols to generate.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) symbols: u32,
     /// Market seconds in one real second. At 20 a trading session lasts about twenty minutes.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) speed: u32,
     /// Where all prices are derived from; the same seed makes the same market.
     #[arg(long, default_value_t = 7)]

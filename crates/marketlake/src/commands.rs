@@ -6,7 +6,7 @@ use model::Clock;
 use secrets::Redactor;
 
 use crate::{
-    assemble::Workbench,
+    assemble::{DataDir, Workbench},
     cli::Output,
     config::Config,
     failure::Failure,
@@ -34,10 +34,11 @@ pub(crate) struct Context {
 impl Context {
     /// Opens the data folder, creating it when it is absent.
     pub(crate) fn open(&self) -> Result<Workbench, Failure> {
-        Workbench::open(self.config.clone(), Arc::clone(&self.clock), self.redactor.clone())
+        Ok(self.bench(DataDir::open(&self.config.data_dir)?))
     }
 
-    /// Opens a data folder that must be there: a command that only looks creates nothing.
+    /// Opens a data folder that must be there: a command that only looks creates nothing, and works
+    /// on a full disk, when it is needed most.
     pub(crate) fn open_existing(&self) -> Result<Workbench, Failure> {
         let folder = &self.config.data_dir;
         if !folder.join("lake").try_exists().unwrap_or(false) {
@@ -47,7 +48,12 @@ impl Context {
                 folder.display()
             )));
         }
-        self.open()
+        Ok(self.bench(DataDir::open_untried(folder)?))
+    }
+
+    fn bench(&self, data: DataDir) -> Workbench {
+        let (clock, redactor) = (Arc::clone(&self.clock), self.redactor.clone());
+        Workbench::new(self.config.clone(), clock, redactor, data)
     }
 }
 

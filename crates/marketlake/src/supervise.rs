@@ -9,7 +9,7 @@
 //! | progress | wakes the stages behind it and calls again at once |
 //! | nothing to do | waits for a wake-up, the moment the stage named, or the idle limit |
 //! | `Transient`, `Conflict` | backs off with jitter and calls again |
-//! | `Config`, `Data` | leaves this stage stopped with its message; the others go on |
+//! | `Config`, `Data` | leaves this stage stopped with its message; the others go on, unless it leads |
 //! | `Internal`, a panic | drains the whole process |
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
@@ -101,6 +101,7 @@ pub(crate) struct Supervisor {
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), Failure>>,
     names: HashMap<Id, String>,
+    leader: Option<&'static str>,
 }
 
 impl Supervisor {
@@ -113,7 +114,13 @@ impl Supervisor {
             shutdown: CancellationToken::new(),
             tasks: JoinSet::new(),
             names: HashMap::new(),
+            leader: None,
         }
+    }
+
+    /// Makes the process end once the task `name` has ended, whatever runs beside it.
+    pub(crate) fn end_with(&mut self, name: &'static str) {
+        self.leader = Some(name);
     }
 
     /// Returns the token that is cancelled when the process is to end; services listen to it.
@@ -204,6 +211,9 @@ impl Supervisor {
             Err(error) => (error.id(), panic_failure(error)),
         };
         let name = self.names.remove(&id).unwrap_or_default();
+        if self.leader == Some(name.as_str()) {
+            self.shutdown.cancel();
+        }
         let Some(failure) = failure else {
             self.board.set(&name, StageState::Stopped, None);
             return None;
@@ -257,7 +267,10 @@ impl Runner {
         while !self.shutdown.is_cancelled() {
             let wait = match self.slot.stage.run_once().await {
                 Ok(step) => {
-                    failures = 0;
+                    // Work that is put off to be tried again is no end of the failures.
+                    if step.has_moved || !step.has_pending {
+                        failures = 0;
+                    }
                     self.after_step(step)
                 }
                 Err(failure) => {
@@ -294,7 +307,8 @@ impl Runner {
             return None;
         }
         let state = if step.waits_for.is_some() { StageState::Waiting } else { StageState::Idle };
-        self.board.set(self.slot.name, state, step.waits_for);
+        let message = step.waits_for.map(|text| self.redactor.scrub(&text).into_owned());
+        self.board.set(self.slot.name, state, message);
         if self.slot.until == Until::Idle && !step.has_pending {
             return Some(Wait::Finished);
         }

@@ -1,4 +1,6 @@
-//! The vendor's access key as it is now: asked for before every unit of work of the poller.
+//! The vendor's access key as it is now: read again before every unit of work of the poller.
+//!
+//! A unit of work is one fetch plan, so all requests of one plan carry the same key.
 
 use std::{
     fmt,
@@ -6,6 +8,7 @@ use std::{
 };
 
 use ingest::marketstack::{AccessKey, AccessKeyError, AccessKeySource};
+use model::ErrorKind;
 use secrets::{Scopes, Secret, SecretRef};
 
 use crate::failure::Failure;
@@ -31,10 +34,17 @@ impl CurrentKey {
         Self { secret: Arc::new(RwLock::new(Secret::new(key.to_owned()))), origin: None }
     }
 
-    /// Reads the key again.
+    /// Reads the key again; one that cannot be read leaves the old one in place.
+    ///
+    /// # Errors
+    /// The key cannot be read for now. Always transient, whatever the scope says of it: the key was
+    /// there at the start, and a file that is rewritten in place is empty for an instant.
     pub(crate) async fn refresh(&self) -> Result<(), Failure> {
         if let Some((scopes, reference)) = &self.origin {
-            let secret = scopes.resolve(reference).await?;
+            let secret = scopes.resolve(reference).await.map_err(|error| {
+                Failure::new(ErrorKind::Transient, error)
+                    .context("reading `source.access_key` again")
+            })?;
             *self.secret.write().unwrap_or_else(PoisonError::into_inner) = secret;
         }
         Ok(())

@@ -26,19 +26,20 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Creates the folders that are missing, with mode 0700, and writes a file on trial.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |what: &str, path: &Path, error: io::Error| {
-            let remedy = remedy(&error);
-            Failure::new(ErrorKind::Config, error)
-                .context(format!("{what} `{}`; {remedy}", path.display()))
-        };
+        let data = Self::open_untried(path)?;
+        data.try_writing()
+            .map_err(|error| failed("writing in the data folder", &data.root, error))?;
+        Ok(data)
+    }
+
+    /// Creates the folders that are missing, with mode 0700; whether they take data is not tried.
+    pub(crate) fn open_untried(path: &Path) -> Result<Self, Failure> {
         let root = std::path::absolute(path).map_err(|error| failed("resolving", path, error))?;
         for folder in std::iter::once(root.clone()).chain(FOLDERS.map(|name| root.join(name))) {
             create_private(&folder)
                 .map_err(|error| failed("creating the data folder", &folder, error))?;
         }
         let data = Self { root };
-        data.try_writing()
-            .map_err(|error| failed("writing in the data folder", &data.root, error))?;
         data.warn_if_open();
         Ok(data)
     }
@@ -133,6 +134,11 @@ pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> Failure {
+    let remedy = remedy(&error);
+    Failure::new(ErrorKind::Config, error).context(format!("{what} `{}`; {remedy}", path.display()))
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

@@ -44,7 +44,7 @@ pub(crate) async fn ensure_password(bench: &Workbench, is_renewed: bool) -> Resu
         users.insert(user, fresh);
         return Ok(Login { users, new_password: Some(password) });
     }
-    let path = bench.data.serve().join(format!("{user}.scram"));
+    let path = bench.verifier_path();
     // Two processes may start at once: whoever creates the file first made up the password.
     let kept = bench.data.create_or_read(&path, &format!("{fresh}\n"))?;
     let kept = Verifier::parse(kept.trim()).or_fail().map_err(|failure| {

@@ -4,6 +4,7 @@
 //! process knows (a back-off, a stopped stage) comes from its board.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, PoisonError},
     time::Duration,
@@ -11,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use autoloader::{Loader, Trigger};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use ingest::{
     state::State,
     topic::{EmbeddedTopic, TopicReader},
@@ -20,6 +21,7 @@ use lake::BronzeTarget;
 use model::{
     Clock, Dataset,
     clock::MarketTime,
+    session::trading_date,
     status::{PipelineStatus, StageState, StageStatus, TableStatus},
 };
 use object_store::ObjectStore;
@@ -32,9 +34,31 @@ use crate::{failure::Failure, supervise::Board};
 /// How long an answer is good for: the console asks every second, and each question lists folders.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
-/// The newest moment at which a row that the tables show was fetched.
-const NEWEST_BRONZE: &str = "SELECT max(_ts_fetched) AS ts FROM bronze.intraday";
-const NEWEST_SILVER: &str = "SELECT max(knowledge_from) AS ts FROM silver.bar";
+/// Days of partitions, in market time, that are asked first for the newest row: a long weekend, and
+/// some slack. Only a pipeline that has nothing as recent has its whole table read.
+const RECENT_DAYS: Days = Days::new(7);
+
+/// Where a table says when its newest row was fetched.
+struct Newest {
+    table: &'static str,
+    column: &'static str,
+    /// The condition that leaves the partitions from a day on.
+    since: fn(NaiveDate) -> String,
+}
+
+const NEWEST_BRONZE: Newest = Newest {
+    table: "bronze.intraday",
+    column: "_ts_fetched",
+    since: |date| format!("date_key >= {}", date.format("%Y%m%d")),
+};
+const NEWEST_SILVER: Newest = Newest {
+    table: "silver.bar",
+    column: "knowledge_from",
+    since: |date| format!("session_date >= DATE '{date}'"),
+};
+
+/// A version that was asked for its newest row, and the answer.
+type Answered = (u64, Option<DateTime<Utc>>);
 
 /// Answers for the whole pipeline.
 pub(crate) struct PipelineProbe {
@@ -52,6 +76,8 @@ pub(crate) struct PipelineProbe {
     gauges: Gauges,
     redactor: secrets::Redactor,
     last: Mutex<Option<(Duration, PipelineStatus)>>,
+    /// The last answers by table.
+    newest: Mutex<BTreeMap<&'static str, Answered>>,
 }
 
 impl fmt::Debug for PipelineProbe {
@@ -95,6 +121,7 @@ impl PipelineProbe {
             gauges,
             redactor: bench.redactor.clone(),
             last: Mutex::new(None),
+            newest: Mutex::default(),
         })
     }
 
@@ -120,9 +147,12 @@ impl PipelineProbe {
                 ),
             ),
         ];
-        let ts_market = self.market_time.at(now);
-        let ts_market = if self.is_simulated { ts_market } else { now };
+        let ts_market = self.market_now(now);
         PipelineStatus { ts: now, ts_market, is_simulated: self.is_simulated, stages, tables }
+    }
+
+    fn market_now(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.is_simulated { self.market_time.at(now) } else { now }
     }
 
     fn stage(
@@ -160,8 +190,11 @@ impl PipelineProbe {
     }
 
     async fn land(&self) -> Result<Answer, Failure> {
+        // The stage takes its gauge when it comes to rest. While it catches up or fails, the gauge
+        // tells of an earlier time, often of no lag at all.
+        let is_idle = self.board.get("land").is_some_and(|found| found.state == StageState::Idle);
         let own = self.gauges.lock().unwrap_or_else(PoisonError::into_inner).get("land").copied();
-        if let Some(gauge) = own {
+        if let Some(gauge) = own.filter(|_| is_idle) {
             let rows_total = gauge.rows_total.unwrap_or_default();
             return Ok(Answer { lag: gauge.lag, rows_total, ts_newest: None });
         }
@@ -184,17 +217,47 @@ impl PipelineProbe {
         for loader in &self.loaders {
             lag += loader.backlog().await.or_fail()?.objects;
         }
-        let ts_newest = self.newest(NEWEST_BRONZE).await?;
+        let ts_newest = self.newest(tables, &NEWEST_BRONZE).await?;
         Ok(Answer { lag, rows_total: rows_of(tables, "bronze."), ts_newest })
     }
 
     async fn refine(&self, tables: &[TableStatus]) -> Result<Answer, Failure> {
-        let ts_newest = self.newest(NEWEST_SILVER).await?;
+        let ts_newest = self.newest(tables, &NEWEST_SILVER).await?;
         let lag = self.reader.refine_lag(stages::REFINE_GENERATION).await.or_fail()?;
         Ok(Answer { lag, rows_total: rows_of(tables, "silver."), ts_newest })
     }
 
-    async fn newest(&self, sql: &str) -> Result<Option<DateTime<Utc>>, Failure> {
+    /// Returns when the newest row of a table was fetched; asks only a version not asked before.
+    async fn newest(
+        &self,
+        tables: &[TableStatus],
+        newest: &Newest,
+    ) -> Result<Option<DateTime<Utc>>, Failure> {
+        let version =
+            tables.iter().find(|table| table.name == newest.table).map(|table| table.version);
+        let mut answers = self.newest.lock().await;
+        let known = answers.get(newest.table).copied();
+        if let Some((asked, ts)) = known
+            && version == Some(asked)
+        {
+            return Ok(ts);
+        }
+        let today = trading_date(self.market_now(self.clock.now()));
+        let since = today.checked_sub_days(RECENT_DAYS).unwrap_or(today);
+        let whole = format!("SELECT max({}) AS ts FROM {}", newest.column, newest.table);
+        let recent = self.moment(&format!("{whole} WHERE {}", (newest.since)(since))).await?;
+        // Rows of older days may be fetched last; what was once seen stays the least answer.
+        let ts = match recent.max(known.and_then(|(_, ts)| ts)) {
+            None => self.moment(&whole).await?,
+            found => found,
+        };
+        if let Some(version) = version {
+            answers.insert(newest.table, (version, ts));
+        }
+        Ok(ts)
+    }
+
+    async fn moment(&self, sql: &str) -> Result<Option<DateTime<Utc>>, Failure> {
         let batches = self.reader.query(sql).await.or_fail()?;
         let text = crate::render::first_cell(&batches)?;
         Ok(text.and_then(|text| DateTime::parse_from_rfc3339(&text).ok()).map(|ts| ts.to_utc()))

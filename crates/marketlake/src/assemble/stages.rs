@@ -101,21 +101,32 @@ impl Stage for PollStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         self.key.refresh().await?;
         let progress = self.poller.run_once().await.or_fail()?;
+        // A retry that has to wait for quota as well does not come by itself any time soon.
+        let is_out_of_quota = matches!(progress.waits_for, Some(WaitsFor::Quota { .. }));
+        let problem = progress.problem.as_deref();
         Ok(Step {
             has_moved: progress.has_moved,
             rows: progress.rows,
             next_in: Some(progress.next_due),
-            has_pending: progress.waits_for == Some(WaitsFor::Retry),
-            waits_for: progress.waits_for.map(|waits_for| match waits_for {
-                WaitsFor::Market => "waits for the market".to_owned(),
-                WaitsFor::Quota { ts_reset } => format!(
-                    "the monthly quota is used up until {ts_reset}; raise `source.quota_month` if \
-                     the plan allows more"
-                ),
-                WaitsFor::ActivePoller => "another poller of this folder is active".to_owned(),
-                WaitsFor::Retry => "waits to try a failed fetch again".to_owned(),
-            }),
+            has_pending: progress.is_retrying && !is_out_of_quota,
+            waits_for: progress.waits_for.map(|waits_for| reason(waits_for, problem)),
         })
+    }
+}
+
+/// Says what a poller waits for; `problem` is the failure of a fetch that is to be tried again.
+fn reason(waits_for: WaitsFor, problem: Option<&str>) -> String {
+    match (waits_for, problem) {
+        (WaitsFor::Quota { ts_reset }, _) => format!(
+            "the monthly quota is used up until {ts_reset}; raise `source.quota_month` if the plan \
+             allows more"
+        ),
+        (WaitsFor::ActivePoller, _) => "another poller of this folder is active".to_owned(),
+        (WaitsFor::Market | WaitsFor::Retry, Some(problem)) => {
+            format!("waits to try a failed fetch again: {problem}")
+        }
+        (WaitsFor::Retry, None) => "waits to try a failed fetch again".to_owned(),
+        (WaitsFor::Market, None) => "waits for the market".to_owned(),
     }
 }
 

@@ -55,8 +55,7 @@ pub(crate) async fn run(mut context: Context, args: DemoArgs) -> Result<Ended, F
         context.config.data_dir = PathBuf::from(DATA_DIR);
     }
     let mut bench = context.open()?;
-    let market = settle_market(&bench, args)?;
-    let simulator = simulator(&bench, &market)?;
+    let (market, simulator) = settle_market(&bench, args)?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| {
         Failure::new(ErrorKind::Config, error).context("opening a port for the simulated vendor")
     })?;
@@ -79,20 +78,29 @@ pub(crate) async fn run(mut context: Context, args: DemoArgs) -> Result<Ended, F
     Ok(supervisor.run(signals).await.into())
 }
 
-/// Reads the market that the first start wrote down, or writes this one down.
-fn settle_market(bench: &Workbench, args: DemoArgs) -> Result<Market, Failure> {
+/// Reads the market that the first start wrote down, or writes this one down; opens it.
+fn settle_market(bench: &Workbench, args: DemoArgs) -> Result<(Market, Simulator), Failure> {
     let now = bench.clock.now();
     let market = match &args.bars {
         Some(path) => market_of_bars(path, now, args.speed)?,
         None => generated_market(now, &args)?,
     };
     let path = bench.data.root().join("demo.json");
-    let wrong = |problem: String| Failure::new(ErrorKind::Data, anyhow::Error::msg(problem));
+    let another = "delete the folder for a new market";
     let text = serde_json::to_string_pretty(&market)
         .map_err(|error| Failure::internal(format!("writing the demo's market: {error}")))?;
+    // Opened before it is written down: a market that cannot be opened must not be kept.
+    let is_kept = path.try_exists().unwrap_or(false);
+    let opened = if is_kept { None } else { Some(simulator(bench, &market)?) };
     let kept = bench.data.create_or_read(&path, &text)?;
+    if let Some(simulator) = opened
+        && kept == text
+    {
+        return Ok((market, simulator));
+    }
     let kept: Market = serde_json::from_str(&kept).map_err(|error| {
-        wrong(format!("`{}` describes no market: {error}; delete the folder", path.display()))
+        Failure::new(ErrorKind::Data, error)
+            .context(format!("reading the market in `{}`; {another}", path.display()))
     })?;
     let is_same = kept.bars == market.bars
         && (kept.symbols, kept.seed, kept.speed) == (market.symbols, market.seed, market.speed);
@@ -102,7 +110,10 @@ fn settle_market(bench: &Workbench, args: DemoArgs) -> Result<Market, Failure> {
             bench.data.root().display()
         );
     }
-    Ok(kept)
+    let simulator = simulator(bench, &kept).map_err(|failure| {
+        failure.context(format!("opening the market of `{}`; {another}", path.display()))
+    })?;
+    Ok((kept, simulator))
 }
 
 fn generated_market(

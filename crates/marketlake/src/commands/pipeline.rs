@@ -36,8 +36,8 @@ pub(crate) async fn up(context: Context) -> Result<Ended, Failure> {
     let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
     let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
     let (supervisor, welcome) = start(&bench, Some(key), whole).await?;
-    welcome.print(context.output, "marketlake is up; stop it with Ctrl-C")?;
     let signals = signals::listen()?;
+    welcome.print(context.output, "marketlake is up; stop it with Ctrl-C")?;
     Ok(supervisor.run(signals).await.into())
 }
 
@@ -46,8 +46,8 @@ pub(crate) async fn serve(context: Context) -> Result<Ended, Failure> {
     let bench = context.open()?;
     let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
     let (supervisor, welcome) = start(&bench, None, whole).await?;
-    welcome.print(context.output, "marketlake serves; stop it with Ctrl-C")?;
     let signals = signals::listen()?;
+    welcome.print(context.output, "marketlake serves; stop it with Ctrl-C")?;
     Ok(supervisor.run(signals).await.into())
 }
 
@@ -67,20 +67,12 @@ pub(crate) async fn start(
     // Ports before anything else: a second `up` by mistake ends here, with nothing begun.
     let ports = Ports::open(bench, whole.when_taken).await?;
     let (http, postgres) = ports.addresses()?;
-    let login = ensure_password(bench, whole.is_password_renewed).await?;
-    let welcome = Welcome {
-        console: format!("http://{http}/"),
-        host: postgres.ip().to_string(),
-        port: postgres.port(),
-        user: bench.config.postgres.user.clone(),
-        new_password: login.new_password.clone(),
-        data_dir: bench.data.root().display().to_string(),
-    };
     let topic = bench.topic().await?;
     let reader = bench.reader().await?;
     let (board, gauges) = (Board::default(), Gauges::default());
     let clock = Arc::clone(&bench.clock);
     let mut supervisor = Supervisor::new(clock, board.clone(), bench.redactor.clone());
+    let mut slots = Vec::new();
     if let Some(key) = key {
         let poll = PollStage::open(bench, Arc::clone(&topic), key)?;
         let land = LandStage::open(bench, Arc::clone(&topic), Arc::clone(&gauges)).await?;
@@ -94,15 +86,25 @@ pub(crate) async fn start(
         ];
         let maintain: Vec<(&'static str, Box<dyn Stage>)> =
             vec![("maintain", Box::new(MaintainStage::open(bench)?))];
-        for slot in connect(stages, Company::Together, Until::Shutdown).into_iter().chain(connect(
-            maintain,
-            Company::Maintenance,
-            Until::Shutdown,
-        )) {
-            supervisor.spawn_stage(slot);
-        }
+        slots.extend(connect(stages, Company::Together, Until::Shutdown));
+        slots.extend(connect(maintain, Company::Maintenance, Until::Shutdown));
     }
     let probe = PipelineProbe::open(bench, topic, reader.clone(), (board, gauges)).await?;
+    // After all that can fail: a password made up by a start that ends before it is printed would
+    // be known to nobody, and its verifier would stay.
+    let login = ensure_password(bench, whole.is_password_renewed).await?;
+    let welcome = Welcome {
+        console: format!("http://{http}/"),
+        host: postgres.ip().to_string(),
+        port: postgres.port(),
+        user: bench.config.postgres.user.clone(),
+        new_password: login.new_password.clone(),
+        verifier: bench.verifier_path().display().to_string(),
+        data_dir: bench.data.root().display().to_string(),
+    };
+    for slot in slots {
+        supervisor.spawn_stage(slot);
+    }
     ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), login);
     Ok((supervisor, welcome))
 }
@@ -136,6 +138,7 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
     };
     let clock = Arc::clone(&bench.clock);
     let mut supervisor = Supervisor::new(clock, Board::default(), bench.redactor.clone());
+    supervisor.end_with(stage.0);
     for slot in connect(vec![stage], Company::Alone, until).into_iter().chain(connect(
         maintain,
         Company::Maintenance,
@@ -155,13 +158,14 @@ pub(crate) struct Welcome {
     port: u16,
     user: String,
     new_password: Option<Secret>,
+    verifier: String,
     data_dir: String,
 }
 
 impl Welcome {
     /// Prints it: the one place where a password is shown, on standard output, once.
     pub(crate) fn print(&self, output: Output, headline: &str) -> Result<(), Failure> {
-        let Self { console, host, port, user, data_dir, .. } = self;
+        let Self { console, host, port, user, verifier, data_dir, .. } = self;
         let psql = format!("psql -h {host} -p {port} -U {user} marketlake");
         let psql = match &self.new_password {
             Some(password) => format!("PGPASSWORD={} {psql}", password.expose()),
@@ -179,8 +183,11 @@ impl Welcome {
             return render::print(&format!("{welcome}\n"));
         }
         let note = match &self.new_password {
-            Some(_) => "the password is shown this once; only a verifier of it is kept",
-            None => "the password is the configured one, or was printed at the first start",
+            Some(_) => "the password is shown this once; only a verifier of it is kept".to_owned(),
+            None => format!(
+                "the password is the configured one or was printed at the first start; delete \
+                 `{verifier}` for a new one"
+            ),
         };
         render::print(&format!(
             "{headline}\n\n  console   {console}\n  SQL       {psql}\n            ({note})\n  \

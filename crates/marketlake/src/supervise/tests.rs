@@ -22,6 +22,7 @@ use crate::failure::Failure;
 enum Act {
     Move(u64),
     Idle,
+    Pend,
     Fail(ErrorKind),
     Panic,
     Hang,
@@ -40,6 +41,7 @@ impl Stage for Fake {
         match act {
             Some(Act::Move(rows)) => Ok(Step { has_moved: true, rows, ..Step::default() }),
             Some(Act::Idle) | None => Ok(Step::default()),
+            Some(Act::Pend) => Ok(Step { has_pending: true, ..Step::default() }),
             Some(Act::Fail(kind)) => Err(Failure::new(kind, anyhow::anyhow!("scripted"))),
             Some(Act::Panic) => panic!("scripted panic"),
             Some(Act::Hang) => std::future::pending().await,
@@ -156,6 +158,29 @@ async fn until_idle_gives_up_after_a_bounded_number_of_failures() {
     let stopped = run_all(supervisor).await;
     assert_eq!(calls.load(Ordering::SeqCst), super::FAILURES_MAX_UNTIL_IDLE);
     assert_eq!(exit_code(&stopped), ErrorKind::Transient.exit_code());
+}
+
+#[tokio::test]
+async fn work_that_is_put_off_does_not_end_a_row_of_failures() {
+    let (mut supervisor, _) = supervisor(manual());
+    let script = (0..100).flat_map(|_| [Act::Fail(ErrorKind::Transient), Act::Pend]).collect();
+    let (slot, calls) = slot("poll", script, Until::Idle);
+    supervisor.spawn_stage(slot);
+    let stopped = run_all(supervisor).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 2 * super::FAILURES_MAX_UNTIL_IDLE - 1);
+    assert_eq!(exit_code(&stopped), ErrorKind::Transient.exit_code());
+}
+
+#[tokio::test]
+async fn the_process_ends_with_its_leading_stage_whatever_runs_beside_it() {
+    let (mut supervisor, _) = supervisor(Arc::new(FrozenClock));
+    let (leader, _) = slot("refine", vec![Act::Fail(ErrorKind::Data)], Until::Shutdown);
+    let (beside, _) = slot("maintain", Vec::new(), Until::Shutdown);
+    supervisor.end_with("refine");
+    supervisor.spawn_stage(leader);
+    supervisor.spawn_stage(beside);
+    let stopped = run_all(supervisor).await;
+    assert_eq!(exit_code(&stopped), ErrorKind::Data.exit_code());
 }
 
 #[tokio::test]
