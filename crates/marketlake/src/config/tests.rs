@@ -63,7 +63,7 @@ fn every_default_has_a_comment_that_helps_to_decide() {
 #[test]
 fn a_file_beats_the_default_and_the_environment_beats_the_file() {
     let file = "[poll]\nsymbols = [\"SPY\"]\nsettle = \"5s\"\n[landing]\nrows_max = 7\n";
-    let environment = [("MARKETLAKE__POLL__SYMBOLS", "AAPL, MSFT"), ("HOME", "/root")];
+    let environment = [("MARKETLAKE__POLL__SYMBOLS", "AAPL, MSFT"), ("HOME", "/home/somebody")];
     let file = SettingsFile { name: "lake.toml".to_owned(), text: file.to_owned() };
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let flags = [("data_dir", "--data-dir", "/srv/lake".to_owned())];
