@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use deltalake_core::{
     DeltaTable,
     kernel::transaction::CommitProperties,
-    operations::optimize::OptimizeType,
+    operations::{optimize::OptimizeType, vacuum::VacuumMode},
     protocol::checkpoints::{cleanup_metadata, create_checkpoint},
 };
 use tracing::{debug, warn};
@@ -101,7 +101,9 @@ impl Maintenance {
         let mut report = MaintenanceReport::default();
         for def in TABLES.iter() {
             let table = Table::open(&self.location, def).await?;
-            match table.handle().clone().vacuum().with_retention_period(retention).await {
+            // Full: files that a crash or a lost race left behind are in no log entry at all.
+            let vacuum = table.handle().clone().vacuum().with_mode(VacuumMode::Full);
+            match vacuum.with_retention_period(retention).await {
                 Ok((_, metrics)) => report.vacuumed += metrics.files_deleted.len() as u64,
                 Err(error) => note_failure(def, "vacuum", &error, &mut report),
             }

@@ -64,7 +64,7 @@ fn config_check_reports_all_problems_and_config_show_shows_origins() {
     for (line, origin) in [
         ("data_dir = \"here\"", "flag `--data-dir`"),
         ("symbols = [\"SPY\"]", "file `lake.toml`"),
-        ("interval = \"1m\"", "default"),
+        ("interval = \"15m\"", "default"),
     ] {
         let found = out.lines().find(|found| found.starts_with(line)).unwrap_or_default();
         assert!(found.ends_with(origin), "`{found}` should be `{line}` from {origin}\n{out}");

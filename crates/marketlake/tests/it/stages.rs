@@ -18,6 +18,8 @@ fn stage(folder: &Path, vendor: &str, arguments: &[&str]) -> Command {
         .env("MARKETLAKE__MARKET_TIME__START", START)
         .env("MARKETLAKE__POLL__START_DATE", "2019-02-11")
         .env("MARKETLAKE__POLL__SYMBOLS", "AAAA,AAAB")
+        .env("MARKETLAKE__POLL__INTERVAL", "1m")
+        .env("MARKETLAKE__POLL__POLL_EVERY", "1m")
         .env("MARKETLAKE__POLL__DATASETS", "intraday,eod");
     command
 }
