@@ -165,3 +165,86 @@ fn note_failure(
     report.failed += 1;
     warn!(table = def.full_name(), task, error = %error, "upkeep failed and will be tried again");
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::record_batch::RecordBatch;
+    use chrono::NaiveDate;
+    use model::ErrorKind;
+
+    use super::*;
+    use crate::{
+        gold::{
+            quotes::{Quote, Quotes, to_rows},
+            resample::Instrument,
+        },
+        schema::table_def,
+        table::{Change, Txn},
+    };
+
+    /// The quote table's row of one instrument.
+    fn quote(symbol: &str) -> RecordBatch {
+        let instrument = Instrument {
+            source: "vendor".to_owned(),
+            symbol: symbol.to_owned(),
+            mic: "XNYS".to_owned(),
+        };
+        let quote = Quote {
+            price: 1,
+            open: 1,
+            high: 1,
+            low: 1,
+            previous_close: None,
+            volume: None,
+            ts_quote: 0,
+            session_date: NaiveDate::default(),
+        };
+        to_rows(&Quotes::from([(instrument, quote)])).expect("a row")
+    }
+
+    async fn table(location: &Location) -> Table {
+        Table::open(location, table_def("gold", "quote_latest")).await.expect("opens")
+    }
+
+    async fn append(table: &mut Table, symbol: &str) {
+        let adds = table.write_files(&[quote(symbol)]).await.expect("writes");
+        let txn = Txn { app: format!("append {symbol}"), version: 1 };
+        table.commit(Change { adds, ..Change::default() }, &txn).await.expect("commits");
+    }
+
+    async fn replace(table: &mut Table, symbol: &str) -> Result<u64, Error> {
+        let adds = table.write_files(&[quote(symbol)]).await.expect("writes");
+        let removes = table.active_files().iter().map(|file| file.remove_action(true)).collect();
+        let txn = Txn { app: format!("replace {symbol}"), version: 1 };
+        table.commit(Change { adds, removes, ..Change::default() }, &txn).await
+    }
+
+    #[tokio::test]
+    async fn a_rewrite_never_passes_a_compaction_and_an_append_does() {
+        let location = Location::in_memory();
+        let mut first = table(&location).await;
+        append(&mut first, "A").await;
+        append(&mut first, "B").await;
+        let (mut rewriter, mut appender) = (table(&location).await, table(&location).await);
+        let config = MaintenanceConfig {
+            checkpoint_versions: 2,
+            compact_files: 2,
+            vacuum_retention: VACUUM_RETENTION_MIN,
+        };
+        let report = Maintenance::new(location.clone(), config).run_once().await.expect("runs");
+        assert_eq!((report.compacted, report.checkpoints, report.failed), (1, 1, 0));
+
+        let lost = replace(&mut rewriter, "C").await.expect_err("the files have moved");
+        assert_eq!(lost.kind(), ErrorKind::Conflict, "{lost}");
+        append(&mut appender, "D").await;
+        assert_eq!(rows(&location).await, 3, "A and B once, and D");
+        rewriter.reload().await.expect("reloads");
+        replace(&mut rewriter, "C").await.expect("commits on the newest version");
+        assert_eq!(rows(&location).await, 1, "C alone");
+    }
+
+    async fn rows(location: &Location) -> usize {
+        let rows = table(location).await.read_all().await.expect("reads");
+        rows.iter().map(RecordBatch::num_rows).sum()
+    }
+}

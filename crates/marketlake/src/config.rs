@@ -136,6 +136,8 @@ pub(crate) enum Semantics {
 #[derive(Clone, Debug)]
 pub(crate) struct MaintenanceConfig {
     pub(crate) every: Duration,
+    pub(crate) checkpoint_versions: NonZeroU32,
+    pub(crate) compact_files: NonZeroU32,
     pub(crate) retention: Duration,
 }
 

@@ -29,13 +29,8 @@ const IDLE_OF_MAINTENANCE: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_secs(600);
 /// How often files that no version needs are deleted: a listing of the whole lake.
 const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// Delta's own habit: a log checkpoint every ten versions keeps opening a table cheap. Commits
-/// here are small and frequent, so a few more of them are let pass.
-const CHECKPOINT_VERSIONS: u64 = 50;
-/// Small files of one partition before they are put together; below it a scan hardly notices.
-const COMPACT_FILES: usize = 50;
 /// The refine stage's own generation: raised when tables are to be refined anew.
-pub(super) const REFINE_GENERATION: u32 = 0;
+pub(crate) const REFINE_GENERATION: u32 = 0;
 
 /// Which stages share a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,12 +299,13 @@ pub(crate) struct MaintainStage {
 
 impl MaintainStage {
     pub(crate) fn open(bench: &Workbench) -> Result<Self, Failure> {
+        let settings = &bench.config.maintenance;
         let config = MaintenanceConfig {
-            checkpoint_versions: CHECKPOINT_VERSIONS,
-            compact_files: COMPACT_FILES,
-            vacuum_retention: bench.config.maintenance.retention,
+            checkpoint_versions: u64::from(settings.checkpoint_versions.get()),
+            compact_files: usize::try_from(settings.compact_files.get()).unwrap_or(usize::MAX),
+            vacuum_retention: settings.retention,
         };
-        let every = bench.config.maintenance.every;
+        let every = settings.every;
         let now = bench.clock.monotonic();
         Ok(Self {
             maintenance: Maintenance::new(bench.lake()?, config),

@@ -90,6 +90,8 @@ pub(super) struct RefineFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct MaintenanceFile {
     pub(super) every: String,
+    pub(super) checkpoint_versions: i64,
+    pub(super) compact_files: i64,
     pub(super) retention: String,
 }
 

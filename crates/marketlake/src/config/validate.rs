@@ -187,6 +187,9 @@ fn poll(file: &PollFile, problems: &mut Problems) -> Option<PollConfig> {
                 BarInterval::Day1 => {
                     Err("must be shorter than a day; daily bars are the dataset `eod`".to_owned())
                 }
+                BarInterval::Hour1 => Err("cannot be 1h: the vendor's hours start at full hours, \
+                     sessions at half past nine, so an hour would lie across the open; write 30m"
+                    .to_owned()),
                 _ => Ok(interval),
             },
         ),
@@ -327,9 +330,18 @@ fn refine(file: &RefineFile, problems: &mut Problems) -> Option<RefineConfig> {
 
 fn maintenance(file: &MaintenanceFile, problems: &mut Problems) -> Option<MaintenanceConfig> {
     let every = problems.take("maintenance.every", at_least(&file.every, Duration::from_secs(1)));
+    let checkpoint_versions =
+        problems.take("maintenance.checkpoint_versions", non_zero(file.checkpoint_versions, 1000));
+    let compact_files =
+        problems.take("maintenance.compact_files", non_zero(file.compact_files, 10_000));
     let retention =
         problems.take("maintenance.retention", at_least(&file.retention, RETENTION_MIN));
-    Some(MaintenanceConfig { every: every?, retention: retention? })
+    Some(MaintenanceConfig {
+        every: every?,
+        checkpoint_versions: checkpoint_versions?,
+        compact_files: compact_files?,
+        retention: retention?,
+    })
 }
 
 fn http(file: &HttpFile, problems: &mut Problems) -> Option<HttpConfig> {
