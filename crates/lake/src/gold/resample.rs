@@ -57,7 +57,7 @@ pub(crate) fn base_series(day: &Day) -> BTreeMap<Instrument, (BarInterval, &Seri
 }
 
 /// Returns the bars of `interval` by their start. An interval that is no multiple of the
-/// source's has none.
+/// source's has none, and neither has one of sources that lie across the session's open.
 pub(crate) fn resample(
     session: &Session,
     source: BarInterval,
@@ -65,10 +65,13 @@ pub(crate) fn resample(
     interval: BarInterval,
 ) -> BTreeMap<Micros, GoldBar> {
     let mut bars: BTreeMap<Micros, GoldBar> = BTreeMap::new();
-    // Ten minutes do not add up to fifteen: a bar that lies across two buckets belongs to none.
-    let is_multiple = interval == BarInterval::Day1
-        || interval.length().num_seconds() % source.length().num_seconds() == 0;
-    if interval < source || !is_multiple {
+    // A bar that lies across two buckets belongs to none: ten minutes do not add up to fifteen, and
+    // an hour that starts at the full hour has one end before an open at half past nine.
+    let length = source.length().num_seconds();
+    let is_multiple =
+        interval == BarInterval::Day1 || interval.length().num_seconds() % length == 0;
+    let is_aligned = session.open.timestamp() % length == 0;
+    if interval < source || !is_multiple || !is_aligned {
         return bars;
     }
     for (ts, entry) in series.entries() {
