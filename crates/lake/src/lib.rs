@@ -36,5 +36,7 @@ pub use crate::{
     reader::{Change, Reader},
     refine::{Progress, RefineConfig, Refiner},
     silver::Semantics,
-    verify::{Breach, DatasetDay, FetchedPage, Verification, VerifyScope, verify},
+    verify::{
+        Breach, DatasetDay, FetchedPage, Looked, Verification, VerifyScope, VerifyTopic, verify,
+    },
 };

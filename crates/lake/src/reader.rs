@@ -3,7 +3,10 @@
 mod catalog;
 mod within;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::{
@@ -150,14 +153,41 @@ impl Reader {
             let Found::Delta(target) = self.tables.find(&target)? else {
                 return Ok(0);
             };
-            let done = {
-                let mut target = target.lock().await;
-                target.refresh().await?;
-                target.last_txn(&app).await?.and_then(|done| u64::try_from(done).ok()).unwrap_or(0)
-            };
+            let done = done(&mut *target.lock().await, &app).await?;
             lag = lag.max(self.version(&source).await?.saturating_sub(done));
         }
         Ok(lag)
+    }
+
+    /// Returns how many rows the refine stage still has to look at, by the files that are left of
+    /// the versions it has not read: for people who wait, not for a proof.
+    ///
+    /// # Errors
+    /// A table cannot be read.
+    pub async fn rows_unrefined(&self, generation: u32) -> Result<u64, Error> {
+        let mut rows = 0;
+        for (source, target, app) in crate::refine::steps(generation) {
+            if !source.starts_with("bronze.") || target == "silver.quarantine" {
+                continue;
+            }
+            let (Found::Delta(source), Found::Delta(target)) =
+                (self.tables.find(&source)?, self.tables.find(&target)?)
+            else {
+                continue;
+            };
+            let done = done(&mut *target.lock().await, &app).await?;
+            let mut source = source.lock().await;
+            source.refresh().await?;
+            let sizes: HashMap<String, usize> = source
+                .active_files()
+                .iter()
+                .map(|file| (file.path().into_owned(), file.num_records().unwrap_or(0)))
+                .collect();
+            let versions = source.files_since(done, source.version()).await?;
+            let files = versions.iter().flat_map(|version| &version.files);
+            rows += files.filter_map(|file| sizes.get(&file.path)).sum::<usize>() as u64;
+        }
+        Ok(rows)
     }
 
     /// Returns the size and version of every table.
@@ -186,6 +216,12 @@ impl Reader {
         }
         Ok(statuses)
     }
+}
+
+/// Returns the source version up to which the newest version of `target` holds everything.
+async fn done(target: &mut Table, app: &str) -> Result<u64, Error> {
+    target.refresh().await?;
+    Ok(target.last_txn(app).await?.and_then(|done| u64::try_from(done).ok()).unwrap_or(0))
 }
 
 fn status(table: &Table) -> TableStatus {

@@ -103,11 +103,6 @@ pub(crate) fn utc(micros: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros)
 }
 
-/// Returns a date as `yyyymmdd`, the partition of bronze tables.
-pub(crate) fn date_key(date: NaiveDate) -> i32 {
-    month_key(date) * 100 + i32::try_from(date.day()).unwrap_or_default()
-}
-
 /// Returns the month of a date as `yyyymm`, the partition of end-of-day tables.
 pub(crate) fn month_key(date: NaiveDate) -> i32 {
     date.year() * 100 + i32::try_from(date.month()).unwrap_or_default()

@@ -61,6 +61,15 @@ impl Table {
         Ok(Self { def, log_store, handle, state, txns: BTreeMap::new() })
     }
 
+    /// Opens the table as it was at `version`.
+    pub(crate) async fn at(&self, version: u64) -> Result<Self, Error> {
+        let mut handle = DeltaTable::new(self.log_store());
+        handle.load_version(version).await.map_err(|source| self.open_error(source))?;
+        let state = handle.snapshot().map_err(|source| self.open_error(source))?.clone();
+        let log_store = self.log_store();
+        Ok(Self { def: self.def, log_store, handle, state, txns: BTreeMap::new() })
+    }
+
     /// Returns the snapshot's version.
     pub(crate) fn version(&self) -> u64 {
         self.state.version()

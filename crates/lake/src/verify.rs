@@ -1,11 +1,15 @@
-//! Proves the promise anew: from landing objects to gold, counted and compared row by row.
+//! Proves the promise anew: from landing objects to gold, derived again and compared row by row.
 //!
-//! Nothing the pipeline says of itself is believed. The landing chain is walked and every object's
-//! hash checked; bronze is compared with it offset by offset; silver and gold are derived again
-//! from bronze with the pure functions and compared with the tables.
+//! Nothing the pipeline says of itself is believed but one thing: which version of its source a
+//! table claims to hold. Landing objects are checked against their hashes and decoded again; every
+//! table is derived again from its source at the version it claims, with the pure functions of the
+//! stage that wrote it, and both must have the same rows. What a stage has not claimed yet is
+//! pending, so a pipeline at work can be verified, too.
 
+mod derived;
 mod landed;
-mod tables;
+mod pinned;
+mod rows;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -13,19 +17,33 @@ use model::Dataset;
 use object_store::ObjectStore;
 use serde::Serialize;
 
+use self::pinned::PinnedLake;
 use crate::{Error, Location, Semantics};
 
 /// What is verified.
 #[derive(Clone, Debug)]
 pub struct VerifyScope {
-    /// The landing zone's generation.
+    /// The landing zone's present generation; older ones are verified as well.
     pub generation: u32,
-    /// Each dataset with its topic and the topic's partitions.
-    pub topics: Vec<(Dataset, String, u32)>,
+    /// The refine stage's generation.
+    pub refine_generation: u32,
+    /// Each dataset's topic.
+    pub topics: Vec<VerifyTopic>,
     /// How the refine stage was told to read intraday rows.
     pub semantics: Semantics,
     /// Days to show, as `yyyymmdd` UTC; what lies outside is checked as well but not listed.
     pub days: Option<(i32, i32)>,
+}
+
+/// A dataset's topic.
+#[derive(Clone, Debug)]
+pub struct VerifyTopic {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// The topic's name.
+    pub topic: String,
+    /// The offset after the last record of each partition, read before the landing zone is.
+    pub ends: Vec<u64>,
 }
 
 /// A page of a completed fetch, as the poller recorded it.
@@ -85,30 +103,56 @@ impl fmt::Display for Breach {
 pub struct Verification {
     /// Counts by dataset and day (`yyyymmdd` UTC, 0 when a row has no date).
     pub days: BTreeMap<Dataset, BTreeMap<i32, DatasetDay>>,
-    /// Everything that is not as promised.
+    /// The first hundred things that are not as promised.
     pub breaches: Vec<Breach>,
     /// What could not be compared yet because a stage is still at work.
     pub pending: Vec<Breach>,
 }
 
-impl Verification {
+/// What was just looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looked<'a> {
+    /// A table, or a topic's landing zone.
+    pub at: &'a str,
+    /// Rows that were read.
+    pub rows: u64,
+}
+
+/// Messages kept of one kind: a broken chain can breach every row after it, and a hundred of them
+/// tell the story.
+const MESSAGES_MAX: usize = 100;
+
+/// A verification under way.
+struct Findings<'a> {
+    found: Verification,
+    observe: &'a mut (dyn FnMut(Looked<'_>) + Send),
+}
+
+impl Findings<'_> {
+    fn looked(&mut self, at: &str, rows: u64) {
+        (self.observe)(Looked { at, rows });
+    }
+
     fn day(&mut self, dataset: Dataset, day: i32) -> &mut DatasetDay {
-        self.days.entry(dataset).or_default().entry(day).or_default()
+        self.found.days.entry(dataset).or_default().entry(day).or_default()
     }
 
     fn breach(&mut self, dataset: Dataset, problem: String) {
-        // A broken chain can breach every row after it; a hundred of them tell the story.
-        if self.breaches.len() < 100 {
-            self.breaches.push(Breach { dataset, problem });
-        }
+        note(&mut self.found.breaches, dataset, problem);
     }
 
     fn pending(&mut self, dataset: Dataset, problem: String) {
-        self.pending.push(Breach { dataset, problem });
+        note(&mut self.found.pending, dataset, problem);
     }
 }
 
-/// Verifies everything from the landing zone to gold.
+fn note(messages: &mut Vec<Breach>, dataset: Dataset, problem: String) {
+    if messages.len() < MESSAGES_MAX {
+        messages.push(Breach { dataset, problem });
+    }
+}
+
+/// Verifies everything from the landing zone to gold; `observe` is told how it goes on.
 ///
 /// # Errors
 /// Something could not be read. What is wrong but readable is a breach, not an error.
@@ -117,25 +161,18 @@ pub async fn verify(
     location: &Location,
     scope: &VerifyScope,
     fetched: &[FetchedPage],
+    observe: &mut (dyn FnMut(Looked<'_>) + Send),
 ) -> Result<Verification, Error> {
-    let mut verification = Verification::default();
-    for (dataset, topic, partitions) in &scope.topics {
-        // Bronze first: what lands meanwhile is then only ever too new, never missing.
-        let bronze = tables::read_bronze(location, *dataset).await?;
-        let chain = landed::walk(
-            &landing,
-            scope.generation,
-            topic,
-            *partitions,
-            *dataset,
-            &mut verification,
-        )
-        .await?;
-        landed::compare_fetched(*dataset, fetched, &chain, &mut verification);
-        tables::compare_bronze(*dataset, &bronze, &chain, &mut verification)?;
-        tables::compare_refined(location, *dataset, &bronze, scope.semantics, &mut verification)
-            .await?;
+    let mut findings = Findings { found: Verification::default(), observe };
+    // Before the landing zone: what lands meanwhile is then only ever too new, never missing.
+    let mut lake = PinnedLake::open(location).await?;
+    for topic in &scope.topics {
+        let chains = landed::walk(&landing, topic, scope.generation, &mut findings).await?;
+        landed::compare_fetched(topic, fetched, &chains, &mut findings);
+        landed::compare_bronze(topic.dataset, &mut lake, chains, &mut findings).await?;
     }
+    derived::compare(&mut lake, scope, &mut findings).await?;
+    let mut verification = findings.found;
     if let Some((from, to)) = scope.days {
         for days in verification.days.values_mut() {
             days.retain(|day, _| (from..=to).contains(day));

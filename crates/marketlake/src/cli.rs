@@ -87,21 +87,28 @@ pub(crate) enum Command {
     Status,
     /// Prove the promise: recount every row from landing objects to tables, and compare.
     ///
-    /// Prints the counts for each dataset and day, and fails if a row is lost, invented or doubled.
-    Verify {
-        /// First day (UTC, by time of fetch) to look at.
-        #[arg(long, value_name = "DATE")]
-        from: Option<NaiveDate>,
-        /// Last day to look at.
-        #[arg(long, value_name = "DATE")]
-        to: Option<NaiveDate>,
-    },
+    /// Prints the counts for each dataset and day, and fails if a row is lost, invented, changed or
+    /// doubled.
+    Verify(VerifyArgs),
     /// Show or check the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// List, check or read the secrets that settings refer to.
     #[command(subcommand)]
     Secrets(SecretsCommand),
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// First day (UTC, of the row's own date) whose counts are shown; all days are checked.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<NaiveDate>,
+    /// Last day whose counts are shown.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<NaiveDate>,
+    /// Fail as well (exit code 5) while a stage is still at work, so that not all can be compared.
+    #[arg(long)]
+    pub(crate) settled: bool,
 }
 
 #[derive(Debug, Args)]
@@ -206,6 +213,12 @@ pub(crate) struct SimulateArgs {
     /// Share of the market's volume that is served, in thousandths.
     #[arg(long, default_value_t = 1000)]
     pub(crate) iex_share_permille: u32,
+    /// Market minutes after its interval within which a late reading appears.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) late_minutes_max: u32,
+    /// Market minutes after its interval within which a restated reading changes.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) restated_minutes_max: u32,
     /// Interval of the rows that the truth is about.
     #[arg(long, default_value = "1m")]
     pub(crate) truth_interval: model::BarInterval,

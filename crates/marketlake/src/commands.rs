@@ -10,6 +10,7 @@ use crate::{
     cli::Output,
     config::Config,
     failure::Failure,
+    progress::Bars,
     supervise::{self, Stopped},
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) redactor: Redactor,
+    pub(crate) bars: Bars,
 }
 
 impl Context {

@@ -20,6 +20,7 @@ mod clock;
 mod commands;
 mod config;
 mod failure;
+mod progress;
 mod render;
 mod signals;
 mod supervise;
@@ -60,7 +61,8 @@ fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
     if let Command::Config(command) = command {
         return commands::settings::run(&command, &loaded, global.output, redactor);
     }
-    telemetry::init(&loaded.config.log, redactor, has_color)?;
+    let bars = progress::Bars::default();
+    telemetry::init(&loaded.config.log, redactor, has_color, bars.clone())?;
     let clock: Arc<dyn Clock> = Arc::new(clock::SystemClock::new());
     let context = Context {
         is_default_data_dir: loaded.layers.origin("data_dir") == Some(&config::Origin::Default),
@@ -68,6 +70,7 @@ fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
         output: global.output,
         clock,
         redactor: redactor.clone(),
+        bars,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
@@ -98,7 +101,7 @@ async fn dispatch(command: Command, context: Context) -> Result<commands::Ended,
         Command::Simulate(args) => commands::simulate::run(context, *args).await,
         Command::Query { sql } => commands::query::run(context, &sql).await,
         Command::Status => commands::status::run(context).await,
-        Command::Verify { from, to } => commands::verify::run(context, from, to).await,
+        Command::Verify(args) => commands::verify::run(context, args).await,
         Command::Secrets(command) => commands::vault::run(context, command).await,
         Command::Config(ConfigCommand::Show | ConfigCommand::Check) => {
             Err(Failure::internal("config commands run without a runtime"))

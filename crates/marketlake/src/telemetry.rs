@@ -9,6 +9,7 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt};
 use crate::{
     config::{LogConfig, LogFormat},
     failure::Failure,
+    progress::Bars,
 };
 
 /// Our crates: a level without a name is about them. Libraries say only what went wrong, for
@@ -42,8 +43,13 @@ fn directives(level: &str) -> String {
 ///
 /// # Errors
 /// Somebody else has started it before: a bug.
-pub(crate) fn init(log: &LogConfig, redactor: &Redactor, has_color: bool) -> Result<(), Failure> {
-    let subscriber = subscriber(log, redactor.clone(), has_color, io::stderr);
+pub(crate) fn init(
+    log: &LogConfig,
+    redactor: &Redactor,
+    has_color: bool,
+    bars: Bars,
+) -> Result<(), Failure> {
+    let subscriber = subscriber(log, redactor.clone(), has_color, move || bars.lines());
     subscriber
         .try_init()
         .map_err(|error| Failure::internal(format!("starting the log: {error}")))?;
@@ -56,13 +62,14 @@ pub(crate) fn init(log: &LogConfig, redactor: &Redactor, has_color: bool) -> Res
 }
 
 /// Builds the subscriber; tests give it a writer of their own.
-fn subscriber<W>(
+fn subscriber<F, W>(
     log: &LogConfig,
     redactor: Redactor,
     has_color: bool,
-    open: fn() -> W,
+    open: F,
 ) -> Box<dyn Subscriber + Send + Sync>
 where
+    F: Fn() -> W + Send + Sync + 'static,
     W: Write + 'static,
 {
     let builder = tracing_subscriber::fmt()
@@ -76,12 +83,12 @@ where
 }
 
 /// Hands out one writer per log line.
-struct Scrubbed<W> {
+struct Scrubbed<F> {
     redactor: Redactor,
-    open: fn() -> W,
+    open: F,
 }
 
-impl<'a, W: Write + 'static> MakeWriter<'a> for Scrubbed<W> {
+impl<'a, W: Write + 'static, F: Fn() -> W> MakeWriter<'a> for Scrubbed<F> {
     type Writer = Line<W>;
 
     fn make_writer(&'a self) -> Self::Writer {

@@ -129,7 +129,7 @@ impl Published {
 }
 
 /// Derives the bars of one trading date.
-pub(crate) fn date_bars(
+fn date_bars(
     session: &Session,
     day: &Day,
     interval: BarInterval,
@@ -142,6 +142,18 @@ pub(crate) fn date_bars(
             (instrument, resample(session, source, series, interval))
         })
         .collect()
+}
+
+/// Derives the rows of one trading date; `None` when it has no session or no bar.
+pub(crate) fn date_rows(
+    date: NaiveDate,
+    day: &Day,
+    interval: BarInterval,
+) -> Result<Option<RecordBatch>, Error> {
+    let Some(session) = Session::on(date) else {
+        return Ok(None);
+    };
+    to_rows(date, &flat(date_bars(&session, day, interval, None).iter()))
 }
 
 /// A bar with what it is of.

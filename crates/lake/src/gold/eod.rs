@@ -34,7 +34,7 @@ pub(crate) async fn prepare(
 }
 
 /// Returns the highest revision of every key, in gold's columns, ordered by date and symbol.
-fn current(revisions: &RecordBatch) -> Result<RecordBatch, Error> {
+pub(crate) fn current(revisions: &RecordBatch) -> Result<RecordBatch, Error> {
     let columns = Columns::new("silver.eod", revisions);
     let (source, symbol, mic) =
         (columns.text("source")?, columns.text("symbol")?, columns.text("mic")?);

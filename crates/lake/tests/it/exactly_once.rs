@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lake::{Semantics, VerifyScope, verify};
+use lake::{Semantics, VerifyScope, VerifyTopic, verify};
 use model::Dataset;
 
 use crate::landing::{Row, World, reading};
@@ -103,7 +103,12 @@ async fn rivals_do_the_work_once() {
 fn scope() -> VerifyScope {
     VerifyScope {
         generation: 0,
-        topics: vec![(Dataset::Intraday, "intraday".to_owned(), 1)],
+        refine_generation: 0,
+        topics: vec![VerifyTopic {
+            dataset: Dataset::Intraday,
+            topic: "intraday".to_owned(),
+            ends: vec![0],
+        }],
         semantics: Semantics::Auto,
         days: None,
     }
@@ -112,8 +117,9 @@ fn scope() -> VerifyScope {
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_agrees_with_a_sound_lake() {
     let world = run(&[4], true).await;
-    let found =
-        verify(Arc::clone(&world.landing), &world.location, &scope(), &[]).await.expect("reads");
+    let found = verify(Arc::clone(&world.landing), &world.location, &scope(), &[], &mut |_| ())
+        .await
+        .expect("reads");
     assert_eq!(found.breaches, [], "{found:#?}");
     assert_eq!(found.pending, [], "{found:#?}");
     let day = found.days[&Dataset::Intraday][&20_190_211];
@@ -132,8 +138,9 @@ async fn verify_names_what_is_missing() {
     let world = run(&[4], true).await;
     let key = "0/intraday/p=00000/00000000000000000004.ndjson.zst";
     world.landing.delete(&key.into()).await.expect("deletes");
-    let found =
-        verify(Arc::clone(&world.landing), &world.location, &scope(), &[]).await.expect("reads");
+    let found = verify(Arc::clone(&world.landing), &world.location, &scope(), &[], &mut |_| ())
+        .await
+        .expect("reads");
     let problems: Vec<String> = found.breaches.iter().map(ToString::to_string).collect();
     assert!(problems.iter().any(|problem| problem.contains("follows offset 4")), "{problems:#?}");
     assert!(problems.iter().any(|problem| problem.contains(key)), "{problems:#?}");

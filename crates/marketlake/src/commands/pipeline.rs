@@ -5,17 +5,22 @@ use std::sync::Arc;
 use autoloader::Trigger;
 use secrets::Secret;
 use serde_json::json;
+use serve::http::StatusProbe;
 
 use super::{Context, Ended};
 use crate::{
     assemble::{
-        CurrentKey, Gauges, Workbench, ensure_password,
+        CurrentKey, Gauges, ResultExt, Workbench, ensure_password,
         probe::PipelineProbe,
         servers::{PortTaken, Ports},
-        stages::{Company, LandStage, LoadStage, MaintainStage, PollStage, RefineStage, connect},
+        stages::{
+            Company, LandStage, LoadStage, MaintainStage, PollStage, REFINE_GENERATION,
+            RefineStage, connect,
+        },
     },
     cli::{Output, StageArgs},
     failure::Failure,
+    progress::Shown,
     render, signals,
     supervise::{Board, Stage, Supervisor, Until},
 };
@@ -137,6 +142,16 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         }
     };
     let clock = Arc::clone(&bench.clock);
+    let stage = match until {
+        Until::Shutdown => stage,
+        Until::Idle => {
+            let (name, stage) = stage;
+            // Only a bar needs to know how much there is.
+            let total = if context.bars.are_visible() { waiting(&bench, only).await? } else { 0 };
+            let work = context.bars.begin(name, "rows", total, Arc::clone(&clock));
+            (name, Box::new(Shown { stage, work }) as Box<dyn Stage>)
+        }
+    };
     let mut supervisor = Supervisor::new(clock, Board::default(), bench.redactor.clone());
     supervisor.end_with(stage.0);
     for slot in connect(vec![stage], Company::Alone, until).into_iter().chain(connect(
@@ -148,6 +163,26 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         supervisor.spawn_stage(slot);
     }
     Ok(supervisor.run(signals::listen()?).await.into())
+}
+
+/// Returns the rows in front of a stage, as far as counting is cheap; 0 when it is not.
+async fn waiting(bench: &Workbench, only: Only) -> Result<u64, Failure> {
+    let (topic, reader) = (bench.topic().await?, bench.reader().await?);
+    if only == Only::Refine {
+        return reader.rows_unrefined(REFINE_GENERATION).await.or_fail();
+    }
+    let probe = PipelineProbe::open(bench, topic, reader, Default::default()).await?;
+    let stages = probe.status().await.stages;
+    let stage = |name: &str| stages.iter().find(|stage| stage.name == name);
+    let (Some(land), Some(load)) = (stage("land"), stage("load")) else {
+        return Ok(0);
+    };
+    Ok(match only {
+        Only::Land => land.lag,
+        Only::Load => land.rows_total.saturating_sub(load.rows_total),
+        // How many rows the vendor has is what polling finds out.
+        Only::Poll | Only::Refine => 0,
+    })
 }
 
 /// What a user needs to know once the ports are open.

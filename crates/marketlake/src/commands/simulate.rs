@@ -62,6 +62,8 @@ fn simulator_config(args: SimulateArgs, context: &Context) -> Result<SimulatorCo
     config.requests_per_second = args.requests_per_second;
     config.quota_monthly = args.quota;
     config.iex_share_permille = args.iex_share_permille;
+    config.late_minutes_max = args.late_minutes_max;
+    config.restated_minutes_max = args.restated_minutes_max;
     config.truth_interval = args.truth_interval;
     config.truth_version = args.truth_version.parse().or_fail()?;
     config.truth_file = args.truth;

@@ -1,31 +1,38 @@
 //! `verify`: proves the promise from what is stored, and fails when it does not hold.
 
+use std::sync::Arc;
+
 use chrono::{Datelike, NaiveDate};
 use ingest::{state::fetched_pages, topic::TopicReader};
-use lake::{Breach, DatasetDay, FetchedPage, Verification, VerifyScope};
+use lake::{Breach, DatasetDay, FetchedPage, Looked, Verification, VerifyScope, VerifyTopic};
 use model::{Dataset, ErrorKind};
 use serde_json::json;
 
 use super::{Context, Ended};
 use crate::{
-    assemble::{ResultExt, Workbench},
-    cli::Output,
+    assemble::{ResultExt, Workbench, stages::REFINE_GENERATION},
+    cli::{Output, VerifyArgs},
     failure::Failure,
     render,
 };
 
 pub(crate) async fn run(
     context: Context,
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
+    VerifyArgs { from, to, settled: is_settled }: VerifyArgs,
 ) -> Result<Ended, Failure> {
     let bench = context.open_existing()?;
     let topic = bench.topic().await?;
+    // Pages first, then the topic's ends, then what landed: what comes to be meanwhile must not look
+    // lost.
+    let fetched = pages(&bench)?;
     let mut topics = Vec::new();
     for dataset in Dataset::ALL {
         let name = bench.topic_name(dataset);
-        let existing = topic.partitions(&name).await.or_fail()?;
-        topics.push((dataset, name, existing.max(bench.config.topic.partitions.get())));
+        let mut ends = Vec::new();
+        for partition in 0..topic.partitions(&name).await.or_fail()? {
+            ends.push(topic.end_offset(&name, partition).await.or_fail()?);
+        }
+        topics.push(VerifyTopic { dataset, topic: name, ends });
     }
     let day = |date: NaiveDate| {
         let (month, day) = (date.month0() + 1, date.day0() + 1);
@@ -34,20 +41,42 @@ pub(crate) async fn run(
     let is_limited = from.is_some() || to.is_some();
     let scope = VerifyScope {
         generation: bench.config.landing.generation,
+        refine_generation: REFINE_GENERATION,
         topics,
         semantics: bench.semantics(),
         days: is_limited.then(|| (from.map_or(0, day), to.map_or(i32::MAX, day))),
     };
-    // Read before anything else: what is fetched meanwhile must not look lost.
-    let fetched = pages(&bench)?;
-    let verification =
-        lake::verify(bench.landing_store()?, &bench.lake()?, &scope, &fetched).await.or_fail()?;
+    let verification = {
+        let mut work = context.bars.begin("verify", "rows", 0, Arc::clone(&bench.clock));
+        let mut observe = |looked: Looked<'_>| {
+            work.at(looked.at);
+            work.advance(looked.rows);
+        };
+        let landing = bench.landing_store()?;
+        lake::verify(landing, &bench.lake()?, &scope, &fetched, &mut observe).await.or_fail()?
+    };
     match context.output {
         Output::Json => render::print(&as_json(&verification))?,
         _ => render::print(&as_text(&verification))?,
     }
-    let code = if verification.breaches.is_empty() { 0 } else { ErrorKind::Data.exit_code() };
+    let code = match holds(&verification) {
+        Some(true) => 0,
+        None if !is_settled => 0,
+        None => ErrorKind::Transient.exit_code(),
+        Some(false) => ErrorKind::Data.exit_code(),
+    };
     Ok(Ended { code, ..Ended::default() })
+}
+
+/// Whether the promise holds; `None` when something could not be compared yet.
+fn holds(verification: &Verification) -> Option<bool> {
+    if !verification.breaches.is_empty() {
+        Some(false)
+    } else if verification.pending.is_empty() {
+        Some(true)
+    } else {
+        None
+    }
 }
 
 fn pages(bench: &Workbench) -> Result<Vec<FetchedPage>, Failure> {
@@ -103,10 +132,15 @@ fn as_text(verification: &Verification) -> String {
         let lines: Vec<String> = found.iter().map(|breach| format!("  {breach}\n")).collect();
         if lines.is_empty() { String::new() } else { format!("{title}:\n{}", lines.concat()) }
     };
-    let verdict = match verification.breaches.len() {
-        0 => "the promise holds: nothing lost, nothing invented, nothing twice\n".to_owned(),
-        1 => "the promise is broken in 1 place\n".to_owned(),
-        count => format!("the promise is broken in {count} places\n"),
+    let verdict = match (holds(verification), verification.breaches.len()) {
+        (Some(true), _) => {
+            "the promise holds: nothing lost, nothing invented, nothing twice\n".to_owned()
+        }
+        (None, _) => {
+            "nothing is broken so far; let the stages finish and verify again\n".to_owned()
+        }
+        (Some(false), 1) => "the promise is broken in 1 place\n".to_owned(),
+        (Some(false), count) => format!("the promise is broken in {count} places\n"),
     };
     let pending = list("not comparable yet, a stage is still at work", &verification.pending);
     let breaches = list("breaches", &verification.breaches);
@@ -124,7 +158,7 @@ fn as_json(verification: &Verification) -> String {
         })
         .collect();
     let report = json!({
-        "holds": verification.breaches.is_empty(),
+        "holds": holds(verification),
         "days": days,
         "pending": verification.pending,
         "breaches": verification.breaches,
