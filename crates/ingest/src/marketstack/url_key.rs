@@ -39,7 +39,8 @@ pub struct AccessKeyError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Where the access key comes from; asked before every request, so a rotated key is used at once.
+/// Where the access key comes from. Asked before every request: how soon a rotated key is used is
+/// up to the source.
 pub trait AccessKeySource: Send + Sync {
     /// Returns the key as it is now.
     ///
