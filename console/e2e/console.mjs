@@ -7,6 +7,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBrowser } from './browser.mjs';
+import { closesOfTable, countCandlePixels, pictureOfCandles, PIXELS_MIN } from './chart.mjs';
+import { watchRequests } from './requests.mjs';
 
 const base = process.env.BASE_URL?.replace(/\/?$/, '/');
 const folder = process.env.SCREENSHOTS;
@@ -20,6 +22,7 @@ if (folder) mkdirSync(folder, { recursive: true });
 const wide = { width: 1440, height: 900 };
 const phone = { width: 360, height: 740 };
 const { page, complaints, close } = await openBrowser({ viewport: wide, colorScheme: 'dark' });
+const requests = watchRequests(page);
 const outside = [];
 page.on('request', (request) => {
   const url = new URL(request.url());
@@ -36,14 +39,48 @@ async function picture(name) {
 
 const chart = () => page.getByTestId('chart');
 
-/** Waits until the chart shows bars of what is asked for, and returns how many. */
+/** Waits until the chart has bars of what is asked for, be it shown or its table, and returns how many. */
 async function barsOf(symbol, interval) {
   const at = `[data-testid="chart"][data-symbol="${symbol}"][data-interval="${interval}"]:not([data-bars="0"])`;
-  await page.waitForSelector(at, { timeout: patience });
+  await page.waitForSelector(at, { timeout: patience, state: 'attached' });
   return Number(await chart().getAttribute('data-bars'));
 }
 
-const prices = () => page.locator('[data-testid^="price-"]').allTextContents();
+const prices = async () => (await page.locator('[data-testid^="price-"]').allTextContents()).join();
+
+/** Waits until `look` finds no problem any more. */
+async function until(what, look) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const problem = await look();
+    if (!problem) return;
+    if (Date.now() > end) throw new Error(`${what}: ${problem}`);
+    await page.waitForTimeout(200);
+  }
+}
+
+/** Waits until both kinds of candles can be seen. */
+async function seeCandles() {
+  await until('the chart', async () => {
+    const { up, down } = await countCandlePixels(page, await pictureOfCandles(page));
+    return Math.min(up, down) < PIXELS_MIN && `${up} pixels of rising candles, ${down} of falling ones`;
+  });
+}
+
+/** Waits until the table shows the closes that the API serves. The newest bar is left out: it moves. */
+async function compareCloses(symbol, interval) {
+  const url = new URL(`api/v1/bars?symbol=${encodeURIComponent(symbol)}&interval=${interval}&limit=200`, base);
+  await until(`closes of ${interval}`, async () => {
+    const { bars } = await (await page.request.get(url.href)).json();
+    const shown = await closesOfTable(page);
+    const wrong = bars.slice(0, -1).filter((bar) => shown.get(Date.parse(bar.ts_start)) !== Number(bar.close));
+    if (wrong.length > 0) {
+      const [{ ts_start: start, close }] = wrong;
+      return `${wrong.length} of ${bars.length} differ; that of ${start} is ${close}, shown is ${shown.get(Date.parse(start))}`;
+    }
+    return bars.length < 2 && `only ${bars.length} bars are served`;
+  });
+}
 
 const scene = { symbol: '' };
 
@@ -54,56 +91,82 @@ const steps = {
     await first.waitFor({ timeout: patience });
     scene.symbol = await first.getAttribute('data-symbol');
     await page.waitForURL((url) => url.hash.includes(encodeURIComponent(scene.symbol)), { timeout: patience });
-    check((await barsOf(scene.symbol, '5m')) > 0, 'no bars');
+    check((await barsOf(scene.symbol, '15m')) > 0, 'no bars');
     await page.waitForSelector('[data-testid="chart"] canvas');
     await page.waitForSelector('[data-testid="chart"] #tv-attr-logo', { state: 'visible' });
+    await seeCandles();
   },
 
-  async 'the stream is live and prices move'() {
+  async 'the stream alone moves prices and candles'() {
     await page.waitForSelector('[data-testid="live-state"][data-state="live"]', { timeout: patience });
-    const before = (await prices()).join();
-    await page.waitForFunction(
-      (old) => [...document.querySelectorAll('[data-testid^="price-"]')].map((node) => node.textContent).join() !== old,
-      before,
-      { timeout: patience },
-    );
+    // The polls would move them as well, only later.
+    const release = await requests.hold(/\/api\/v1\/(symbols|quotes|bars)\b/);
+    try {
+      const pricesBefore = await prices();
+      const closeBefore = await chart().getAttribute('data-last-close');
+      const pictureBefore = await pictureOfCandles(page);
+      await until('prices', async () => (await prices()) === pricesBefore && 'they stand still');
+      await until('the last close', async () => (await chart().getAttribute('data-last-close')) === closeBefore && 'it stands still');
+      await until('the drawing', async () => (await pictureOfCandles(page)).equals(pictureBefore) && 'it stands still');
+    } finally {
+      await release();
+    }
   },
 
-  async 'every interval shows its bars'() {
-    for (const interval of ['1m', '15m', '1h', '1d', '5m']) {
+  async 'every interval shows the closes of the API'() {
+    await page.getByTestId('form-table').click();
+    for (const interval of ['1m', '5m', '1h', '1d', '15m']) {
       await page.getByTestId(`interval-${interval}`).click();
-      const count = await barsOf(scene.symbol, interval);
-      const close = await chart().getAttribute('data-last-close');
-      check(count > 0 && Number(close) > 0, `${interval}: ${count} bars, last close \`${close}\``);
+      check((await barsOf(scene.symbol, interval)) > 0, `no bars of ${interval}`);
+      await compareCloses(scene.symbol, interval);
     }
+    await page.getByTestId('form-chart').click();
     await page.goBack();
     await barsOf(scene.symbol, '1d');
     await page.goForward();
-    await barsOf(scene.symbol, '5m');
+    await barsOf(scene.symbol, '15m');
   },
 
-  async 'the chart agrees with the API'() {
-    const url = new URL(`api/v1/bars?symbol=${encodeURIComponent(scene.symbol)}&interval=1d&limit=10000`, base);
-    const { bars } = await (await page.request.get(url.href)).json();
-    await page.getByTestId('interval-1d').click();
-    const count = await barsOf(scene.symbol, '1d');
-    check(count >= Math.min(bars.length, 1000), `${count} bars shown, ${bars.length} served`);
-    await page.getByTestId('interval-5m').click();
-    await barsOf(scene.symbol, '5m');
+  async 'a feed without short bars leads to the shortest it has'() {
+    const isShort = (url) => url.pathname.endsWith('/bars') && ['1m', '5m'].includes(url.searchParams.get('interval'));
+    await page.route(isShort, (route) => route.fulfill({ json: { bars: [] } }));
+    // Never answered: minutes of this stream would be bars.
+    await page.route('**/api/v1/stream*', () => undefined);
+    try {
+      await page.goto(new URL(`#/markets/${encodeURIComponent(scene.symbol)}?interval=5m`, base).href);
+      await page.reload();
+      await page.getByTestId('coarser').getByRole('link').click({ timeout: patience });
+      check((await barsOf(scene.symbol, '15m')) > 0, 'no bars');
+    } finally {
+      await page.unroute(isShort);
+      await page.unroute('**/api/v1/stream*');
+      await page.reload();
+    }
+    await barsOf(scene.symbol, '15m');
   },
 
   async 'both themes are there and are remembered'() {
     const theme = page.getByTestId('theme');
-    check((await theme.getAttribute('data-theme-now')) === 'dark', 'the system wants dark');
+    const becomes = (wanted) => until(`the theme that should be ${wanted}`, async () => {
+      const [said, seen] = [await theme.getAttribute('data-theme-now'), await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)];
+      return (said !== wanted || seen !== wanted) && `it is ${seen}, and is said to be ${said}`;
+    });
+    await becomes('dark');
+    await page.emulateMedia({ colorScheme: 'light' });
+    await becomes('light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await becomes('dark');
     await page.waitForTimeout(500);
+    await seeCandles();
     await picture('markets-dark');
     await theme.click();
-    check((await theme.getAttribute('data-theme-now')) === 'light', 'the toggle does nothing');
+    await becomes('light');
     await page.waitForTimeout(500);
+    await seeCandles();
     await picture('markets-light');
     await page.reload();
-    await barsOf(scene.symbol, '5m');
-    check((await theme.getAttribute('data-theme-now')) === 'light', 'the theme is forgotten');
+    await barsOf(scene.symbol, '15m');
+    await becomes('light');
   },
 
   async 'the watchlist obeys arrow keys and the filter'() {
@@ -112,9 +175,9 @@ const steps = {
       await rows.first().focus();
       await page.keyboard.press('ArrowDown');
       const second = await rows.nth(1).getAttribute('data-symbol');
-      await barsOf(second, '5m');
+      await barsOf(second, '15m');
       await page.keyboard.press('ArrowUp');
-      await barsOf(scene.symbol, '5m');
+      await barsOf(scene.symbol, '15m');
     }
     await page.getByTestId('filter').fill(scene.symbol);
     check((await page.getByTestId(`symbol-${scene.symbol}`).count()) === 1, 'the filter loses the symbol');
@@ -176,7 +239,7 @@ const steps = {
     check(complaints.length === 0, `complaints:\n  ${complaints.join('\n  ')}`);
   },
 
-  async 'a lost connection is shown and heals'() {
+  async 'a lost connection is shown and heals, and leaves no hole'() {
     await page.goto(new URL(`#/markets/${encodeURIComponent(scene.symbol)}?interval=1m`, base).href);
     await page.waitForSelector('[data-testid="live-state"][data-state="live"]', { timeout: patience });
     // The mock can cut the stream; of a real server only the next connection can be kept away.
@@ -190,6 +253,8 @@ const steps = {
     await picture('reconnecting');
     if (!isCut) await page.unroute('**/api/v1/stream*');
     await page.waitForSelector('[data-testid="live-state"][data-state="live"]', { timeout: patience });
+    await page.getByTestId('form-table').click();
+    await compareCloses(scene.symbol, '1m');
   },
 };
 

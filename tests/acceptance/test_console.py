@@ -18,8 +18,9 @@ def browser():
 def test_candles_prices_intervals_and_themes(folder):
     demo = Process("demo", ["demo", "--symbols", 8, "--speed", 60], folder)
     url = demo.line("console")
-    # Pictures are for people to look at; they stay outside the repository.
-    pictures = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or CACHE / "screenshots")
+    # The test's own folder: pictures of an earlier run prove nothing about this one.
+    pictures = folder / "screenshots"
+    pictures.mkdir()
     variables = {
         **os.environ, "BASE_URL": url, "SCREENSHOTS": str(pictures), "CHROMIUM": browser(),
         "PATIENCE": "90",
@@ -28,7 +29,11 @@ def test_candles_prices_intervals_and_themes(folder):
         ["node", "e2e/console.mjs"], cwd=ROOT / "console", env=variables, capture_output=True,
         text=True, timeout=400, check=False,
     )
+    # For people to look at, also after a failure; outside the repository.
+    gallery = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or CACHE / "screenshots")
+    shutil.copytree(pictures, gallery, dirs_exist_ok=True)
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    assert any(pictures.glob("*.png")), "no screenshots were taken"
+    for name in ("markets-dark.png", "markets-light.png"):
+        assert (pictures / name).is_file(), f"no picture `{name}` was taken"
     code, seconds = demo.terminate()
     assert code == 0 and seconds < 10, f"exit {code} after {seconds:.1f} s"

@@ -11,7 +11,7 @@ describe('routes', () => {
 
   it('fall back to the markets', () => {
     for (const hash of ['', '#', '#/', '#/nowhere', '#/markets/%E0%A4%A?interval=2y']) {
-      expect(parseRoute(hash), hash).toEqual({ page: 'markets', symbol: null, interval: '5m' });
+      expect(parseRoute(hash), hash).toEqual({ page: 'markets', symbol: null, interval: '15m' });
     }
   });
 });

@@ -6,7 +6,8 @@ export type Route =
   | { page: 'pipeline' }
   | { page: 'connect' };
 
-const DEFAULT_INTERVAL: Interval = '5m';
+/** `poll.interval` as it is by default; shorter bars need other settings. */
+export const DEFAULT_INTERVAL: Interval = '15m';
 
 export function isInterval(text: string | null): text is Interval {
   return INTERVALS.some((interval) => interval === text);

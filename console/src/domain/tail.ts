@@ -1,37 +1,51 @@
 // The live end of a chart: minutes that the stream brings, folded into the chart's interval.
 import type { Interval } from '../api/types';
 import { foldBars, indexOf, mergeRevisions, type TimedBar } from './bars';
-import { bucketAt, INTERVAL_MS } from './session';
+import { bucketAt } from './session';
 
 /** More than one session of 390 minutes, so that the newest day can always be folded whole. */
 export const TAIL_MINUTES = 500;
 /** Three times that: a day of live minutes fits before the oldest are dropped. */
 const MINUTES_MAX = 1500;
 
-/** Keeps the newest minutes of one symbol and says which bars of the interval they make. */
+/**
+ * Keeps the newest minutes of one symbol and says which bars of the interval they make.
+ *
+ * Between its first minute and its last the tail has every minute that the server has: so only bars of
+ * one minute may be put in, and only as long as the stream misses none.
+ */
 export class Tail {
   #minutes: readonly TimedBar[] = [];
-  #foldFromMs = Infinity;
+  #fromMs = Infinity;
 
   constructor(readonly interval: Interval) {}
 
+  /** The start of the first bar that the tail can fold whole. Older bars are the server's to tell. */
+  get fromMs(): number {
+    return this.#fromMs;
+  }
+
   /** Takes the newest minutes the server has; `isAll` if it has no older ones. */
   load(minutes: readonly TimedBar[], isAll: boolean): TimedBar[] {
-    this.#minutes = mergeRevisions(this.#minutes, minutes);
+    const first = minutes[0];
+    // Between what is known from before and the first minute loaded, others may be missing.
+    const known = first ? this.#minutes.slice(indexOf(this.#minutes, first.startMs)) : this.#minutes;
+    this.#minutes = mergeRevisions(known, minutes);
     this.#bound(isAll);
-    return this.#fold(this.#foldFromMs, Infinity);
+    return this.#fold(this.#fromMs, Infinity);
   }
 
   /** Takes minutes off the stream and returns the bars they change, ascending. */
   push(minutes: readonly TimedBar[]): TimedBar[] {
-    const fitting = minutes.filter((bar) => Date.parse(bar.ts_end) - bar.startMs <= INTERVAL_MS[this.interval]);
+    const firstMs = this.#minutes[0]?.startMs ?? -Infinity;
+    // A minute from before the tail's first does not make the tail longer: its neighbors are missing.
+    const fitting = minutes.filter((bar) => bar.startMs >= firstMs);
     this.#minutes = mergeRevisions(this.#minutes, fitting);
-    if (this.#foldFromMs === Infinity) this.#bound(true);
+    if (this.#fromMs === Infinity) this.#bound(true);
     const starts = new Set<number>();
     for (const bar of fitting) {
       const bucket = bucketAt(bar.startMs, this.interval);
-      // A late minute of an older bucket: the server knows the rest of it, so the next refresh brings it.
-      if (bucket && bucket.startMs >= this.#foldFromMs) starts.add(bucket.startMs);
+      if (bucket && bucket.startMs >= this.#fromMs) starts.add(bucket.startMs);
     }
     const changed = [...starts].sort((a, b) => a - b)
       .flatMap((start) => this.#fold(start, bucketAt(start, this.interval)?.endMs ?? start));
@@ -47,7 +61,7 @@ export class Tail {
     const first = this.#minutes.find((bar) => bucketAt(bar.startMs, this.interval));
     const bucket = first && bucketAt(first.startMs, this.interval);
     if (!first || !bucket) return;
-    this.#foldFromMs = isAll || bucket.startMs === first.startMs ? bucket.startMs : bucket.endMs;
+    this.#fromMs = isAll || bucket.startMs === first.startMs ? bucket.startMs : bucket.endMs;
   }
 
   #fold(fromMs: number, toMs: number): TimedBar[] {

@@ -3,7 +3,6 @@
 export interface Palette {
   surface: string;
   muted: string;
-  hover: string;
   line: string;
   lineStrong: string;
   label: string;
@@ -24,7 +23,6 @@ export function palette(): Palette {
   return {
     surface: token('surface'),
     muted: token('muted'),
-    hover: token('hover'),
     line: token('line'),
     lineStrong: token('line-strong'),
     // Labels carry white or black text by the library's choice; both read well on these.

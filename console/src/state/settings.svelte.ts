@@ -27,7 +27,10 @@ class Settings {
   zone = $state<Zone>(read('zone') === 'utc' ? 'utc' : 'exchange');
 
   constructor() {
-    systemIsDark.addEventListener('change', (event) => (this.#isSystemDark = event.matches));
+    systemIsDark.addEventListener('change', (event) => {
+      this.#isSystemDark = event.matches;
+      this.#apply();
+    });
   }
 
   get theme(): Theme {
@@ -37,8 +40,13 @@ class Settings {
 
   toggleTheme(): void {
     this.#chosen = this.theme === 'dark' ? 'light' : 'dark';
-    document.documentElement.dataset['theme'] = this.#chosen;
+    this.#apply();
     write('theme', this.#chosen);
+  }
+
+  /** As theme.js does for the first paint. */
+  #apply(): void {
+    document.documentElement.dataset['theme'] = this.theme;
   }
 
   setZone(zone: Zone): void {

@@ -1,8 +1,9 @@
 // The symbols and their newest prices: polled as a whole, kept fresh by the stream.
 import { fetchBars, fetchSymbols, isAbort, messageOf } from '../api/client';
-import type { BarEvent, SymbolSummary } from '../api/types';
+import { INTERVALS, type BarEvent, type Interval, type SymbolSummary } from '../api/types';
 import { compareText, parseDecimal, subtract, toText } from '../domain/decimal';
 import { changeBetween, directionOf, type Direction } from '../domain/format';
+import { INTERVAL_MS } from '../domain/session';
 import { startPolling } from './poll';
 
 const POLL_MS = 5_000;
@@ -23,6 +24,8 @@ export class WatchRow {
   quoteMs = $state(0);
   /** Which way the newest price went from the one before. */
   tick = $state<Direction>('flat');
+  /** The shortest interval with bars: gold makes longer ones of what the feed brings, never shorter ones. */
+  feed = $state<Interval | null>(null);
   history = $state.raw<number[]>([]);
   change = $derived(changeBetween(this.price, this.base));
   direction = $derived(directionOf(this.change?.amount));
@@ -52,6 +55,18 @@ export class WatchRow {
     }
     this.price = price;
     this.quoteMs = quoteMs;
+  }
+
+  /** Looks for the shortest bars of the newest day: older ones may be of another feed. */
+  async findFeed(signal?: AbortSignal): Promise<void> {
+    if (this.quoteMs === 0) return;
+    const from = new Date(this.quoteMs - INTERVAL_MS['1d']).toISOString();
+    for (const interval of INTERVALS) {
+      const { bars } = await fetchBars({ symbol: this.symbol, interval, from, limit: 1 }, signal);
+      if (bars.length === 0) continue;
+      this.feed = interval;
+      return;
+    }
   }
 }
 
