@@ -98,6 +98,15 @@ pub enum Error {
         #[source]
         source: Box<DataFusionError>,
     },
+    /// There is no room for what queries put on disk.
+    #[error("making room for large queries in `{folder}`")]
+    Spill {
+        /// The folder.
+        folder: String,
+        /// The cause.
+        #[source]
+        source: Box<DataFusionError>,
+    },
     /// No such table.
     #[error("there is no table `{table}`")]
     UnknownTable {
@@ -111,7 +120,9 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Location { .. } | Self::UnknownTable { .. } => ErrorKind::Config,
+            Self::Location { .. } | Self::UnknownTable { .. } | Self::Spill { .. } => {
+                ErrorKind::Config
+            }
             // A log entry that is gone will not come back; one that did not read may.
             Self::Log { source: None, .. } | Self::Content { .. } => ErrorKind::Data,
             Self::Commit { source, .. } if is_lost_race(source) => ErrorKind::Conflict,

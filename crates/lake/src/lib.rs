@@ -33,7 +33,7 @@ pub use crate::{
     error::Error,
     location::Location,
     maintenance::{Maintenance, MaintenanceConfig, MaintenanceReport},
-    reader::{Change, Reader},
+    reader::{Change, Reader, ResultTooLarge},
     refine::{Progress, RefineConfig, Refiner},
     silver::Semantics,
     verify::{

@@ -1,10 +1,13 @@
 //! The read side: one pinned snapshot of every table per context, and what changed since.
 
+mod bounds;
 mod catalog;
+mod spill;
 mod within;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::Path,
     sync::Arc,
 };
 
@@ -18,13 +21,18 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use url::Url;
 
-use self::catalog::{LakeCatalog, runtime};
+pub use self::bounds::ResultTooLarge;
+use self::{
+    catalog::{LakeCatalog, runtime},
+    spill::Spill,
+};
 use crate::{Error, Location, schema::TABLES, table::Table};
 
 /// The lake as queries see it. Cheap to clone; every context sees the newest committed versions.
 #[derive(Clone, Debug)]
 pub struct Reader {
     tables: Arc<Tables>,
+    spill: Spill,
 }
 
 /// The rows one version added.
@@ -57,7 +65,8 @@ impl Reader {
             let table = Table::open(&location, def).await?;
             tables.insert((def.layer, def.name), Mutex::new(table));
         }
-        Ok(Self { tables: Arc::new(Tables::Delta(tables)) })
+        let spill = Spill::nowhere().map_err(Error::query)?;
+        Ok(Self { tables: Arc::new(Tables::Delta(tables)), spill })
     }
 
     /// Returns a reader over fixed rows, for tests; every version is 0.
@@ -68,7 +77,21 @@ impl Reader {
         tables: Vec<(&'static str, &'static str, RecordBatch)>,
     ) -> Result<Self, Error> {
         let tables = tables.into_iter().map(|(layer, name, rows)| ((layer, name), rows)).collect();
-        Ok(Self { tables: Arc::new(Tables::Memory(tables)) })
+        let spill = Spill::nowhere().map_err(Error::query)?;
+        Ok(Self { tables: Arc::new(Tables::Memory(tables)), spill })
+    }
+
+    /// Lets queries that need more than their memory go on in files below `folder`, 4 GiB
+    /// together. Without a folder they fail. What a killed process left in it is removed.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn with_spill_folder(self, folder: &Path) -> Result<Self, Error> {
+        let spill = Spill::below(folder).map_err(|error| Error::Spill {
+            folder: folder.display().to_string(),
+            source: Box::new(error),
+        })?;
+        Ok(Self { spill, ..self })
     }
 
     /// Returns a new context in which every table is pinned to one version at first use.
@@ -84,10 +107,11 @@ impl Reader {
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(true)
             .set_bool("datafusion.execution.parquet.pushdown_filters", true);
-        let runtime = runtime().map_err(Error::query)?;
+        let runtime = runtime(&self.spill.disk).map_err(Error::query)?;
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
         let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime);
         let _replaced = context.register_catalog("marketlake", Arc::new(catalog));
+        bounds::register(&context);
         Ok(context)
     }
 

@@ -109,7 +109,13 @@ impl Workbench {
     /// Opens the read side of the tables.
     pub(crate) async fn reader(&self) -> Result<lake::Reader, Failure> {
         let location = self.lake()?;
-        lake::Reader::open(location.store, location.url).await.or_fail()
+        let reader = lake::Reader::open(location.store, location.url).await.or_fail()?;
+        // A full disk must not hide the status; only queries beyond their memory need the room.
+        Ok(reader.clone().with_spill_folder(&self.data.spill()).unwrap_or_else(|error| {
+            let cause: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(cause, "queries that need more than their memory will fail");
+            reader
+        }))
     }
 
     /// Returns the file that keeps the verifier of a password that was made up.

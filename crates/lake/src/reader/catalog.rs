@@ -11,6 +11,7 @@ use datafusion::{
     common::DataFusionError,
     datasource::MemTable,
     execution::{
+        disk_manager::DiskManager,
         memory_pool::{FairSpillPool, MemoryPool},
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
@@ -118,13 +119,15 @@ impl SchemaProvider for LayerSchema {
 static QUERY_MEMORY: LazyLock<Arc<dyn MemoryPool>> =
     LazyLock::new(|| Arc::new(FairSpillPool::new(512 << 20)));
 
-/// Returns a runtime whose only object stores are those that tables bring along.
-pub(super) fn runtime() -> Result<Arc<RuntimeEnv>, DataFusionError> {
+/// Returns a runtime whose only object stores are those that tables bring along, and which spills
+/// to `disk`.
+pub(super) fn runtime(disk: &Arc<DiskManager>) -> Result<Arc<RuntimeEnv>, DataFusionError> {
     let registry = TableStores::default();
-    RuntimeEnvBuilder::new()
+    let mut builder = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::clone(&QUERY_MEMORY))
-        .with_object_store_registry(Arc::new(registry))
-        .build_arc()
+        .with_object_store_registry(Arc::new(registry));
+    builder.disk_manager = Some(Arc::clone(disk));
+    builder.build_arc()
 }
 
 /// Knows no `file://`, so that no query can reach one.

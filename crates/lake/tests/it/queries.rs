@@ -1,6 +1,8 @@
 //! What people ask of the lake, and what they must not be able to ask.
 
-use lake::Reader;
+use std::sync::Arc;
+
+use lake::{Reader, datafusion::prelude::SessionContext};
 use model::Dataset;
 
 use crate::landing::{Row, World, reading, show};
@@ -82,6 +84,40 @@ async fn changes_tell_what_each_version_added() {
     let last = changes.last().expect("a change").version;
     assert_eq!(reader.version("silver.bar").await.expect("reads"), last);
     assert!(reader.changes("silver.bar", last).await.expect("reads").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_share_one_bounded_place_to_spill() {
+    let world = world().await;
+    let reader = world.reader().await;
+    let disk = |context: &SessionContext| Arc::clone(&context.runtime_env().disk_manager);
+    let nowhere = disk(&reader.context().await.expect("a context"));
+    assert!(!nowhere.tmp_files_enabled());
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let reader = reader.with_spill_folder(folder.path()).expect("a place");
+    let first = disk(&reader.context().await.expect("a context"));
+    let second = disk(&reader.clone().context().await.expect("a context"));
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(first.max_temp_directory_size(), 4 << 30);
+    let places = first.temp_dir_paths();
+    assert!(places.iter().all(|place| place.starts_with(folder.path())), "{places:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_takes_the_memory_of_the_process() {
+    let world = world().await;
+    let reader = world.reader().await;
+    for sql in [
+        "SELECT repeat('x', 2147483647)",
+        "SELECT rpad('x', 2147483647)",
+        "SELECT array_repeat(1, 2147483647)",
+        "SELECT generate_series(1, 1000000000)",
+    ] {
+        let error = reader.query(sql).await.expect_err(sql);
+        let cause = format!("{error:?}");
+        assert!(cause.contains("ResultTooLarge"), "{sql}: {cause}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use model::ErrorKind;
 
 use crate::failure::Failure;
 
-const FOLDERS: [&str; 6] = ["topic", "ingest", "landing", "checkpoints", "lake", "serve"];
+const FOLDERS: [&str; 7] = ["topic", "ingest", "landing", "checkpoints", "lake", "serve", "spill"];
 
 /// Written once at start: a disk with less room than this would fail within seconds anyway.
 const TRIAL_BYTES: usize = 256 * 1024;
@@ -67,6 +67,11 @@ impl DataDir {
 
     pub(crate) fn serve(&self) -> PathBuf {
         self.root.join("serve")
+    }
+
+    /// Returns where queries put what does not fit into their memory.
+    pub(crate) fn spill(&self) -> PathBuf {
+        self.root.join("spill")
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -2,7 +2,10 @@
 //!
 //! Texts from storage never pass: they hold paths. The whole cause goes to the log instead.
 
-use lake::datafusion::{arrow::error::ArrowError, common::SchemaError, error::DataFusionError};
+use lake::{
+    ResultTooLarge,
+    datafusion::{arrow::error::ArrowError, common::SchemaError, error::DataFusionError},
+};
 use pgwire::messages::response::ErrorResponse;
 
 /// One answer of the kind `ERROR: relation "x" does not exist`.
@@ -49,6 +52,10 @@ impl Failure {
         Self::new("57014", "canceling statement due to statement timeout")
     }
 
+    fn spill_bound() -> Self {
+        Self::new("53100", "disk full: the statement needs more room on disk than its share")
+    }
+
     pub(super) fn shutdown() -> Self {
         Self::fatal("57P01", "terminating connection due to administrator command")
     }
@@ -82,12 +89,20 @@ impl Failure {
             DataFusionError::ResourcesExhausted(_) => {
                 Self::new("53200", "out of memory: the statement needs more than its share")
             }
+            DataFusionError::IoError(error) if is_spill_bound(&error.to_string()) => {
+                Self::spill_bound()
+            }
             DataFusionError::Configuration(message) => Self::new("22023", first_line(message)),
             DataFusionError::Execution(message) => from_execution(message),
-            DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
-                Some(inner) => Self::from_datafusion(inner),
-                None => Self::internal(error),
-            },
+            DataFusionError::External(inner) => {
+                if let Some(inner) = inner.downcast_ref::<DataFusionError>() {
+                    Self::from_datafusion(inner)
+                } else if let Some(error) = inner.downcast_ref::<ResultTooLarge>() {
+                    Self::new("54000", error.to_string().replace('`', ""))
+                } else {
+                    Self::internal(error)
+                }
+            }
             _ => Self::internal(error),
         }
     }
@@ -174,12 +189,18 @@ fn from_arrow(error: &ArrowError) -> Failure {
             Failure::new("22023", first_line(message))
         }
         ArrowError::NotYetImplemented(message) => Failure::unsupported(first_line(message)),
+        ArrowError::IoError(message, _) if is_spill_bound(message) => Failure::spill_bound(),
         ArrowError::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
             Some(inner) => Failure::from_datafusion(inner),
             None => opaque(error),
         },
         _ => opaque(error),
     }
+}
+
+/// The engine's words for a query whose files on disk would grow beyond the bound.
+fn is_spill_bound(message: &str) -> bool {
+    message.contains("disk space during the spilling process")
 }
 
 /// Messages of functions about their own arguments; anything that smells of a path is not told.

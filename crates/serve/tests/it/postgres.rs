@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests fail the test as a test does")]
 
 mod drivers;
+mod functions;
 mod gate;
 mod psql;
 mod tables;

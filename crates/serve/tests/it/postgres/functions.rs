@@ -1,0 +1,89 @@
+//! Functions that could take all memory.
+
+use tokio_postgres::error::SqlState;
+
+use super::Server;
+
+#[tokio::test]
+async fn no_function_takes_the_memory_of_the_process() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    for sql in [
+        "select repeat('x', 2147483647)",
+        "select repeat(symbol, 2147483647) from bar_1m",
+        "select length(repeat('x', 1048577))",
+        "select length(repeat(repeat('x', 1000000), 1000000))",
+        "select repeat('x', 1000000) from bar_1m",
+        "select repeat(symbol, 200000) from bar_1m",
+        "select lpad('x', 2147483647)",
+        "select rpad('x', 2147483647, 'ab')",
+        "select lpad('x', 300000, 'ä')",
+        "select lpad(symbol, 1000000) from bar_1m",
+        "select array_repeat(1, 2147483647)",
+        "select list_repeat(1, 1000001)",
+        "select array_repeat(repeat('x', 1000000), 1000000)",
+        "select array_repeat(array_repeat(1, 1000000), 1000000)",
+        "select array_repeat(revision, 1000000) from bar_1m",
+        "select array_resize(array[1], 2147483647)",
+        "select list_resize(array[1], 1000001, 2)",
+        "select range(1000000000)",
+        "select range(0, 1000000000)",
+        "select generate_series(1, 1000000000)",
+        "select generate_series(1000000000, 1, -1)",
+        "select generate_series(date '0001-01-01', date '9999-12-31', interval '1 day')",
+        "select generate_series(timestamp '2000-01-01', timestamp '2026-01-01', interval '1 \
+         second')",
+        "select generate_series(revision, 1000000) from bar_1m",
+    ] {
+        let error = client.simple_query(sql).await.unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::PROGRAM_LIMIT_EXCEEDED), "{sql}: {error:?}");
+        assert!(format!("{error:?}").contains("would be larger than"), "{sql}: {error:?}");
+    }
+    // Would go back and forth for ever.
+    let sql =
+        "select generate_series(date '2026-04-01', date '2026-05-01', interval '1 month -30 days')";
+    assert!(client.simple_query(sql).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_not_too_large_works_as_before() {
+    let server = Server::start().await;
+    for (sql, expected) in [
+        (
+            "select repeat('ab', 3), lpad('7', 3, '0'), rpad('x', 2), lpad('abc', 2), \
+             repeat('x', -1)",
+            "ababab|007|x |ab|",
+        ),
+        ("select length(repeat('x', 1048576))", "1048576"),
+        (
+            "select lpad(symbol, 6, '*'), count(*) from bar_1m group by lpad(symbol, 6, '*') \
+             order by 1",
+            "**AAPL|390",
+        ),
+        (
+            "select count(*) from bar_1m a join quote_latest b on lpad(a.symbol, 6) = \
+             lpad(b.symbol, 6)",
+            "390",
+        ),
+        (
+            "select count(*) from bar_1m where repeat(symbol, 2) = 'AAPLAAPL' and symbol = 'AAPL'",
+            "390",
+        ),
+        (
+            "select array_repeat(1, 3), array_resize(array[1], 3, 0), range(3), \
+             generate_series(1, 3)",
+            "{1,1,1}|{1,0,0}|{0,1,2}|{1,2,3}",
+        ),
+        (
+            "select count(*) from (select unnest(generate_series(date '2000-01-01', date \
+             '2026-12-31', interval '1 day'))) d",
+            "9862",
+        ),
+        ("select count(*), max(value) from generate_series(1, 3000000)", "3000000|3000000"),
+        ("select repeat(null, 3) is null, array_length(array_repeat(null, 2))", "t|2"),
+        ("select array_length(generate_series(1, 1000000))", "1000000"),
+    ] {
+        let psql = server.psql_with(&["-At"], &[sql]).await;
+        assert_eq!(psql.out, format!("{expected}\n"), "{sql}\n{}", psql.err);
+    }
+}
