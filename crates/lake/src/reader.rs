@@ -2,6 +2,7 @@
 
 mod bounds;
 mod catalog;
+mod floats;
 mod spill;
 mod within;
 
@@ -13,7 +14,7 @@ use std::{
 
 use arrow::record_batch::RecordBatch;
 use datafusion::{
-    execution::context::SQLOptions,
+    execution::{FunctionRegistry as _, context::SQLOptions},
     prelude::{SessionConfig, SessionContext},
 };
 use model::status::TableStatus;
@@ -24,6 +25,7 @@ use url::Url;
 pub use self::bounds::ResultTooLarge;
 use self::{
     catalog::{LakeCatalog, runtime},
+    floats::FloatsPrevail,
     spill::Spill,
 };
 use crate::{Error, Location, schema::TABLES, table::Table};
@@ -106,12 +108,16 @@ impl Reader {
             .with_default_catalog_and_schema("marketlake", "gold")
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(true)
-            .set_bool("datafusion.execution.parquet.pushdown_filters", true);
+            .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+            // `close = 8.03` compares decimals. As a float, the literal would turn the column into
+            // floats, too, and miss the row.
+            .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
         let runtime = runtime(&self.spill.disk).map_err(Error::query)?;
-        let context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
+        let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
         let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime);
         let _replaced = context.register_catalog("marketlake", Arc::new(catalog));
         bounds::register(&context);
+        context.register_expr_planner(Arc::new(FloatsPrevail)).map_err(Error::query)?;
         Ok(context)
     }
 

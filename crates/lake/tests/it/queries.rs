@@ -87,6 +87,25 @@ async fn changes_tell_what_each_version_added() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_literal_with_a_point_is_a_decimal() {
+    let world = world().await;
+    for (sql, expected) in [
+        ("SELECT close FROM bar_5m WHERE close = 100.04", "100.040000"),
+        ("SELECT count(*) FROM bar_5m WHERE close > 100.05", "1"),
+        ("SELECT close * 1.1 FROM bar_5m ORDER BY 1 LIMIT 1", "110.0440000"),
+        ("SELECT count(*) FROM bar_5m WHERE close < 1e6 AND close > 1e-2", "2"),
+        ("SELECT CAST(1e3 AS INT)", "1000"),
+        ("SELECT CAST(0.5 AS DOUBLE) = 0.5, 1e15 < CAST('1e300' AS DOUBLE)", "true|true"),
+    ] {
+        assert_eq!(world.query(sql).await, [expected], "{sql}");
+    }
+    let reader = world.reader().await;
+    for sql in ["SELECT 1e400", "SELECT 1e-400", "SELECT close + 1e99999999999 FROM bar_5m"] {
+        assert!(reader.query(sql).await.is_err(), "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queries_share_one_bounded_place_to_spill() {
     let world = world().await;
     let reader = world.reader().await;

@@ -24,6 +24,7 @@ use super::{
 };
 
 pub(super) mod names;
+mod numbers;
 mod types;
 
 /// Who asks, for the functions that answer about the connection.
@@ -86,6 +87,11 @@ impl VisitorMut for Rewriter<'_> {
                     *expr = if empty(query) { null_array() } else { array_of(query) };
                 }
             }
+            Expr::Cast { expr: inner, data_type, .. } => {
+                if let Err(failure) = numbers::spare_floats(inner, data_type) {
+                    return ControlFlow::Break(Box::new(failure));
+                }
+            }
             _ => (),
         }
         ControlFlow::Continue(())
@@ -115,6 +121,7 @@ impl Rewriter<'_> {
             }
             Expr::Value(value) => match &value.value {
                 Value::EscapedStringLiteral(text) => Some(string(text)),
+                Value::Number(text, _) => numbers::exact(text)?,
                 _ => None,
             },
             Expr::Identifier(ident) if ident.quote_style.is_none() => {

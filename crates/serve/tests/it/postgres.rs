@@ -6,6 +6,7 @@ mod functions;
 mod gate;
 mod psql;
 mod tables;
+mod values;
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 

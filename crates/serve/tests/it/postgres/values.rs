@@ -1,0 +1,87 @@
+//! Numbers, times and arrays: what a literal or an operator means must be what PostgreSQL means.
+
+use super::Server;
+
+/// Asks one by one and compares with psql's unaligned output.
+async fn check(cases: &[(&str, &str)]) {
+    let server = Server::start().await;
+    for (sql, expected) in cases {
+        let psql = server.psql_with(&["-At", "-P", "null=∅"], &[sql]).await;
+        assert_eq!(psql.out.trim_end(), *expected, "{sql}\n{}", psql.err);
+    }
+}
+
+/// Asks one by one for refusals: SQLSTATE and a part of the message.
+async fn refused(cases: &[(&str, &str, &str)]) {
+    let server = Server::start().await;
+    for (sql, code, text) in cases {
+        let psql = server.psql(&[sql]).await;
+        assert!(!psql.is_success, "{sql}\n{}", psql.out);
+        psql.fails_with(code).fails_with(text);
+    }
+    // Nothing of it was a panic that took the server along.
+    server.psql_with(&["-At"], &["select count(*) from bar_1m"]).await.succeeds().shows("390");
+}
+
+#[tokio::test]
+async fn a_literal_with_a_point_is_a_decimal() {
+    check(&[
+        // The close of minute n is 189.44 + n cents.
+        ("select close from bar_1m where close = 190.03", "190.030000"),
+        ("select count(*) from bar_1m where close > 193.32", "1"),
+        ("select min(close) from bar_1m where close > 190.11", "190.120000"),
+        ("select close * 1.1 from bar_1m order by ts_start limit 1", "208.3840000"),
+        (
+            "select 0.1 + 0.2 = 0.3, 1.10, -0.50, .5, 1e3, 2.5e-3, 7. / 2",
+            "t|1.10|-0.50|0.5|1000|0.0025|3.5000",
+        ),
+        ("select count(*) from bar_1m where volume < 1e6 and volume > 1.5e0", "388"),
+        ("select c_float8 = 0.1, c_float8 > 0.05 from bronze.every_type limit 1", "t|t"),
+        (
+            "select 18446744073709551616, 99999999999999999999999999999999999999",
+            "18446744073709551616|99999999999999999999999999999999999999",
+        ),
+        ("select 1e300::float8 > 1e37, cast(-2.5 as float8), 0.1::real", "t|-2.5|0.1"),
+        (
+            "select 1e300::float8 * 1.5, 2.5 + 0.5::float8, 0.1::float8 = 0.1, 0.5 < 1e300::float8",
+            "1.5e+300|3|t|t",
+        ),
+        ("select stddev(close) > 1.5, stddev(close) / avg(close) < 0.01 from bar_1m", "f|t"),
+        // Functions that count in floats take decimals as well.
+        ("select sqrt(6.25), power(2.0, 0.5) > 1.41, exp(0.0), round(2.567, 1)", "2.5|t|1|2.6"),
+        ("select approx_percentile_cont(close, 0.5) > 191 from bar_1m", "t"),
+        (
+            "select percentile_cont(0.5) within group (order by c_float8) from bronze.every_type",
+            "0.1",
+        ),
+        ("select round(avg(close) * 1.5, 2), sum(close) / 2.0 > 0 from bar_1m", "287.08|t"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_that_is_no_decimal_of_38_digits_is_refused() {
+    let small = format!("select 0.{}1", "0".repeat(44));
+    let large = format!("select {}", "9".repeat(60));
+    refused(&[
+        ("select 1e400", "22003", "has more than 38 digits"),
+        ("select 1e400", "22003", "'1e400'::double precision"),
+        ("select 1e-400", "22003", "38 digits"),
+        ("select 1e40", "22003", "38 digits"),
+        ("select close from bar_1m where close > 1e99999999999", "22003", "38 digits"),
+        (&small, "22003", "38 digits"),
+        (&large, "22003", "38 digits"),
+        ("select 1e400::float8", "22003", "out of range for type double precision"),
+        ("select 1e-400::float8", "22003", "out of range for type double precision"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_price_times_a_decimal_leaves_as_numeric() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let statement = client.prepare("select close * 1.1, 8.03, 1e3 from bar_1m").await.unwrap();
+    let types: Vec<&str> = statement.columns().iter().map(|column| column.type_().name()).collect();
+    assert_eq!(types, ["numeric", "numeric", "numeric"]);
+}
