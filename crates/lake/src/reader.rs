@@ -111,7 +111,9 @@ impl Reader {
             .set_bool("datafusion.execution.parquet.pushdown_filters", true)
             // `close = 8.03` compares decimals. As a float, the literal would turn the column into
             // floats, too, and miss the row.
-            .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
+            .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+            // Without it `now()` and `timestamptz '…'` would have no zone, unlike the columns.
+            .set_str("datafusion.execution.time_zone", "UTC");
         let runtime = runtime(&self.spill.disk).map_err(Error::query)?;
         let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
         let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime);

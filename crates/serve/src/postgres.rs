@@ -38,6 +38,7 @@ mod statement;
 mod types;
 mod verifier;
 mod wire;
+mod zone;
 
 use failure::Failure;
 pub use verifier::{ITERATIONS, Users, Verifier};

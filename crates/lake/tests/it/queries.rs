@@ -94,7 +94,7 @@ async fn a_literal_with_a_point_is_a_decimal() {
         ("SELECT count(*) FROM bar_5m WHERE close > 100.05", "1"),
         ("SELECT close * 1.1 FROM bar_5m ORDER BY 1 LIMIT 1", "110.0440000"),
         ("SELECT count(*) FROM bar_5m WHERE close < 1e6 AND close > 1e-2", "2"),
-        ("SELECT CAST(1e3 AS INT)", "1000"),
+        ("SELECT CAST(1e3 AS INT), arrow_typeof(now())", "1000|Timestamp(ns, \"UTC\")"),
         ("SELECT CAST(0.5 AS DOUBLE) = 0.5, 1e15 < CAST('1e300' AS DOUBLE)", "true|true"),
     ] {
         assert_eq!(world.query(sql).await, [expected], "{sql}");

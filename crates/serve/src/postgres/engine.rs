@@ -24,6 +24,7 @@ use super::{
     rewrite::{self, Asker, names},
     settings::{DATABASE, Settings},
     types::{Column, PgType},
+    zone,
 };
 
 /// More parameters than any tool binds; the protocol itself allows 65,535.
@@ -111,6 +112,7 @@ async fn attach(
     if let Some(inventory) = &inventory {
         catalog::register(ctx, inventory);
     }
+    zone::register(ctx);
     let state = ctx.state_ref();
     let mut state = state.write();
     let options = state.config_mut().options_mut();

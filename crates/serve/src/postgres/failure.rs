@@ -2,6 +2,8 @@
 //!
 //! Texts from storage never pass: they hold paths. The whole cause goes to the log instead.
 
+use std::fmt;
+
 use lake::{
     ResultTooLarge,
     datafusion::{arrow::error::ArrowError, common::SchemaError, error::DataFusionError},
@@ -97,6 +99,8 @@ impl Failure {
             DataFusionError::External(inner) => {
                 if let Some(inner) = inner.downcast_ref::<DataFusionError>() {
                     Self::from_datafusion(inner)
+                } else if let Some(failure) = inner.downcast_ref::<Self>() {
+                    failure.clone()
                 } else if let Some(error) = inner.downcast_ref::<ResultTooLarge>() {
                     Self::new("54000", error.to_string().replace('`', ""))
                 } else {
@@ -125,6 +129,15 @@ impl Failure {
         ErrorResponse::new(fields)
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+// So that our own functions can say it through the engine.
+impl std::error::Error for Failure {}
 
 fn from_schema(error: &SchemaError) -> Failure {
     match error {

@@ -1,7 +1,7 @@
 //! PostgreSQL's dialect → what the engine understands, on the syntax tree.
 //!
 //! Three kinds of changes: functions about the connection become values (`current_user`), PostgreSQL-only
-//! notation becomes plain (`OPERATOR(pg_catalog.~)`, `::regclass`, `COLLATE`), and subqueries
+//! notation becomes plain (`OPERATOR(pg_catalog.~)`, `::regclass`, `AT TIME ZONE`), and subqueries
 //! over catalog tables that are always empty here become NULL, which spares the engine the
 //! correlated forms that only catalogs use.
 
@@ -21,6 +21,7 @@ use super::{
     catalog::{self, Inventory},
     failure::Failure,
     settings::{DATABASE, Settings},
+    zone,
 };
 
 pub(super) mod names;
@@ -124,6 +125,15 @@ impl Rewriter<'_> {
                 Value::Number(text, _) => numbers::exact(text)?,
                 _ => None,
             },
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                if let Expr::Value(value) = time_zone.as_ref()
+                    && let Value::SingleQuotedString(name) = &value.value
+                {
+                    zone::find(name)?;
+                }
+                let at = call(zone::FUNCTION, take(time_zone));
+                at.map(|at| with_argument(at, take(timestamp)))
+            }
             Expr::Identifier(ident) if ident.quote_style.is_none() => {
                 match ident.value.to_ascii_lowercase().as_str() {
                     name @ ("current_schema" | "current_catalog" | "current_user"
@@ -397,13 +407,17 @@ fn null_array() -> Expr {
 
 /// A call `name(argument)`.
 fn call(name: &str, argument: Expr) -> Option<Expr> {
-    let mut call = parse_expression(&format!("{name}(x)"))?;
+    let call = parse_expression(&format!("{name}()"))?;
+    Some(with_argument(call, argument))
+}
+
+fn with_argument(mut call: Expr, argument: Expr) -> Expr {
     if let Expr::Function(function) = &mut call
         && let FunctionArguments::List(list) = &mut function.args
     {
-        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))];
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
     }
-    Some(call)
+    call
 }
 
 /// The last part of a possibly qualified name, in lower case.

@@ -34,6 +34,7 @@ pub(super) fn figure(expr: &Expr) -> Option<String> {
         Expr::Array(_) => Some("array".to_owned()),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => select.projection.first().and_then(item_name),
             _ => None,

@@ -85,3 +85,103 @@ async fn a_price_times_a_decimal_leaves_as_numeric() {
     let types: Vec<&str> = statement.columns().iter().map(|column| column.type_().name()).collect();
     assert_eq!(types, ["numeric", "numeric", "numeric"]);
 }
+
+#[tokio::test]
+async fn at_time_zone_shows_wall_time() {
+    check(&[
+        (
+            "select ts_start at time zone 'America/New_York' from bar_1m order by 1 limit 1",
+            "2026-03-04 09:30:00",
+        ),
+        (
+            "select (ts_start at time zone 'Asia/Tokyo')::date, extract(hour from ts_start at \
+         time zone \
+          'America/New_York') from bar_1m order by ts_start limit 1",
+            "2026-03-04|9",
+        ),
+        (
+            "select count(*) from bar_1m where ts_start at time zone 'America/New_York' < \
+          timestamp '2026-03-04 10:00:00'",
+            "30",
+        ),
+        // The clock goes forward on 8 March, and back on 1 November.
+        (
+            "select timestamptz '2026-03-08 06:59:00Z' at time zone 'America/New_York', \
+                 timestamptz '2026-03-08 07:00:00Z' at time zone 'America/New_York'",
+            "2026-03-08 01:59:00|2026-03-08 03:00:00",
+        ),
+        (
+            "select timestamp '2026-03-08 02:30:00' at time zone 'America/New_York', \
+                 timestamp '2026-11-01 01:30:00' at time zone 'America/New_York', \
+                 timestamp '2026-07-01 09:30:00' at time zone 'America/New_York'",
+            "2026-03-08 07:30:00+00|2026-11-01 06:30:00+00|2026-07-01 13:30:00+00",
+        ),
+        // What has a zone of its own: UTC.
+        ("select extract(hour from now()) = extract(hour from now() at time zone 'UTC')", "t"),
+        (
+            "select '2026-07-01 12:00:00+02'::timestamptz, '2026-07-01 12:00:00' at time zone \
+         'Asia/Tokyo', \
+          date '2026-07-01' at time zone 'Asia/Tokyo'",
+            "2026-07-01 10:00:00+00|2026-07-01 21:00:00|2026-07-01 09:00:00",
+        ),
+        (
+            "select date_trunc('hour', ts_start at time zone 'America/New_York'), count(*) \
+             from bar_1m group by date_trunc('hour', ts_start at time zone 'America/New_York') \
+             order by 1 limit 2",
+            "2026-03-04 09:00:00|30\n2026-03-04 10:00:00|60",
+        ),
+        // There and back.
+        (
+            "select count(*) from bar_1m where ts_start = \
+          ts_start at time zone 'America/New_York' at time zone 'America/New_York'",
+            "390",
+        ),
+        (
+            "select timezone('utc', ts_start), null at time zone 'UTC', \
+          ts_start at time zone (select 'Europe/Berlin') from bar_1m order by ts_start limit 1",
+            "2026-03-04 14:30:00|∅|2026-03-04 15:30:00",
+        ),
+        (
+            "select a.ts_start at time zone z.name from (select 'Asia/Tokyo' as name union all \
+          select 'UTC') z cross join (select ts_start from bar_1m order by ts_start limit 1) a \
+          order by 1",
+            "2026-03-04 14:30:00\n2026-03-04 23:30:00",
+        ),
+    ])
+    .await;
+    let server = Server::start().await;
+    let psql =
+        server.psql(&["select ts_start at time zone 'UTC' from bar_1m order by 1 limit 1"]).await;
+    psql.succeeds().shows("      timezone       ");
+    let client = server.connect().await;
+    let sql = "select ts_start at time zone 'UTC', timestamp '2026-01-01' at time zone 'UTC', \
+               ts_start at time zone $1 from bar_1m";
+    let statement = client.prepare(sql).await.unwrap();
+    let types: Vec<&str> = statement.columns().iter().map(|column| column.type_().name()).collect();
+    assert_eq!(types, ["timestamp", "timestamptz", "timestamp"]);
+    let row = &client.query(&statement, &[&"America/New_York"]).await.unwrap()[0];
+    assert_eq!(row.get::<_, chrono::NaiveDateTime>(2).to_string(), "2026-03-04 09:30:00");
+}
+
+#[tokio::test]
+async fn an_unknown_zone_is_named() {
+    refused(&[
+        (
+            "select ts_start at time zone 'Mars/Olympus' from bar_1m",
+            "22023",
+            "time zone \"Mars/Olympus\" not recognized",
+        ),
+        (
+            "select ts_start at time zone 'Mars/Olympus' from bar_1m",
+            "22023",
+            "HINT:  Use a name such as 'America/New_York'",
+        ),
+        ("select ts_start at time zone '+02' from bar_1m", "22023", "not recognized"),
+        // Known only while it runs.
+        ("select ts_start at time zone symbol from bar_1m", "22023", "\"AAPL\" not recognized"),
+        ("select timezone(lower('Mars/Olympus'), ts_start) from bar_1m", "22023", "not recognized"),
+        ("select 5 at time zone 'UTC'", "42883", "timezone"),
+        ("select ts_start at time zone interval '1 hour' from bar_1m", "42883", "timezone"),
+    ])
+    .await;
+}
