@@ -24,6 +24,7 @@ use super::{
     zone,
 };
 
+mod arrays;
 pub(super) mod names;
 mod numbers;
 mod types;
@@ -85,7 +86,7 @@ impl VisitorMut for Rewriter<'_> {
                 if let FunctionArguments::Subquery(query) = &mut function.args
                     && last_part(&function.name) == "array"
                 {
-                    *expr = if empty(query) { null_array() } else { array_of(query) };
+                    *expr = if empty(query) { null_array() } else { arrays::array_of(query) };
                 }
             }
             Expr::Cast { expr: inner, data_type, .. } => {
@@ -250,7 +251,8 @@ fn is_always_empty(select: &Select) -> bool {
         }
         _ => false,
     };
-    if !select.projection.iter().all(named) {
+    // HAVING without groups is about the one group of all rows, even of none.
+    if !select.projection.iter().all(named) || select.having.is_some() {
         return false;
     }
     select.from.iter().any(|from| {
@@ -317,19 +319,6 @@ fn aggregate_lookup(query: &mut Query) {
         *expr = call;
         query.order_by = None;
     }
-}
-
-/// `ARRAY(select x …)` as the aggregate that makes the same array.
-fn array_of(query: &mut Box<Query>) -> Expr {
-    if let SetExpr::Select(select) = query.body.as_mut()
-        && let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
-            select.projection.as_mut_slice()
-        && let Some(call) = call("array_agg", expr.clone())
-    {
-        *expr = call;
-        query.order_by = None;
-    }
-    Expr::Subquery(query.clone())
 }
 
 /// Under DISTINCT the engine finds a column of ORDER BY by its position, not by its expression.

@@ -1,7 +1,12 @@
 //! The names PostgreSQL gives to result columns that have none: `count`, `?column?`.
 
-use lake::datafusion::sql::sqlparser::ast::{
-    DataType, Expr, FunctionArguments, Ident, Query, SelectItem, SetExpr,
+use std::{collections::HashSet, ops::ControlFlow, sync::LazyLock};
+
+use lake::datafusion::{
+    functions_aggregate::all_default_aggregate_functions,
+    sql::sqlparser::ast::{
+        DataType, Expr, Function, Ident, Query, SelectItem, SetExpr, Visit as _, Visitor,
+    },
 };
 
 use super::last_part;
@@ -144,18 +149,57 @@ fn needs_alias(item: &SelectItem) -> bool {
     }
 }
 
-/// True for a call that makes one row out of none.
+/// True when a call in `expr` makes one row out of none. Subqueries count for themselves.
 pub(super) fn is_aggregate(expr: &Expr) -> bool {
-    const AGGREGATES: [&str; 9] =
-        ["count", "sum", "min", "max", "avg", "array_agg", "string_agg", "bool_and", "bool_or"];
-    match expr {
-        Expr::Function(function) => {
-            AGGREGATES.contains(&last_part(&function.name).as_str())
-                || matches!(&function.args, FunctionArguments::List(list)
-                    if list.args.iter().any(|argument| argument.to_string().contains("count(")))
-        }
-        Expr::BinaryOp { left, right, .. } => is_aggregate(left) || is_aggregate(right),
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_aggregate(inner),
-        _ => false,
+    has_call(expr, |function| {
+        function.over.is_none() && AGGREGATES.contains(last_part(&function.name).as_str())
+    })
+}
+
+/// True when a call in `expr` looks at other rows of the result.
+pub(super) fn is_window(expr: &Expr) -> bool {
+    has_call(expr, |function| function.over.is_some())
+}
+
+/// The engine's aggregates and their other names.
+static AGGREGATES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    all_default_aggregate_functions()
+        .iter()
+        .flat_map(|function| {
+            std::iter::once(function.name().to_owned()).chain(function.aliases().iter().cloned())
+        })
+        .collect()
+});
+
+fn has_call(expr: &Expr, wanted: impl Fn(&Function) -> bool) -> bool {
+    struct Search<F> {
+        wanted: F,
+        /// How many subqueries are around what is visited.
+        depth: usize,
     }
+
+    impl<F: Fn(&Function) -> bool> Visitor for Search<F> {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(function) if self.depth == 0 && (self.wanted)(function) => {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    expr.visit(&mut Search { wanted, depth: 0 }).is_break()
 }

@@ -185,3 +185,69 @@ async fn an_unknown_zone_is_named() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn an_array_of_a_subquery_keeps_order_limit_and_distinct() {
+    check(&[
+        ("select array(select symbol from quote_latest order by symbol desc)", "{MSFT,AAPL}"),
+        ("select array(select symbol from quote_latest order by 1)", "{AAPL,MSFT}"),
+        (
+            "select array(select price from quote_latest order by symbol \
+         desc)",
+            "{402.000001,193.330000}",
+        ),
+        (
+            "select array(select close from bar_1m order by ts_start desc limit 3)",
+            "{193.330000,193.320000,193.310000}",
+        ),
+        (
+            "select array(select close from bar_1m order by ts_start limit 2 offset 1)",
+            "{189.450000,189.460000}",
+        ),
+        ("select array(select distinct symbol from bar_1m)", "{AAPL}"),
+        (
+            "select array(select distinct upper(symbol) from quote_latest order by upper(symbol) \
+         desc)",
+            "{MSFT,AAPL}",
+        ),
+        (
+            "select array(select distinct symbol as s from quote_latest order by s desc limit \
+         1)",
+            "{MSFT}",
+        ),
+        (
+            "select array(select symbol from quote_latest union select 'ZZZ' order by 1 desc)",
+            "{ZZZ,MSFT,AAPL}",
+        ),
+        ("select array(select count(*) from quote_latest)", "{2}"),
+        ("select array(select symbol from bar_1m group by symbol)", "{AAPL}"),
+        (
+            "select array(select max(price) from quote_latest group by symbol order by max(price) \
+         desc)",
+            "{402.000001,193.330000}",
+        ),
+        (
+            "select array(select row_number() over (order by symbol) from quote_latest order by \
+         1)",
+            "{1,2}",
+        ),
+        (
+            "select array(select symbol from (values ('b', 2), ('a', null), ('c', 1)) v(symbol, \
+         n) order by n)",
+            "{c,b,a}",
+        ),
+        (
+            "select array(select n from (values (2), (null), (1)) v(n) order by n desc nulls last)",
+            "{2,1,NULL}",
+        ),
+        // Once per row of what is around it.
+        (
+            "select symbol, array(select b.close from bar_1m b where b.symbol = q.symbol and \
+         b.close < 189.46) \
+          from quote_latest q where symbol = 'AAPL'",
+            "AAPL|{189.440000,189.450000}",
+        ),
+        ("select array(select array_length(array(select symbol from quote_latest)))", "{2}"),
+    ])
+    .await;
+}
