@@ -9,7 +9,7 @@ mod within;
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use arrow::record_batch::RecordBatch;
@@ -51,8 +51,8 @@ pub struct Change {
 pub(crate) enum Tables {
     /// Delta tables, each opened once and refreshed on use.
     Delta(BTreeMap<(&'static str, &'static str), Mutex<Table>>),
-    /// Fixed rows, for tests of what stands on top.
-    Memory(BTreeMap<(&'static str, &'static str), RecordBatch>),
+    /// Rows in memory, for tests of what stands on top.
+    Memory(BTreeMap<(&'static str, &'static str), RwLock<RecordBatch>>),
 }
 
 impl Reader {
@@ -71,16 +71,31 @@ impl Reader {
         Ok(Self { tables: Arc::new(Tables::Delta(tables)), spill })
     }
 
-    /// Returns a reader over fixed rows, for tests; every version is 0.
+    /// Returns a reader over rows in memory, for tests; every version is 0.
     ///
     /// # Errors
     /// Never today; the signature leaves room for schema checks.
     pub fn in_memory(
         tables: Vec<(&'static str, &'static str, RecordBatch)>,
     ) -> Result<Self, Error> {
-        let tables = tables.into_iter().map(|(layer, name, rows)| ((layer, name), rows)).collect();
+        let tables = tables
+            .into_iter()
+            .map(|(layer, name, rows)| ((layer, name), RwLock::new(rows)))
+            .collect();
         let spill = Spill::nowhere().map_err(Error::query)?;
         Ok(Self { tables: Arc::new(Tables::Memory(tables)), spill })
+    }
+
+    /// Replaces the rows of a table of a reader in memory, as a commit to it would.
+    ///
+    /// # Errors
+    /// There is no such table in memory.
+    pub fn replace_in_memory(&self, table: &str, rows: RecordBatch) -> Result<(), Error> {
+        let Found::Memory(place) = self.tables.find(table)? else {
+            return Err(Error::UnknownTable { table: table.to_owned() });
+        };
+        *place.write().unwrap_or_else(PoisonError::into_inner) = rows;
+        Ok(())
     }
 
     /// Lets queries that need more than their memory go on in files below `folder`, 4 GiB
@@ -237,12 +252,15 @@ impl Reader {
                 }
             }
             Tables::Memory(tables) => {
-                statuses.extend(tables.iter().map(|((layer, name), rows)| TableStatus {
-                    name: format!("{layer}.{name}"),
-                    version: 0,
-                    rows: rows.num_rows() as u64,
-                    files: 1,
-                    bytes: rows.get_array_memory_size() as u64,
+                statuses.extend(tables.iter().map(|((layer, name), rows)| {
+                    let rows = in_memory(rows);
+                    TableStatus {
+                        name: format!("{layer}.{name}"),
+                        version: 0,
+                        rows: rows.num_rows() as u64,
+                        files: 1,
+                        bytes: rows.get_array_memory_size() as u64,
+                    }
                 }));
             }
         }
@@ -267,10 +285,15 @@ fn status(table: &Table) -> TableStatus {
     }
 }
 
+/// Returns the present rows of a table in memory.
+fn in_memory(rows: &RwLock<RecordBatch>) -> RecordBatch {
+    rows.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// A table that was asked for by name.
 pub(crate) enum Found<'a> {
     Delta(&'a Mutex<Table>),
-    Memory(&'a RecordBatch),
+    Memory(&'a RwLock<RecordBatch>),
 }
 
 impl Tables {

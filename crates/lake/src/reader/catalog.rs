@@ -88,7 +88,8 @@ impl SchemaProvider for LayerSchema {
         let provider: Arc<dyn TableProvider> = match self.tables.get(self.layer, name) {
             None => return Ok(None),
             Some(Found::Memory(rows)) => {
-                Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?)
+                let rows = super::in_memory(rows);
+                Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?)
             }
             Some(Found::Delta(table)) => {
                 let mut table = table.lock().await;

@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     Shared, Stop, WRITE_TIMEOUT,
     cancel::Registration,
-    engine::{self, Caller, Planned},
+    engine::{self, Caller, Planned, Snapshot},
     failure::Failure,
     rows::RowStream,
     settings::Settings,
@@ -46,6 +46,9 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     who: Who,
     transaction: TransactionStatus,
+    /// What the statements up to the end of the transaction see; of a transaction without BEGIN,
+    /// up to the next ReadyForQuery.
+    snapshot: Option<Snapshot>,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     /// After an error in the extended protocol, messages are ignored up to the next Sync.
@@ -66,6 +69,7 @@ impl Connection {
             shared,
             who,
             transaction: TransactionStatus::Idle,
+            snapshot: None,
             statements: HashMap::new(),
             portals: HashMap::new(),
             skips_to_sync: false,
@@ -155,6 +159,9 @@ impl Connection {
     }
 
     async fn ready(&mut self) -> io::Result<()> {
+        if self.transaction == TransactionStatus::Idle {
+            self.snapshot = None;
+        }
         let status = ReadyForQuery::new(self.transaction);
         self.push(PgWireBackendMessage::ReadyForQuery(status));
         self.flush().await
@@ -227,12 +234,23 @@ impl Connection {
             pid: self.who.registration.pid,
             settings: &self.who.settings,
         };
+        let kept = self.snapshot.clone();
+        let is_in_transaction = self.transaction != TransactionStatus::Idle;
         let work = async {
-            engine::plan(&self.shared.reader, query, touches_catalog, declared, &caller)
-                .await
-                .map_err(Stop::Failed)
+            let reader = &self.shared.reader;
+            let snapshot = match kept {
+                Some(snapshot) => snapshot,
+                None if is_in_transaction => Snapshot::of_transaction(reader).await?,
+                None => Snapshot::of_statement(reader).await?,
+            };
+            let planned =
+                engine::plan(&snapshot, query, touches_catalog, declared, &caller).await?;
+            Ok::<_, Stop>((snapshot, planned))
         };
-        limited(&self.shared, &self.who, &mut self.input, Box::pin(work)).await
+        let (snapshot, planned) =
+            limited(&self.shared, &self.who, &mut self.input, Box::pin(work)).await?;
+        self.snapshot = Some(snapshot);
+        Ok(planned)
     }
 
     /// Runs `portal` up to `limit` rows and says how it ended.
@@ -273,12 +291,16 @@ impl Connection {
     fn run_command(&mut self, command: &Command) -> Result<&'static str, Failure> {
         Ok(match command {
             Command::Begin => {
+                if self.transaction == TransactionStatus::Idle {
+                    self.snapshot = None;
+                }
                 self.transaction = TransactionStatus::Transaction;
                 "BEGIN"
             }
             Command::Commit | Command::Rollback => {
                 let failed = self.transaction == TransactionStatus::Error;
                 self.transaction = TransactionStatus::Idle;
+                self.snapshot = None;
                 self.portals.clear();
                 let commits = matches!(command, Command::Commit) && !failed;
                 if commits { "COMMIT" } else { "ROLLBACK" }

@@ -1,4 +1,4 @@
-//! One statement, one snapshot: planning and running read-only SQL over the lake.
+//! Planning and running read-only SQL over a snapshot of the lake.
 
 use std::sync::Arc;
 
@@ -7,9 +7,10 @@ use lake::datafusion::{
         array::{RecordBatch, StringArray},
         datatypes::{DataType, Field, Schema},
     },
+    catalog::{CatalogProvider, MemoryCatalogProviderList},
     common::{ParamValues, ScalarValue},
     dataframe::DataFrame,
-    execution::SendableRecordBatchStream,
+    execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
     logical_expr::LogicalPlan,
     prelude::{SQLOptions, SessionContext},
     sql::{
@@ -30,7 +31,52 @@ use super::{
 /// More parameters than any tool binds; the protocol itself allows 65,535.
 const PARAMETERS_MAX: usize = 1_000;
 
-/// A planned query over its own snapshot.
+/// The tables as a statement, or all statements of a transaction, see them: each is pinned to one
+/// version when it is first looked at. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    ctx: SessionContext,
+}
+
+impl Snapshot {
+    /// A snapshot whose tables are pinned when they are used.
+    pub(super) async fn of_statement(reader: &lake::Reader) -> Result<Self, Failure> {
+        let ctx = reader.context().await.map_err(|error| Failure::from_lake(&error))?;
+        Ok(Self { ctx })
+    }
+
+    /// A snapshot whose tables are pinned now, so that two of them, looked at minutes apart, still
+    /// belong together.
+    pub(super) async fn of_transaction(reader: &lake::Reader) -> Result<Self, Failure> {
+        let snapshot = Self::of_statement(reader).await?;
+        let lake = snapshot.lake()?;
+        for schema in lake.schema_names().iter().filter_map(|name| lake.schema(name)) {
+            for name in schema.table_names() {
+                // One that cannot be read fails those who ask for it, and nobody else.
+                if let Err(error) = schema.table(&name).await {
+                    tracing::debug!(%error, name, "a table was not pinned");
+                }
+            }
+        }
+        Ok(snapshot)
+    }
+
+    fn lake(&self) -> Result<Arc<dyn CatalogProvider>, Failure> {
+        self.ctx
+            .catalog(DATABASE)
+            .ok_or_else(|| Failure::new("3D000", "the lake has no tables yet"))
+    }
+
+    /// A context of one statement, with a catalog list of its own.
+    fn context(&self) -> SessionContext {
+        let state = SessionStateBuilder::new_from_existing(self.ctx.state())
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .build();
+        SessionContext::new_with_state(state)
+    }
+}
+
+/// A planned query over its snapshot.
 pub(super) struct Planned {
     ctx: SessionContext,
     plan: LogicalPlan,
@@ -47,16 +93,16 @@ pub(super) struct Caller<'a> {
     pub(super) settings: &'a Settings,
 }
 
-/// Plans `query` over the newest snapshot.
+/// Plans `query` over `snapshot`.
 pub(super) async fn plan(
-    reader: &lake::Reader,
+    snapshot: &Snapshot,
     query: &Query,
     touches_catalog: bool,
     declared: &[Option<PgType>],
     caller: &Caller<'_>,
 ) -> Result<Planned, Failure> {
-    let ctx = reader.context().await.map_err(|error| Failure::from_lake(&error))?;
-    let inventory = attach(&ctx, touches_catalog, caller).await?;
+    let ctx = snapshot.context();
+    let inventory = attach(&ctx, snapshot.lake()?, touches_catalog, caller).await?;
     let mut rewritten = query.clone();
     let asker = Asker {
         user: caller.user,
@@ -86,14 +132,13 @@ pub(super) async fn plan(
     Ok(planned)
 }
 
-/// Puts our catalog around the snapshot. The inventory is loaded only when it is asked about.
+/// Puts our catalog around the tables. The inventory is loaded only when it is asked about.
 async fn attach(
     ctx: &SessionContext,
+    lake: Arc<dyn CatalogProvider>,
     touches_catalog: bool,
     caller: &Caller<'_>,
 ) -> Result<Option<Arc<Inventory>>, Failure> {
-    let lake =
-        ctx.catalog(DATABASE).ok_or_else(|| Failure::new("3D000", "the lake has no tables yet"))?;
     let path = caller.settings.search_path();
     let inventory = if touches_catalog {
         let settings =

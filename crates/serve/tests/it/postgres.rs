@@ -7,6 +7,7 @@ mod functions;
 mod gate;
 mod psql;
 mod tables;
+mod transactions;
 mod values;
 
 use std::{process::Stdio, sync::Arc, time::Duration};
@@ -54,6 +55,10 @@ impl Server {
     }
 
     async fn start_with(change: impl FnOnce(&mut PostgresConfig)) -> Self {
+        Self::start_over(tables::reader(), change).await
+    }
+
+    async fn start_over(reader: lake::Reader, change: impl FnOnce(&mut PostgresConfig)) -> Self {
         let mut config = PostgresConfig {
             bind: "127.0.0.1:0".parse().unwrap(),
             connections_max: 8,
@@ -70,8 +75,7 @@ impl Server {
         let shutdown = async {
             stopped.await.ok();
         };
-        let server =
-            serve::postgres::serve(listener, config, users, tables::reader(), clock, shutdown);
+        let server = serve::postgres::serve(listener, config, users, reader, clock, shutdown);
         Self { port, stop: Some(stop), task: tokio::spawn(server) }
     }
 

@@ -1,7 +1,7 @@
 //! The extended protocol: Parse, Bind, Describe, Execute, Close.
 //!
-//! A prepared statement is planned again for every Bind, so each execution sees the newest
-//! tables, and all rows of one portal come from one snapshot.
+//! A prepared statement is planned again for every Bind, so each execution sees the tables as its
+//! transaction does, and all rows of one portal come from one snapshot.
 
 use std::sync::Arc;
 

@@ -48,7 +48,7 @@ fn price(values: impl Iterator<Item = i128>) -> ArrayRef {
 }
 
 /// One symbol, one session, the price rises by a cent a minute.
-fn bars() -> RecordBatch {
+pub(super) fn bars() -> RecordBatch {
     let minutes = || 0..BARS;
     let length = usize::try_from(BARS).unwrap();
     let at = |shift: i64| {
