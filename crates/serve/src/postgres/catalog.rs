@@ -17,10 +17,12 @@ use super::types::PgType;
 mod functions;
 mod information_schema;
 mod pg_catalog;
+mod pg_types;
 mod sheet;
 
 pub(super) use functions::register;
-pub(super) use pg_catalog::{type_oid, version_text};
+pub(super) use pg_catalog::version_text;
+pub(super) use pg_types::type_oid;
 
 /// The default schema of every statement: looks a name up along the search path.
 pub(super) const SEARCH_PATH_SCHEMA: &str = "search_path";

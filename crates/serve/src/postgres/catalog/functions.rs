@@ -20,7 +20,7 @@ use lake::datafusion::{
     prelude::SessionContext,
 };
 
-use super::{Inventory, pg_catalog};
+use super::{Inventory, pg_catalog, pg_types};
 
 type Arguments<'a> = [Option<&'a str>];
 
@@ -38,7 +38,7 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ("pg_get_userbyid", Body::Text(|_, _| Some(pg_catalog::OWNER.to_owned()))),
     ("quote_ident", Body::Text(quote_ident)),
     ("regclass_text", Body::Text(regclass_text)),
-    ("regtype_text", Body::Text(|_, args| pg_catalog::type_name(number(args, 0)?))),
+    ("regtype_text", Body::Text(|_, args| pg_types::type_name(number(args, 0)?))),
     ("regnamespace_text", Body::Text(regnamespace_text)),
     ("col_description", Body::Text(|_, _| None)),
     ("obj_description", Body::Text(|_, _| None)),
@@ -168,7 +168,7 @@ fn number(args: &Arguments<'_>, index: usize) -> Option<i64> {
 
 /// `numeric(18,6)`, `timestamp with time zone`: the type as SQL writes it.
 fn format_type(_: &Inventory, args: &Arguments<'_>) -> Option<String> {
-    let name = pg_catalog::type_name(number(args, 0)?).unwrap_or_else(|| "???".to_owned());
+    let name = pg_types::type_name(number(args, 0)?).unwrap_or_else(|| "???".to_owned());
     match number(args, 1) {
         Some(modifier) if name == "numeric" && modifier >= 4 => {
             let packed = modifier - 4;

@@ -1,13 +1,10 @@
 //! `pg_catalog`: what psql and drivers ask before they show anything.
 
-use super::{Inventory, Table, schema_oid, sheet::Row};
-use crate::postgres::{
-    settings::{DATABASE, SERVER_VERSION},
-    types::PgType,
-};
+use super::{Inventory, Table, pg_types, schema_oid, sheet::Row};
+use crate::postgres::settings::{DATABASE, SERVER_VERSION};
 
 /// The only role that owns anything.
-const OWNER_OID: i32 = 10;
+pub(super) const OWNER_OID: i32 = 10;
 pub(super) const OWNER: &str = "marketlake";
 const HEAP_OID: i32 = 2;
 const DATABASE_OID: i32 = 5;
@@ -56,10 +53,21 @@ pub(super) static TABLES: [Table; 54] = [
         "oid:oid typname:name typnamespace:oid typowner:oid typlen:int2 typbyval:bool \
          typtype:char typcategory:char typispreferred:bool typisdefined:bool typdelim:char \
          typrelid:oid typsubscript:text typelem:oid typarray:oid typinput:text typoutput:text \
-         typreceive:text typsend:text typmodin:text typmodout:text typanalyze:text \
+         typreceive:oid typsend:text typmodin:text typmodout:text typanalyze:text \
          typalign:char typstorage:char typnotnull:bool typbasetype:oid typtypmod:int4 \
          typndims:int4 typcollation:oid typdefaultbin:text typdefault:text typacl:text[]",
-        types,
+        pg_types::types,
+    ),
+    filled(
+        "pg_proc",
+        "oid:oid proname:name pronamespace:oid proowner:oid prolang:oid procost:float4 \
+         prorows:float4 provariadic:oid prosupport:text prokind:char prosecdef:bool \
+         proleakproof:bool proisstrict:bool proretset:bool provolatile:char proparallel:char \
+         pronargs:int2 pronargdefaults:int2 prorettype:oid proargtypes:text[] \
+         proallargtypes:text[] proargmodes:text[] proargnames:text[] proargdefaults:text \
+         protrftypes:text[] prosrc:text probin:text prosqlbody:text proconfig:text[] \
+         proacl:text[] tableoid:oid xmin:int8",
+        pg_types::receive_functions,
     ),
     filled(
         "pg_database",
@@ -187,12 +195,6 @@ pub(super) static TABLES: [Table; 54] = [
          polqual:text polwithcheck:text",
     ),
     empty(
-        "pg_proc",
-        "oid:oid proname:name pronamespace:oid proowner:oid prolang:oid prokind:char \
-         prosecdef:bool provolatile:char pronargs:int2 prorettype:oid proargtypes:text[] \
-         proargnames:text[] prosrc:text proacl:text[]",
-    ),
-    empty(
         "pg_publication",
         "oid:oid pubname:name pubowner:oid puballtables:bool pubinsert:bool pubupdate:bool \
          pubdelete:bool pubtruncate:bool pubviaroot:bool",
@@ -281,102 +283,6 @@ fn attributes(inventory: &Inventory) -> Vec<Row> {
         }
     }
     rows
-}
-
-/// Type, category, element-free array OID. `numeric` needs no precision here.
-const TYPES: [(PgType, &str, i32); 16] = [
-    (PgType::Bool, "B", 1000),
-    (PgType::Bytea, "U", 1001),
-    (PgType::Char, "Z", 1002),
-    (PgType::Name, "S", 1003),
-    (PgType::Int8, "N", 1016),
-    (PgType::Int2, "N", 1005),
-    (PgType::Int4, "N", 1007),
-    (PgType::Text, "S", 1009),
-    (PgType::Oid, "N", 1028),
-    (PgType::Float4, "N", 1021),
-    (PgType::Float8, "N", 1022),
-    (PgType::Date, "D", 1182),
-    (PgType::Time, "D", 1183),
-    (PgType::Timestamp, "D", 1115),
-    (PgType::TimestampTz, "D", 1185),
-    (PgType::Numeric(None), "N", 1231),
-];
-
-/// Types that no column has, but that drivers look up by number.
-const OTHER_TYPES: [(i32, &str, i32, &str); 6] = [
-    (705, "unknown", -2, "X"),
-    (1042, "bpchar", -1, "S"),
-    (1043, "varchar", -1, "S"),
-    (1186, "interval", 16, "T"),
-    (2205, "regclass", 4, "N"),
-    (2950, "uuid", 16, "U"),
-];
-
-fn types(_: &Inventory) -> Vec<Row> {
-    let base = |oid: i32, name: &str, length: i32, category: &str| {
-        Row::default()
-            .with("oid", oid)
-            .with("typname", name)
-            .with("typnamespace", schema_oid("pg_catalog"))
-            .with("typowner", OWNER_OID)
-            .with("typlen", length)
-            .with("typbyval", length > 0)
-            .with("typtype", if category == "X" { "p" } else { "b" })
-            .with("typcategory", category)
-            .with("typisdefined", true)
-            .with("typdelim", ",")
-            .with("typtypmod", -1)
-            .with("typalign", "i")
-            .with("typstorage", if length > 0 { "p" } else { "x" })
-    };
-    let mut rows = Vec::new();
-    for (pg_type, category, array) in TYPES {
-        let oid = i32::try_from(pg_type.oid()).unwrap_or_default();
-        let name = pg_type.catalog_name();
-        rows.push(
-            base(oid, name, i32::from(pg_type.size()), category)
-                .with("typarray", array)
-                .with("typinput", format!("{name}in").as_str())
-                .with("typoutput", format!("{name}out").as_str())
-                .with("typreceive", format!("{name}recv").as_str())
-                .with("typsend", format!("{name}send").as_str()),
-        );
-        rows.push(
-            base(array, format!("_{name}").as_str(), -1, "A")
-                .with("typelem", oid)
-                .with("typinput", "array_in")
-                .with("typoutput", "array_out")
-                .with("typreceive", "array_recv")
-                .with("typsend", "array_send"),
-        );
-    }
-    rows.extend(OTHER_TYPES.map(|(oid, name, length, category)| base(oid, name, length, category)));
-    rows
-}
-
-/// Finds a type's OID by the name a `regtype` would have.
-pub(in crate::postgres) fn type_oid(name: &str) -> Option<u32> {
-    let name = name.trim().trim_start_matches("pg_catalog.").replace('"', "");
-    TYPES
-        .iter()
-        .map(|(pg_type, ..)| *pg_type)
-        .find(|pg_type| pg_type.catalog_name() == name || pg_type.sql_name() == name)
-        .map(PgType::oid)
-}
-
-/// The name of a type by its OID, as `format_type` without a modifier.
-pub(super) fn type_name(oid: i64) -> Option<String> {
-    let known = u32::try_from(oid).ok().and_then(PgType::from_oid);
-    let array = TYPES.iter().find(|(.., array)| i64::from(*array) == oid);
-    let other = OTHER_TYPES.iter().find(|(other, ..)| i64::from(*other) == oid);
-    match (other, array, known) {
-        (Some((_, "varchar", ..)), ..) => Some("character varying".to_owned()),
-        (Some((_, "bpchar", ..)), ..) => Some("character".to_owned()),
-        (Some((_, name, ..)), ..) => Some((*name).to_owned()),
-        (_, Some((item, ..)), _) => Some(format!("{}[]", item.sql_name())),
-        (.., known) => known.map(|known| known.sql_name().to_owned()),
-    }
 }
 
 fn databases(_: &Inventory) -> Vec<Row> {
