@@ -20,7 +20,7 @@ mod pg_catalog;
 mod pg_types;
 mod sheet;
 
-pub(super) use functions::register;
+pub(super) use functions::{is_function, register};
 pub(super) use pg_catalog::version_text;
 pub(super) use pg_types::type_oid;
 

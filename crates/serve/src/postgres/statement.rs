@@ -14,7 +14,10 @@ use lake::datafusion::sql::sqlparser::{
     tokenizer::{Token, TokenWithSpan, Tokenizer},
 };
 
-use super::failure::{Failure, parser_message};
+use super::{
+    catalog,
+    failure::{Failure, parser_message},
+};
 
 /// The longest statement text: far beyond what BI tools write, and quick to parse.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -102,7 +105,10 @@ pub(super) fn touches_catalog(tokens: &[TokenWithSpan]) -> bool {
     tokens.iter().any(|token| match &token.token {
         Token::Word(word) => {
             let word = word.value.to_ascii_lowercase();
-            word.starts_with("pg_") || word.starts_with("reg") || word == "information_schema"
+            word.starts_with("pg_")
+                || word.starts_with("reg")
+                || word == "information_schema"
+                || catalog::is_function(&word)
         }
         _ => false,
     })

@@ -73,6 +73,11 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ),
 ];
 
+/// True when `name` is one of these functions.
+pub(in crate::postgres) fn is_function(name: &str) -> bool {
+    FUNCTIONS.iter().any(|(function, _)| *function == name)
+}
+
 /// Makes the functions known to one statement.
 pub(in crate::postgres) fn register(ctx: &SessionContext, inventory: &Arc<Inventory>) {
     for (name, body) in FUNCTIONS {

@@ -1,4 +1,4 @@
-//! Functions that could take all memory.
+//! Functions that could take all memory, and those that answer without a table.
 
 use tokio_postgres::error::SqlState;
 
@@ -82,6 +82,22 @@ async fn what_is_not_too_large_works_as_before() {
         ("select count(*), max(value) from generate_series(1, 3000000)", "3000000|3000000"),
         ("select repeat(null, 3) is null, array_length(array_repeat(null, 2))", "t|2"),
         ("select array_length(generate_series(1, 1000000))", "1000000"),
+    ] {
+        let psql = server.psql_with(&["-At"], &[sql]).await;
+        assert_eq!(psql.out, format!("{expected}\n"), "{sql}\n{}", psql.err);
+    }
+}
+
+#[tokio::test]
+async fn catalog_functions_answer_without_a_catalog_table() {
+    let server = Server::start().await;
+    for (sql, expected) in [
+        ("select has_table_privilege('gold.bar_1m', 'select')", "t"),
+        ("select has_schema_privilege('gold', 'create')", "f"),
+        ("select to_regclass('gold.bar_1m') is null, to_regclass('x') is null", "f|t"),
+        ("select quote_ident('Bar 1m'), quote_ident('bar')", "\"Bar 1m\"|bar"),
+        ("select format_type(23, -1), format_type(1700, 1179658)", "integer|numeric(18,6)"),
+        ("select col_description(1, 1) is null, obj_description(1, 'pg_class') is null", "t|t"),
     ] {
         let psql = server.psql_with(&["-At"], &[sql]).await;
         assert_eq!(psql.out, format!("{expected}\n"), "{sql}\n{}", psql.err);
