@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
+use bytes::BytesMut;
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage, SslNegotiationMetaMessage,
     response::{GssEncResponse, SslResponse},
-    startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, Startup},
+    startup::{
+        Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus,
+        PasswordMessageFamily, Startup,
+    },
 };
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 
@@ -15,7 +19,7 @@ use super::{
     failure::Failure,
     scram::{self, MECHANISM, Rejected},
     settings::{DATABASE, Settings},
-    wire::{self, Input, Output},
+    wire::{self, Input, Output, frame},
 };
 
 /// A client asks for TLS, for GSS encryption, then starts: nobody needs more rounds.
@@ -34,7 +38,13 @@ pub(super) async fn login(
     let Some(startup) = negotiate(&mut input, &mut output, &shared).await? else {
         return Ok(None);
     };
-    match authenticate(&mut input, &mut output, &shared, &startup).await? {
+    let authenticated = match authenticate(&mut input, &mut output, &shared, &startup).await {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(Failure::protocol(error.to_string()))
+        }
+        authenticated => authenticated?,
+    };
+    match authenticated {
         Err(failure) => {
             output.push(&PgWireBackendMessage::ErrorResponse(failure.into_response()));
             output.close().await?;
@@ -153,33 +163,29 @@ async fn check_password(
     output.push(&PgWireBackendMessage::Authentication(offer));
     output.flush().await?;
 
-    let Some(PgWireFrontendMessage::PasswordMessageFamily(message)) = input.next().await? else {
+    let Some(body) = sasl_response(input).await? else {
         return Ok(Err(Failure::protocol("expected a SASL response")));
     };
-    let Ok(first) = message.into_sasl_initial_response() else {
+    let Some((mechanism, first)) = frame::sasl_initial(&body) else {
         return Ok(Err(Failure::protocol("malformed SASL initial response")));
     };
-    if first.auth_method != MECHANISM {
+    if mechanism != MECHANISM.as_bytes() {
         return Ok(Err(Failure::protocol("the client selected a mechanism that was not offered")));
     }
     let verifier = scram::verifier_or_mock(&shared.users, user, &shared.mock_key);
     let nonce = pgwire::api::auth::sasl::scram::random_nonce();
-    let challenge =
-        match scram::challenge(first.data.as_deref().unwrap_or_default(), verifier, &nonce) {
-            Ok(challenge) => challenge,
-            Err(reason) => return Ok(Err(failed(reason))),
-        };
+    let challenge = match scram::challenge(first, verifier, &nonce) {
+        Ok(challenge) => challenge,
+        Err(reason) => return Ok(Err(failed(reason))),
+    };
     let text = challenge.server_first.clone();
     output.push(&PgWireBackendMessage::Authentication(Authentication::SASLContinue(text.into())));
     output.flush().await?;
 
-    let Some(PgWireFrontendMessage::PasswordMessageFamily(message)) = input.next().await? else {
+    let Some(last) = sasl_response(input).await? else {
         return Ok(Err(Failure::protocol("expected a SASL response")));
     };
-    let Ok(last) = message.into_sasl_response() else {
-        return Ok(Err(Failure::protocol("malformed SASL response")));
-    };
-    match challenge.verify(&last.data) {
+    match challenge.verify(&last) {
         Ok(text) => {
             let last = Authentication::SASLFinal(text.into());
             output.push(&PgWireBackendMessage::Authentication(last));
@@ -187,4 +193,15 @@ async fn check_password(
         }
         Err(reason) => Ok(Err(failed(reason))),
     }
+}
+
+/// The body of a message with something about a password, as it came: the decoder cannot know
+/// which of them it is, and takes the lengths inside at their word.
+async fn sasl_response(input: &mut Input) -> io::Result<Option<BytesMut>> {
+    Ok(match input.next().await? {
+        Some(PgWireFrontendMessage::PasswordMessageFamily(PasswordMessageFamily::Raw(body))) => {
+            Some(body)
+        }
+        _ => None,
+    })
 }

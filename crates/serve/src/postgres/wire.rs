@@ -7,7 +7,10 @@
 use std::io;
 
 use bytes::{Buf as _, BytesMut};
-use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage};
+use pgwire::messages::{
+    DecodeContext, PgWireBackendMessage, PgWireFrontendMessage,
+    startup::{GssEncRequest, SslRequest},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -15,6 +18,8 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
+
+pub(super) mod frame;
 
 /// PostgreSQL's own limit for a startup packet; also enough for every SASL message.
 const LOGIN_MESSAGE_BYTES_MAX: usize = 10_000;
@@ -59,9 +64,7 @@ impl Input {
     /// `InvalidData` for bytes that are no message within the bounds, else the socket's error.
     pub(super) async fn next(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
         loop {
-            self.check_length()?;
-            let decoded = PgWireFrontendMessage::decode(&mut self.buffer, &self.context);
-            if let Some(message) = decoded.map_err(|error| invalid(&error.to_string()))? {
+            if let Some(message) = self.decode()? {
                 return Ok(Some(message));
             }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
@@ -70,13 +73,55 @@ impl Input {
         }
     }
 
-    /// Refuses an oversized message by its length field, before its bytes are collected.
-    fn check_length(&self) -> io::Result<()> {
+    /// Takes a message out of the buffer if there is a whole one.
+    ///
+    /// The decoder sees that message only and never the bytes behind it, and only after its shape
+    /// was checked.
+    fn decode(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
+        let Some(length) = self.check_length()? else { return Ok(None) };
+        if self.context.awaiting_frontend_ssl {
+            return self.decode_negotiation(length);
+        }
+        let type_bytes = usize::from(!self.context.awaiting_frontend_startup);
+        if self.buffer.len() < type_bytes + length {
+            return Ok(None);
+        }
+        let mut frame = self.buffer.split_to(type_bytes + length);
+        let is_well_formed = if type_bytes == 0 {
+            // Length and version, or length and what it is instead of a version.
+            length >= 8
+        } else {
+            frame::is_well_formed(frame[0], &frame[5..])
+        };
+        if !is_well_formed {
+            return Err(invalid("malformed message"));
+        }
+        let decoded = PgWireFrontendMessage::decode(&mut frame, &self.context);
+        match decoded.map_err(|error| invalid(&error.to_string()))? {
+            Some(message) if frame.is_empty() => Ok(Some(message)),
+            _ => Err(invalid("malformed message")),
+        }
+    }
+
+    /// Asked for what comes first, the decoder only looks at what is no request for encryption.
+    fn decode_negotiation(&mut self, length: usize) -> io::Result<Option<PgWireFrontendMessage>> {
+        let asks = SslRequest::is_ssl_request_packet(&self.buffer)
+            || GssEncRequest::is_gss_enc_request_packet(&self.buffer);
+        if asks && length != SslRequest::BODY_SIZE {
+            return Err(invalid("malformed message"));
+        }
+        PgWireFrontendMessage::decode(&mut self.buffer, &self.context)
+            .map_err(|error| invalid(&error.to_string()))
+    }
+
+    /// Reads the length field of the message that has begun, and refuses an oversized message by
+    /// it, before its bytes are collected.
+    fn check_length(&self) -> io::Result<Option<usize>> {
         let offset = usize::from(!self.context.awaiting_frontend_startup);
-        let Some(field) = self.buffer.get(offset..offset + 4) else { return Ok(()) };
+        let Some(field) = self.buffer.get(offset..offset + 4) else { return Ok(None) };
         let length = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
         match usize::try_from(length) {
-            Ok(length) if (4..=self.bytes_max).contains(&length) => Ok(()),
+            Ok(length) if (4..=self.bytes_max).contains(&length) => Ok(Some(length)),
             _ => Err(invalid("message length is out of bounds")),
         }
     }

@@ -9,6 +9,7 @@ mod psql;
 mod tables;
 mod transactions;
 mod values;
+mod wire;
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 

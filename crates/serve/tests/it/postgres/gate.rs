@@ -161,31 +161,6 @@ async fn a_pool_reset_gets_one_answer_for_each_command() {
     client.simple_query("DISCARD ALL").await.unwrap();
 }
 
-/// Bytes that are no PostgreSQL: the server closes the connection and goes on.
-#[tokio::test]
-async fn garbage_on_the_port_harms_nobody() {
-    let server = Server::start().await;
-    let garbage: [&[u8]; 7] = [
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\x00\x00\x00\x00\x00\x00\x00\x00",
-        b"\xff\xff\xff\xff\x04\xd2\x16\x2f",
-        b"\x00\x00\x00\x08\x04\xd2\x16\x2f\x00\x00\x00\x08\x04\xd2\x16\x2fQ\x7f\xff\xff\xff",
-        b"\x00\x00\x00\x09\x00\x03\x00\x00\x00",
-        b"\x00\x00\x00\x10\x04\xd2\x16\x2e\x00\x00\x00\x01\x00\x00\x00\x02",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    ];
-    for bytes in garbage {
-        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        stream.shutdown().await.unwrap();
-        let mut rest = Vec::new();
-        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
-        // A reset is as good as an end.
-        drop(ended.expect("the server hangs up"));
-    }
-    server.connect().await.simple_query("select 1").await.unwrap();
-}
-
 #[tokio::test]
 async fn encryption_is_declined_in_the_protocols_own_way() {
     let server = Server::start().await;
