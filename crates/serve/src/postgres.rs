@@ -70,7 +70,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct PostgresConfig {
     /// Where to listen; must be a loopback address as long as there is no TLS.
     pub bind: SocketAddr,
-    /// Most clients at a time. One more is told `53300`.
+    /// Most clients at a time. One more is told `53300`, after it has proved who it is.
     pub connections_max: usize,
     /// Longest run of one statement. Clients can lower it for themselves, never lift it.
     pub statement_timeout: Duration,

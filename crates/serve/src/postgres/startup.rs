@@ -113,16 +113,17 @@ async fn authenticate(
     let Some(user) = startup.parameters.get("user").filter(|user| !user.is_empty()) else {
         return Ok(Err(Failure::fatal("28000", "no PostgreSQL user name specified")));
     };
-    let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-        return Ok(Err(Failure::fatal("53300", "sorry, too many clients already")));
-    };
     negotiate_version(output, startup);
     let checked = check_password(input, output, shared, user).await?;
     if let Err(failure) = checked {
         tracing::warn!(user = user.as_str(), message = failure.message, "refused a login");
         return Ok(Err(failure));
     }
-    // Only after the password: a stranger learns nothing about names.
+    // The rest only after the password: a stranger takes no slot from others, and learns nothing
+    // about names.
+    let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
+        return Ok(Err(Failure::fatal("53300", "sorry, too many clients already")));
+    };
     Ok(check_database(&startup.parameters).map(|()| (user.clone(), slot)))
 }
 

@@ -11,6 +11,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use tokio_postgres::error::SqlState;
 
 use super::{PASSWORD, PATIENCE, Server, USER};
 
@@ -244,4 +245,21 @@ async fn nonsense_gets_an_answer_or_the_end_and_never_a_panic() {
         assert_eq!(PANICS.load(Ordering::Relaxed), 0, "seed {seed}");
     }
     server.connect().await.simple_query("select 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn peers_that_never_prove_who_they_are_take_no_slot() {
+    let server = Server::start_with(|config| config.connections_max = 2).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(Raw::start(&server).await);
+    }
+    let (first, second) = (server.connect().await, server.connect().await);
+    let error = server.connect_as(PASSWORD).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::TOO_MANY_CONNECTIONS), "{error:?}");
+    // Whoever has no password is not told how busy the server is.
+    let error = server.connect_as("wrong").await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD), "{error:?}");
+    first.simple_query("select 1").await.unwrap();
+    second.simple_query("select 1").await.unwrap();
 }
