@@ -8,13 +8,7 @@ use lake::datafusion::{
     physical_plan::stream::RecordBatchStreamAdapter,
 };
 
-use super::{
-    Stop,
-    encode::Rows,
-    failure::Failure,
-    types::Column,
-    wire::{OUTBOX_BYTES, Output},
-};
+use super::{Stop, encode::Rows, failure::Failure, types::Column, wire::Output};
 
 /// A running or suspended result.
 pub(super) struct RowStream {
@@ -73,10 +67,10 @@ impl RowStream {
                 .with_hint("Add a LIMIT, or aggregate in the query.")
                 .into());
             }
-            current.write_next(&mut output.buffer);
+            output.append(|buffer| current.write_next(buffer));
             rows += 1;
             self.sent += 1;
-            if output.buffer.len() >= OUTBOX_BYTES {
+            if output.is_full() {
                 output.flush().await.map_err(Stop::Gone)?;
             }
         }

@@ -16,6 +16,13 @@ pub(super) const DATABASE: &str = "marketlake";
 
 const SEARCH_PATH: &str = "gold, silver";
 
+/// More names in a search path than there are schemas help nobody.
+const SCHEMAS_MAX: usize = 16;
+
+/// Longest search path: room for sixteen names of the length PostgreSQL allows. It is told to the
+/// client after each change, in a message that has bounds.
+const SEARCH_PATH_BYTES_MAX: usize = 1_000;
+
 /// Name, default, and whether the client is told of changes.
 const KNOWN: &[(&str, &str, Access)] = &[
     ("application_name", "", Access::Free),
@@ -173,6 +180,10 @@ impl Settings {
                 "cannot set transaction read-write mode: this server is read-only",
             )),
             Access::On => Err(invalid("It is always on.")),
+            Access::SearchPath if value.len() > SEARCH_PATH_BYTES_MAX => {
+                let text = "invalid value for parameter \"search_path\": too long";
+                Err(Failure::new("22023", text))
+            }
             Access::SearchPath => Ok(show_path(&parse_path(value)?)),
             Access::Timeout => {
                 let timeout = parse_timeout(value)
@@ -236,8 +247,6 @@ impl Settings {
 }
 
 fn parse_path(value: &str) -> Result<Vec<String>, Failure> {
-    // More names than there are schemas help nobody.
-    const SCHEMAS_MAX: usize = 16;
     let path: Vec<String> = value
         .split(',')
         .map(|name| name.trim().trim_matches(['"', '\'']).to_owned())
@@ -310,6 +319,18 @@ mod tests {
         assert_eq!(settings.statement_timeout(), Duration::from_millis(1500));
         settings.set("statement_timeout", None).unwrap();
         assert_eq!(settings.statement_timeout(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_search_path_is_as_long_as_names_can_be() {
+        let mut settings = settings();
+        let name = "x".repeat(60);
+        let path = vec![name.as_str(); 16].join(",");
+        settings.set("search_path", Some(&path)).unwrap();
+        assert_eq!(settings.search_path(), vec![name.as_str(); 16]);
+        let long = "x".repeat(40_000);
+        assert_eq!(settings.set("search_path", Some(&long)).unwrap_err().code, "22023");
+        assert_eq!(settings.search_path().len(), 16, "what held before holds");
     }
 
     #[test]

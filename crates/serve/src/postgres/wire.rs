@@ -19,6 +19,8 @@ use tokio::{
     },
 };
 
+use super::failure::Failure;
+
 pub(super) mod frame;
 
 /// PostgreSQL's own limit for a startup packet; also enough for every SASL message.
@@ -29,7 +31,7 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Rows are handed to the kernel in pieces of this size: large enough that the system call does
 /// not show, small enough that a slow reader holds little memory.
-pub(super) const OUTBOX_BYTES: usize = 64 * 1024;
+const OUTBOX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Input {
@@ -42,7 +44,9 @@ pub(super) struct Input {
 #[derive(Debug)]
 pub(super) struct Output {
     stream: OwnedWriteHalf,
-    pub(super) buffer: BytesMut,
+    buffer: BytesMut,
+    /// The last message is in the buffer: a client that missed one cannot follow any more.
+    has_ended: bool,
 }
 
 pub(super) fn split(stream: TcpStream) -> (Input, Output) {
@@ -53,7 +57,8 @@ pub(super) fn split(stream: TcpStream) -> (Input, Output) {
         context: DecodeContext::default(),
         bytes_max: LOGIN_MESSAGE_BYTES_MAX,
     };
-    let output = Output { stream: write, buffer: BytesMut::with_capacity(OUTBOX_BYTES) };
+    let buffer = BytesMut::with_capacity(OUTBOX_BYTES);
+    let output = Output { stream: write, buffer, has_ended: false };
     (input, output)
 }
 
@@ -154,18 +159,49 @@ impl Input {
 
 impl Output {
     /// Adds a message to the buffer; it leaves with the next flush.
+    ///
+    /// A message beyond the protocol's bounds becomes the last one, as an error: the client is
+    /// told, and the next flush fails.
     pub(super) fn push(&mut self, message: &PgWireBackendMessage) {
+        if self.has_ended {
+            return;
+        }
+        // Encoding writes the type before it finds out that the rest does not fit.
+        let start = self.buffer.len();
         if let Err(error) = message.encode(&mut self.buffer) {
-            // Only a message beyond the protocol's own bounds fails; the client will miss it.
             tracing::error!(error = &error as &dyn std::error::Error, "encoding a message");
+            self.buffer.truncate(start);
+            self.has_ended = true;
+            let failure = Failure::fatal("54000", "an answer is longer than the protocol allows");
+            let last = PgWireBackendMessage::ErrorResponse(failure.into_response());
+            if last.encode(&mut self.buffer).is_err() {
+                self.buffer.truncate(start);
+            }
         }
     }
 
+    /// Adds what `write` appends, which must be whole messages.
+    pub(super) fn append(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        if !self.has_ended {
+            write(&mut self.buffer);
+        }
+    }
+
+    /// True when it is time to flush, lest a client that only sends fills the memory.
+    pub(super) fn is_full(&self) -> bool {
+        self.buffer.len() >= OUTBOX_BYTES
+    }
+
+    /// Hands everything to the kernel.
+    ///
+    /// # Errors
+    /// The socket's error, or `InvalidInput` after a message that could not be sent.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         while self.buffer.has_remaining() {
             self.stream.write_buf(&mut self.buffer).await?;
         }
-        self.stream.flush().await
+        self.stream.flush().await?;
+        if self.has_ended { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
     }
 
     pub(super) async fn close(&mut self) -> io::Result<()> {
@@ -176,4 +212,37 @@ impl Output {
 
 fn invalid(problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use pgwire::messages::{response::EmptyQueryResponse, startup::ParameterStatus};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_sent_is_the_last_and_leaves_no_part_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap());
+        let (accepted, peer) = tokio::join!(listener.accept(), peer);
+        let (_, mut output) = split(accepted.unwrap().0);
+        let mut peer = peer.unwrap();
+
+        let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
+        output.push(&empty);
+        let long = ParameterStatus::new("search_path".to_owned(), "x".repeat(40_000));
+        output.push(&PgWireBackendMessage::ParameterStatus(long));
+        output.push(&empty);
+        output.append(|buffer| buffer.extend_from_slice(b"D"));
+        assert_eq!(output.close().await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        drop(output);
+
+        let mut sent = Vec::new();
+        peer.read_to_end(&mut sent).await.unwrap();
+        assert_eq!(sent[..6], *b"I\0\0\0\x04E");
+        let length = u32::from_be_bytes([sent[6], sent[7], sent[8], sent[9]]);
+        assert_eq!(sent.len(), 6 + usize::try_from(length).unwrap(), "nothing follows");
+        assert!(sent.windows(6).any(|part| part == b"C54000"), "{sent:?}");
+    }
 }

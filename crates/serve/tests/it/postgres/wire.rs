@@ -263,3 +263,15 @@ async fn peers_that_never_prove_who_they_are_take_no_slot() {
     first.simple_query("select 1").await.unwrap();
     second.simple_query("select 1").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_setting_too_long_to_be_told_is_refused() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let path = "x".repeat(40_000);
+    for text in [format!("set search_path = '{path}'"), format!("set search_path = {path}, gold")] {
+        let error = client.simple_query(&text).await.unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::INVALID_PARAMETER_VALUE), "{error:?}");
+        client.simple_query("select 1").await.unwrap();
+    }
+}
