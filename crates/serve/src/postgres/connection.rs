@@ -132,6 +132,8 @@ impl Connection {
                 if self.report(outcome)? {
                     self.skips_to_sync = true;
                     self.flush().await.map_err(Stop::Gone)?;
+                } else {
+                    self.flush_if_full().await.map_err(Stop::Gone)?;
                 }
             }
         }
@@ -155,7 +157,11 @@ impl Connection {
 
     async fn terminate(mut self, failure: Failure) -> io::Result<()> {
         self.push(PgWireBackendMessage::ErrorResponse(failure.into_response()));
-        self.output.close().await
+        tokio::select! {
+            biased;
+            closed = self.output.close() => closed,
+            () = self.shared.clock.sleep(WRITE_TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     async fn ready(&mut self) -> io::Result<()> {
@@ -173,6 +179,11 @@ impl Connection {
             flushed = self.output.flush() => flushed,
             () = self.shared.clock.sleep(WRITE_TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+
+    /// Not every message is followed by a flush, and a client may send without end.
+    async fn flush_if_full(&mut self) -> io::Result<()> {
+        if self.output.is_full() { self.flush().await } else { Ok(()) }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "messages are made to be sent")]
@@ -195,6 +206,7 @@ impl Connection {
                 self.describe(&portal.columns);
             }
             self.execute(&mut portal, u64::MAX).await?;
+            self.flush_if_full().await.map_err(Stop::Gone)?;
         }
         Ok(())
     }

@@ -247,6 +247,22 @@ async fn nonsense_gets_an_answer_or_the_end_and_never_a_panic() {
     server.connect().await.simple_query("select 1").await.unwrap();
 }
 
+/// Answers leave as they come to be, also for a client that never says Sync.
+#[tokio::test]
+async fn answers_do_not_pile_up_until_the_next_sync() {
+    let server = Server::start().await;
+    let mut raw = Raw::login(&server).await;
+    let columns: Vec<String> = (0..1_600).map(|n| format!("1 as column_{n}")).collect();
+    let parse = format!("wide\0select {}\0\0\0", columns.join(","));
+    raw.send(&message(b'P', parse.as_bytes())).await;
+    let count = 200;
+    raw.send(&message(b'D', b"Swide\0").repeat(count)).await;
+    // Some 50 KB each. What fills less than an outbox waits for more, so the last may be missing.
+    for _ in 1..count {
+        raw.receive_only(b'T').await;
+    }
+}
+
 #[tokio::test]
 async fn peers_that_never_prove_who_they_are_take_no_slot() {
     let server = Server::start_with(|config| config.connections_max = 2).await;
