@@ -29,7 +29,7 @@ use super::{
 
 mod extended;
 
-use extended::{Portal, Prepared};
+use extended::{Portal, Prepared, Work};
 
 /// Who is connected, and with what.
 pub(super) struct Who {
@@ -200,7 +200,7 @@ impl Connection {
         for tokens in statements {
             let touches_catalog = statement::touches_catalog(&tokens);
             let command = statement::judge(tokens)?;
-            self.check_transaction(&command)?;
+            self.check_transaction(Some(&command))?;
             let mut portal = self.open(command, touches_catalog).await?;
             if !portal.columns.is_empty() {
                 self.describe(&portal.columns);
@@ -212,9 +212,11 @@ impl Connection {
     }
 
     /// After an error in a transaction only its end is possible.
-    fn check_transaction(&self, command: &Command) -> Result<(), Failure> {
-        let ends = matches!(command, Command::Commit | Command::Rollback)
-            || matches!(command, Command::Savepoint { tag: "ROLLBACK" });
+    fn check_transaction(&self, command: Option<&Command>) -> Result<(), Failure> {
+        let ends = matches!(
+            command,
+            Some(Command::Commit | Command::Rollback | Command::Savepoint { tag: "ROLLBACK" })
+        );
         if self.transaction == TransactionStatus::Error && !ends {
             return Err(Failure::new(
                 "25P02",
@@ -267,22 +269,26 @@ impl Connection {
 
     /// Runs `portal` up to `limit` rows and says how it ended.
     async fn execute(&mut self, portal: &mut Portal, limit: u64) -> Result<(), Stop> {
-        let Some(rows) = &mut portal.rows else {
-            let tag = self.run_command(&portal.prepared.command)?;
-            self.complete(tag);
-            return Ok(());
+        let (rows, tag) = match &mut portal.work {
+            Work::Nothing => {
+                self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
+                return Ok(());
+            }
+            Work::Command(command) => {
+                let tag = self.run_command(command)?;
+                self.complete(tag);
+                return Ok(());
+            }
+            Work::Rows { rows, tag } => (rows, *tag),
         };
         let work = Box::pin(rows.send(&mut self.output, limit));
         let sent = limited(&self.shared, &self.who, &mut self.input, work).await?;
-        if sent.is_complete {
-            let tag = match portal.prepared.command {
-                Command::Explain(_) => "EXPLAIN".to_owned(),
-                Command::Show { .. } => "SHOW".to_owned(),
-                _ => format!("SELECT {}", sent.rows),
-            };
-            self.complete(tag);
-        } else {
+        if !sent.is_complete {
             self.push(PgWireBackendMessage::PortalSuspended(PortalSuspended::new()));
+        } else if tag == "SELECT" {
+            self.complete(format!("SELECT {}", sent.rows));
+        } else {
+            self.complete(tag);
         }
         Ok(())
     }

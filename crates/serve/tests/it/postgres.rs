@@ -5,6 +5,7 @@ mod catalog;
 mod drivers;
 mod functions;
 mod gate;
+mod limits;
 mod psql;
 mod tables;
 mod transactions;

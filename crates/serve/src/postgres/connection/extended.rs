@@ -13,7 +13,6 @@ use pgwire::messages::{
     extendedquery::{
         Bind, BindComplete, CloseComplete, Parse, ParseComplete, TARGET_TYPE_BYTE_STATEMENT,
     },
-    response::EmptyQueryResponse,
 };
 
 use super::{Connection, Reply, RowStream, limited};
@@ -26,27 +25,59 @@ use crate::postgres::{
     types::{Column, PgType},
 };
 
-/// Drivers keep some hundreds at most; each holds a plan.
+/// Drivers keep some hundreds at most.
 const STATEMENTS_MAX: usize = 1_000;
+
+/// Bytes of all prepared statements of one connection, with the names of their columns: a thousand
+/// statements of four kilobytes.
+const STATEMENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Open portals hold a snapshot and a running query each.
 const PORTALS_MAX: usize = 64;
 
-/// A statement as Parse left it.
+/// Longest name of a statement or portal. PostgreSQL cuts names to 63 bytes, drivers make them of
+/// a word and a number.
+const NAME_BYTES_MAX: usize = 256;
+
+/// A statement as Parse left it: as text, because its tree takes a hundred times the memory, and
+/// making it is quick beside the planning that Bind does anyway.
 pub(super) struct Prepared {
-    pub(super) command: Command,
-    touches_catalog: bool,
-    is_empty: bool,
+    text: String,
     parameters: Vec<PgType>,
     columns: Vec<Column>,
+    /// What it adds to the bytes that are bounded.
+    bytes: usize,
+}
+
+impl Prepared {
+    fn new(name: &str, text: String, parameters: Vec<PgType>, columns: Vec<Column>) -> Self {
+        let columns_bytes: usize =
+            columns.iter().map(|column| size_of::<Column>() + column.name.len()).sum();
+        let parameters_bytes = size_of_val(parameters.as_slice());
+        let bytes = name.len() + text.len() + parameters_bytes + columns_bytes;
+        Self { text, parameters, columns, bytes }
+    }
 }
 
 /// A statement with its parameters, ready to run, or running.
 pub(super) struct Portal {
-    pub(super) prepared: Arc<Prepared>,
+    pub(super) work: Work,
     pub(super) columns: Vec<Column>,
-    /// `None` for commands that have no rows.
-    pub(super) rows: Option<RowStream>,
+}
+
+pub(super) enum Work {
+    /// The statement is empty.
+    Nothing,
+    /// Concerns only the connection; without rows.
+    Command(Command),
+    /// `tag` is what the client is told at the end.
+    Rows { rows: RowStream, tag: &'static str },
+}
+
+impl Portal {
+    fn of_rows(rows: RowStream, tag: &'static str, columns: Vec<Column>) -> Self {
+        Self { work: Work::Rows { rows, tag }, columns }
+    }
 }
 
 impl Connection {
@@ -85,6 +116,7 @@ impl Connection {
 
     async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
         let name = parse.name.unwrap_or_default();
+        check_name(&name)?;
         if !name.is_empty() && self.statements.contains_key(&name) {
             let text = format!("prepared statement \"{name}\" already exists");
             return Err(Failure::new("42P05", text).into());
@@ -92,31 +124,24 @@ impl Connection {
         if self.statements.len() >= STATEMENTS_MAX {
             return Err(Failure::new("53000", "too many prepared statements").into());
         }
-        let mut statements = statement::split(&parse.query)?;
-        let prepared = match statements.len() {
-            0 => Arc::new(Prepared {
-                command: Command::SetNothing,
-                touches_catalog: false,
-                is_empty: true,
-                parameters: Vec::new(),
-                columns: Vec::new(),
-            }),
-            1 => {
-                let tokens = statements.swap_remove(0);
-                let touches_catalog = statement::touches_catalog(&tokens);
-                let command = statement::judge(tokens)?;
-                self.check_transaction(&command)?;
+        let (parameters, columns) = match judge_one(&parse.query)? {
+            None => (Vec::new(), Vec::new()),
+            Some((command, touches_catalog)) => {
+                self.check_transaction(Some(&command))?;
                 let declared = declared_types(&parse.type_oids)?;
-                self.prepare(command, touches_catalog, &declared).await?
-            }
-            _ => {
-                return Err(Failure::syntax(
-                    "cannot insert multiple commands into a prepared statement",
-                )
-                .into());
+                self.prepare(&command, touches_catalog, &declared).await?
             }
         };
-        self.statements.insert(name, prepared);
+        let prepared = Prepared::new(&name, parse.query, parameters, columns);
+        let others = self.statements.iter().filter(|(other, _)| **other != name);
+        let others_bytes: usize = others.map(|(_, prepared)| prepared.bytes).sum();
+        if others_bytes + prepared.bytes > STATEMENTS_BYTES_MAX {
+            let text = "the prepared statements of this connection take more than 4 MiB";
+            return Err(Failure::new("53000", text)
+                .with_hint("Close those that are not needed any more.")
+                .into());
+        }
+        self.statements.insert(name, Arc::new(prepared));
         self.push(PgWireBackendMessage::ParseComplete(ParseComplete::new()));
         Ok(())
     }
@@ -124,11 +149,11 @@ impl Connection {
     /// Finds out parameters and columns of a command.
     async fn prepare(
         &mut self,
-        command: Command,
+        command: &Command,
         touches_catalog: bool,
         declared: &[Option<PgType>],
-    ) -> Result<Arc<Prepared>, Stop> {
-        let (parameters, columns) = match &command {
+    ) -> Result<(Vec<PgType>, Vec<Column>), Stop> {
+        Ok(match command {
             Command::Query(query) => {
                 let planned = self.plan(query, touches_catalog, declared).await?;
                 (planned.parameters, planned.columns)
@@ -139,16 +164,15 @@ impl Connection {
             }
             Command::Show { name } => (Vec::new(), show_columns(&self.show(name)?)),
             _ => (Vec::new(), Vec::new()),
-        };
-        let is_empty = false;
-        Ok(Arc::new(Prepared { command, touches_catalog, is_empty, parameters, columns }))
+        })
     }
 
     async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
         let name = bind.portal_name.unwrap_or_default();
-        let statement = bind.statement_name.unwrap_or_default();
-        let prepared = self.find(&statement)?;
-        self.check_transaction(&prepared.command)?;
+        check_name(&name)?;
+        let prepared = self.find(&bind.statement_name.unwrap_or_default())?;
+        let judged = judge_one(&prepared.text)?;
+        self.check_transaction(judged.as_ref().map(|(command, _)| command))?;
         if !name.is_empty() && self.portals.contains_key(&name) {
             return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")).into());
         }
@@ -157,11 +181,13 @@ impl Connection {
         }
         let values =
             bound_values(&prepared.parameters, &bind.parameters, &bind.parameter_format_codes)?;
-        let formats = bind.result_column_format_codes;
-        let mut portal = self.open_bound(prepared, values, &formats).await?;
-        if portal.prepared.is_empty {
-            portal.rows = None;
-        }
+        let portal = match judged {
+            None => Portal { work: Work::Nothing, columns: Vec::new() },
+            Some((command, touches_catalog)) => {
+                let formats = bind.result_column_format_codes;
+                self.open_bound(command, touches_catalog, &prepared, values, &formats).await?
+            }
+        };
         self.portals.insert(name, portal);
         self.push(PgWireBackendMessage::BindComplete(BindComplete::new()));
         Ok(())
@@ -180,37 +206,29 @@ impl Connection {
                 Err(Failure::new("42P02", "there is no parameter $1"))
             }
         };
-        let (columns, rows) = match &command {
+        Ok(match command {
             Command::Query(query) => {
-                let planned = self.plan(query, touches_catalog, &[]).await?;
+                let planned = self.plan(&query, touches_catalog, &[]).await?;
                 no_parameters(&planned)?;
                 let columns = planned.columns.clone();
                 let rows = self.start(planned, columns.clone()).await?;
-                (columns, Some(rows))
+                Portal::of_rows(rows, "SELECT", columns)
             }
             Command::Explain(query) => {
-                let planned = self.plan(query, touches_catalog, &[]).await?;
+                let planned = self.plan(&query, touches_catalog, &[]).await?;
                 no_parameters(&planned)?;
                 let columns = vec![text_column("QUERY PLAN")];
                 let rows = RowStream::of_one(planned.explain()?, columns.clone());
-                (columns, Some(rows))
+                Portal::of_rows(rows, "EXPLAIN", columns)
             }
             Command::Show { name } => {
-                let reply = self.show(name)?;
+                let reply = self.show(&name)?;
                 let columns = show_columns(&reply);
                 let rows = RowStream::of_one(show_rows(&reply)?, columns.clone());
-                (columns, Some(rows))
+                Portal::of_rows(rows, "SHOW", columns)
             }
-            _ => (Vec::new(), None),
-        };
-        let prepared = Prepared {
-            command,
-            touches_catalog,
-            is_empty: false,
-            parameters: Vec::new(),
-            columns: Vec::new(),
-        };
-        Ok(Portal { prepared: Arc::new(prepared), columns, rows })
+            command => Portal { work: Work::Command(command), columns: Vec::new() },
+        })
     }
 
     async fn start(&mut self, planned: Planned, columns: Vec<Column>) -> Result<RowStream, Stop> {
@@ -222,50 +240,42 @@ impl Connection {
     /// Pins the snapshot and starts the query; no row is read before Execute.
     async fn open_bound(
         &mut self,
-        prepared: Arc<Prepared>,
+        command: Command,
+        touches_catalog: bool,
+        prepared: &Prepared,
         values: Vec<ScalarValue>,
         formats: &[i16],
     ) -> Result<Portal, Stop> {
-        let with_formats = |mut columns: Vec<Column>| -> Result<Vec<Column>, Failure> {
-            if formats.len() > 1 && formats.len() != columns.len() {
-                let text = format!(
-                    "bind message has {} result formats but query has {} columns",
-                    formats.len(),
-                    columns.len()
-                );
-                return Err(Failure::new("08P01", text));
-            }
-            for (index, column) in columns.iter_mut().enumerate() {
-                column.binary = format_of(formats, index)?;
-            }
-            Ok(columns)
-        };
-        let records = match &prepared.command {
+        let (records, tag) = match command {
             Command::Query(query) => {
-                let planned = self.planned(query, &prepared, values).await?;
-                let columns = with_formats(planned.columns.clone())?;
+                let planned = self.plan_bound(&query, touches_catalog, prepared, values).await?;
+                let columns = with_formats(planned.columns.clone(), formats)?;
                 let rows = self.start(planned, columns.clone()).await?;
-                return Ok(Portal { prepared, columns, rows: Some(rows) });
+                return Ok(Portal::of_rows(rows, "SELECT", columns));
             }
             Command::Explain(query) => {
-                Some(self.planned(query, &prepared, values).await?.explain()?)
+                let planned = self.plan_bound(&query, touches_catalog, prepared, values).await?;
+                (planned.explain()?, "EXPLAIN")
             }
-            Command::Show { name } => Some(show_rows(&self.show(name)?)?),
-            _ => None,
+            Command::Show { name } => (show_rows(&self.show(&name)?)?, "SHOW"),
+            command => {
+                with_formats(Vec::new(), formats)?;
+                return Ok(Portal { work: Work::Command(command), columns: Vec::new() });
+            }
         };
-        let columns = with_formats(prepared.columns.clone())?;
-        let rows = records.map(|records| RowStream::of_one(records, columns.clone()));
-        Ok(Portal { prepared, columns, rows })
+        let columns = with_formats(prepared.columns.clone(), formats)?;
+        Ok(Portal::of_rows(RowStream::of_one(records, columns.clone()), tag, columns))
     }
 
-    async fn planned(
+    async fn plan_bound(
         &mut self,
         query: &lake::datafusion::sql::sqlparser::ast::Query,
+        touches_catalog: bool,
         prepared: &Prepared,
         values: Vec<ScalarValue>,
     ) -> Result<Planned, Stop> {
         let declared: Vec<_> = prepared.parameters.iter().copied().map(Some).collect();
-        let planned = self.plan(query, prepared.touches_catalog, &declared).await?;
+        let planned = self.plan(query, touches_catalog, &declared).await?;
         if values.is_empty() { Ok(planned) } else { Ok(planned.bind(values)?) }
     }
 
@@ -296,13 +306,14 @@ impl Connection {
     async fn execute_named(&mut self, name: String, limit: Option<u64>) -> Result<(), Stop> {
         // Taken out while it runs: a command such as COMMIT closes all portals.
         let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
-        if portal.prepared.is_empty {
-            self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
-            return Ok(());
+        if !matches!(portal.work, Work::Nothing) {
+            self.check_transaction(match &portal.work {
+                Work::Command(command) => Some(command),
+                _ => None,
+            })?;
         }
-        self.check_transaction(&portal.prepared.command)?;
         self.execute(&mut portal, limit.unwrap_or(u64::MAX)).await?;
-        if portal.rows.is_some() {
+        if matches!(portal.work, Work::Rows { .. }) {
             self.portals.insert(name, portal);
         }
         Ok(())
@@ -313,6 +324,24 @@ impl Connection {
             Failure::new("26000", format!("prepared statement \"{name}\" does not exist"))
         })
     }
+}
+
+/// Judges a text of one statement, or none. Also says whether it asks about the catalog.
+fn judge_one(text: &str) -> Result<Option<(Command, bool)>, Failure> {
+    let mut statements = statement::split(text)?;
+    if statements.len() > 1 {
+        return Err(Failure::syntax("cannot insert multiple commands into a prepared statement"));
+    }
+    let Some(tokens) = statements.pop() else { return Ok(None) };
+    let touches_catalog = statement::touches_catalog(&tokens);
+    Ok(Some((statement::judge(tokens)?, touches_catalog)))
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Failure::new("42622", "the name of a statement or portal is too long"));
+    }
+    Ok(())
 }
 
 fn no_portal(name: &str) -> Failure {
@@ -355,6 +384,22 @@ fn bound_values(
             parameters::decode(index + 1, *pg_type, binary, value.as_ref())
         })
         .collect()
+}
+
+/// Sets in which format each column is sent.
+fn with_formats(mut columns: Vec<Column>, formats: &[i16]) -> Result<Vec<Column>, Failure> {
+    if formats.len() > 1 && formats.len() != columns.len() {
+        let text = format!(
+            "bind message has {} result formats but query has {} columns",
+            formats.len(),
+            columns.len()
+        );
+        return Err(Failure::new("08P01", text));
+    }
+    for (index, column) in columns.iter_mut().enumerate() {
+        column.binary = format_of(formats, index)?;
+    }
+    Ok(columns)
 }
 
 /// No format means text, one holds for all, else there is one for each.
