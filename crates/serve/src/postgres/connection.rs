@@ -4,7 +4,7 @@
 //! [`Connection::limited`], the one place that ends it early: cancel request, timeout, shutdown,
 //! or a client that is gone.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage,
@@ -30,6 +30,10 @@ use super::{
 mod extended;
 
 use extended::{Portal, Prepared, Work};
+
+/// How long a client may think between two parts of a result. Until then the query keeps its
+/// memory and its snapshot; a person who reads a page needs no longer.
+const PORTAL_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Who is connected, and with what.
 pub(super) struct Who {
@@ -80,13 +84,23 @@ impl Connection {
     pub(super) async fn run(mut self) -> io::Result<()> {
         self.ready().await?;
         loop {
-            let stopping = self.shared.stopping.clone();
+            let shared = Arc::clone(&self.shared);
+            let idle_timeout = self.idle_timeout();
+            let idle_for_too_long = async {
+                match idle_timeout {
+                    Some(timeout) => shared.clock.sleep(timeout).await,
+                    None => std::future::pending().await,
+                }
+            };
             let message = tokio::select! {
                 biased;
-                () = stopping.cancelled() => {
+                () = shared.stopping.cancelled() => {
                     return self.terminate(Failure::shutdown()).await;
                 }
                 message = self.input.next() => message,
+                () = idle_for_too_long => {
+                    return self.terminate(Failure::idle_in_transaction()).await;
+                }
             };
             let message = match message {
                 Ok(Some(message)) => message,
@@ -184,6 +198,14 @@ impl Connection {
     /// Not every message is followed by a flush, and a client may send without end.
     async fn flush_if_full(&mut self) -> io::Result<()> {
         if self.output.is_full() { self.flush().await } else { Ok(()) }
+    }
+
+    /// How long the client may be silent now; `None` for as long as it likes.
+    fn idle_timeout(&self) -> Option<Duration> {
+        let is_in_transaction = self.transaction != TransactionStatus::Idle;
+        let wanted = self.who.settings.idle_in_transaction_timeout().filter(|_| is_in_transaction);
+        let holds_rows = self.portals.values().any(Portal::holds_rows);
+        wanted.into_iter().chain(holds_rows.then_some(PORTAL_IDLE_TIMEOUT)).min()
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "messages are made to be sent")]

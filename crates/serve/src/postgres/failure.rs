@@ -54,6 +54,10 @@ impl Failure {
         Self::new("57014", "canceling statement due to statement timeout")
     }
 
+    pub(super) fn idle_in_transaction() -> Self {
+        Self::fatal("25P03", "terminating connection due to idle-in-transaction timeout")
+    }
+
     fn spill_bound() -> Self {
         Self::new("53100", "disk full: the statement needs more room on disk than its share")
     }

@@ -12,7 +12,9 @@ use super::{Stop, encode::Rows, failure::Failure, types::Column, wire::Output};
 
 /// A running or suspended result.
 pub(super) struct RowStream {
-    records: SendableRecordBatchStream,
+    /// `None` after the last row: what the query held is free then, though its portal is not
+    /// closed yet.
+    records: Option<SendableRecordBatchStream>,
     columns: Vec<Column>,
     current: Option<Rows>,
     sent: u64,
@@ -32,7 +34,12 @@ impl RowStream {
         columns: Vec<Column>,
         rows_max: u64,
     ) -> Self {
-        Self { records, columns, current: None, sent: 0, rows_max }
+        Self { records: Some(records), columns, current: None, sent: 0, rows_max }
+    }
+
+    /// True while there may be more rows.
+    pub(super) const fn is_open(&self) -> bool {
+        self.records.is_some()
     }
 
     pub(super) fn of_one(rows: RecordBatch, columns: Vec<Column>) -> Self {
@@ -48,8 +55,16 @@ impl RowStream {
         let mut rows = 0;
         while rows < limit {
             let Some(current) = self.current.as_mut().filter(|current| !current.is_empty()) else {
-                match self.records.next().await {
-                    None => return Ok(Sent { rows, is_complete: true }),
+                let next = match &mut self.records {
+                    Some(records) => records.next().await,
+                    None => None,
+                };
+                match next {
+                    None => {
+                        self.records = None;
+                        self.current = None;
+                        return Ok(Sent { rows, is_complete: true });
+                    }
                     Some(Err(error)) => return Err(Failure::from_datafusion(&error).into()),
                     Some(Ok(rows_read)) => {
                         let encoded = Rows::new(&rows_read, &self.columns)

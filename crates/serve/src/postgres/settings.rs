@@ -32,7 +32,7 @@ const KNOWN: &[(&str, &str, Access)] = &[
     ("default_transaction_isolation", "repeatable read", Access::Free),
     ("default_transaction_read_only", "on", Access::On),
     ("extra_float_digits", "1", Access::Free),
-    ("idle_in_transaction_session_timeout", "0", Access::Free),
+    ("idle_in_transaction_session_timeout", "0", Access::IdleTimeout),
     ("in_hot_standby", "off", Access::Fixed),
     ("integer_datetimes", "on", Access::Fixed),
     ("intervalstyle", "postgres", Access::Free),
@@ -67,6 +67,8 @@ enum Access {
     On,
     SearchPath,
     Timeout,
+    /// As in PostgreSQL: zero for none.
+    IdleTimeout,
     Utc,
 }
 
@@ -194,6 +196,11 @@ impl Settings {
                 }
                 Ok(show_timeout(timeout))
             }
+            Access::IdleTimeout => {
+                let timeout = parse_timeout(value)
+                    .ok_or_else(|| invalid("Use milliseconds, or a number with ms, s or min."))?;
+                Ok(show_timeout(timeout))
+            }
             Access::Utc => {
                 let utc = ["utc", "etc/utc", "gmt", "zulu", "z", "0", "universal", "etc/gmt"];
                 if utc.iter().any(|zone| same(zone)) {
@@ -244,6 +251,12 @@ impl Settings {
             .and_then(|text| parse_timeout(text))
             .unwrap_or(self.statement_timeout_max)
     }
+
+    /// How long a transaction may wait for its client's next message, if the client set a limit.
+    pub(super) fn idle_in_transaction_timeout(&self) -> Option<Duration> {
+        let text = self.values.get("idle_in_transaction_session_timeout")?;
+        parse_timeout(text).filter(|timeout| !timeout.is_zero())
+    }
 }
 
 fn parse_path(value: &str) -> Result<Vec<String>, Failure> {
@@ -283,7 +296,9 @@ fn parse_timeout(value: &str) -> Option<Duration> {
 
 fn show_timeout(timeout: Duration) -> String {
     let millis = timeout.as_millis();
-    if millis.is_multiple_of(60_000) {
+    if millis == 0 {
+        "0".to_owned()
+    } else if millis.is_multiple_of(60_000) {
         format!("{}min", millis / 60_000)
     } else if millis.is_multiple_of(1_000) {
         format!("{}s", millis / 1_000)
@@ -319,6 +334,23 @@ mod tests {
         assert_eq!(settings.statement_timeout(), Duration::from_millis(1500));
         settings.set("statement_timeout", None).unwrap();
         assert_eq!(settings.statement_timeout(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_transaction_may_be_idle_for_as_long_as_the_client_says() {
+        let mut settings = settings();
+        assert_eq!(settings.idle_in_transaction_timeout(), None);
+        let name = "idle_in_transaction_session_timeout";
+        for (text, shown, expected) in [
+            ("90s", "90s", Some(Duration::from_secs(90))),
+            ("2min", "2min", Some(Duration::from_secs(120))),
+            ("0", "0", None),
+        ] {
+            settings.set(name, Some(text)).unwrap();
+            assert_eq!(settings.show(name).unwrap(), shown);
+            assert_eq!(settings.idle_in_transaction_timeout(), expected);
+        }
+        assert_eq!(settings.set(name, Some("soon")).unwrap_err().code, "22023");
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Portal {
     fn of_rows(rows: RowStream, tag: &'static str, columns: Vec<Column>) -> Self {
         Self { work: Work::Rows { rows, tag }, columns }
     }
+
+    /// True while a query of it is running or suspended.
+    pub(super) fn holds_rows(&self) -> bool {
+        matches!(&self.work, Work::Rows { rows, .. } if rows.is_open())
+    }
 }
 
 impl Connection {

@@ -1,8 +1,11 @@
 //! Peers that do not keep to the protocol, or keep to it and take more than their share.
 
-use std::sync::{
-    Once,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -278,6 +281,40 @@ async fn peers_that_never_prove_who_they_are_take_no_slot() {
     assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD), "{error:?}");
     first.simple_query("select 1").await.unwrap();
     second.simple_query("select 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_idle_for_too_long_ends_with_its_connection() {
+    let server = Server::start().await;
+    let mut raw = Raw::login(&server).await;
+    raw.send(&message(b'Q', b"set idle_in_transaction_session_timeout = '200ms'\0")).await;
+    raw.receive_only(b'Z').await;
+    // Outside of a transaction a client may be silent.
+    let mut byte = [0];
+    timeout(Duration::from_millis(600), raw.stream.peek(&mut byte)).await.unwrap_err();
+    raw.send(&message(b'Q', b"begin\0")).await;
+    raw.receive_only(b'Z').await;
+    assert_eq!(code(&raw.receive_only(b'E').await), "25P03");
+    assert_eq!(raw.receive().await, None, "the connection is closed");
+}
+
+/// A query that waits for its client keeps memory from others.
+#[tokio::test]
+async fn a_result_that_is_not_fetched_ends_with_its_connection() {
+    let server = Server::start().await;
+    let mut raw = Raw::login(&server).await;
+    let open = [message(b'P', b"\0select * from bar_1m\0\0\0"), message(b'B', &[0; 8])].concat();
+    let all = [&open[..], &message(b'E', b"\0\0\0\0\0"), &message(b'H', b"")].concat();
+    raw.send(&all).await;
+    raw.receive_only(b'C').await;
+    // Nothing is left of this one, so it may lie there.
+    let mut byte = [0];
+    timeout(Duration::from_secs(5), raw.stream.peek(&mut byte)).await.unwrap_err();
+    let part = [&open[..], &message(b'E', b"\0\0\0\0\x01"), &message(b'H', b"")].concat();
+    raw.send(&part).await;
+    raw.receive_only(b's').await;
+    assert_eq!(code(&raw.receive_only(b'E').await), "25P03");
+    assert_eq!(raw.receive().await, None, "the connection is closed");
 }
 
 #[tokio::test]
