@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use lake::datafusion::sql::sqlparser::{
     ast::{Query, SetExpr, Statement, Visit as _, Visitor},
     dialect::PostgreSqlDialect,
-    parser::Parser,
+    parser::{Parser, ParserError},
     tokenizer::{Token, TokenWithSpan, Tokenizer},
 };
 
@@ -19,6 +19,7 @@ use super::{
 };
 
 mod complexity;
+mod dialect;
 
 /// The longest statement text: far beyond what BI tools write, and quick to parse.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -215,12 +216,15 @@ fn refuse(first: &str, words: &[String], tokens: Vec<TokenWithSpan>) -> Failure 
 }
 
 fn parse(tokens: Vec<TokenWithSpan>) -> Result<Statement, Failure> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = dialect::GateDialect::default();
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
-    let statement = parser
-        .parse_statement()
-        .map_err(|error| Failure::syntax(parser_message(&error.to_string())))?;
+    let statement = parser.parse_statement().map_err(|error| match error {
+        ParserError::RecursionLimitExceeded => {
+            Failure::new("54001", "the statement is nested too deeply")
+        }
+        error => Failure::syntax(parser_message(&error.to_string())),
+    })?;
     match &parser.peek_token().token {
         Token::EOF => Ok(statement),
         token => Err(Failure::syntax(format!("syntax error at or near \"{token}\""))),

@@ -65,3 +65,15 @@ fn long_lists_are_not_chains() {
     let columns = numbered(1_600, |n| format!("sum(t.close) as c{n}"));
     check(&format!("select {columns} from t"), Ok(()));
 }
+
+#[test]
+fn nesting_is_bounded_by_the_parser() {
+    for count in [100, 5_000] {
+        let (open, close) = ("(".repeat(count), ")".repeat(count));
+        check(&format!("select {open}1{close}"), Err("54001"));
+        check(&format!("select * from {open}select 1{close}"), Err("54001"));
+        let calls = "lower(".repeat(count);
+        check(&format!("select {calls}'x'{close}"), Err("54001"));
+    }
+    check(&format!("select {}1{}", "(".repeat(30), ")".repeat(30)), Ok(()));
+}
