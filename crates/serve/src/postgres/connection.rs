@@ -22,7 +22,7 @@ use super::{
     failure::Failure,
     rows::RowStream,
     settings::Settings,
-    statement::{self, Command},
+    statement::{self, COLUMNS_MAX, Command},
     types::{Column, PgType},
     wire::{Input, Output},
 };
@@ -286,6 +286,10 @@ impl Connection {
         let (snapshot, planned) =
             limited(&self.shared, &self.who, &mut self.input, Box::pin(work)).await?;
         self.snapshot = Some(snapshot);
+        if planned.columns.len() > COLUMNS_MAX {
+            let text = format!("a result can have at most {COLUMNS_MAX} columns");
+            return Err(Failure::new("54011", text).into());
+        }
         Ok(planned)
     }
 

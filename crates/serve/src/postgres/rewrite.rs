@@ -343,7 +343,7 @@ fn order_by_position(select: &Select, order_by: Option<&mut OrderBy>) {
 
 /// Keeps the names of the columns and nothing else.
 fn empty(select: &mut Select) {
-    let mut taken = Vec::new();
+    let mut taken = names::Taken::default();
     for item in &mut select.projection {
         let (SelectItem::ExprWithAlias { .. } | SelectItem::UnnamedExpr(_)) = item else {
             continue;

@@ -20,6 +20,9 @@ use super::{
 
 mod complexity;
 mod dialect;
+mod expansion;
+
+pub(super) use complexity::COLUMNS_MAX;
 
 /// The longest statement text: far beyond what BI tools write, and quick to parse.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -235,10 +238,12 @@ fn query(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>, Failure> {
     let Statement::Query(query) = parse(tokens)? else {
         return Err(Failure::syntax("syntax error: not a query"));
     };
-    match query.visit(&mut Writes) {
-        ControlFlow::Break(failure) => Err(*failure),
-        ControlFlow::Continue(()) => Ok(query),
+    if let ControlFlow::Break(failure) = query.visit(&mut Writes) {
+        return Err(*failure);
     }
+    complexity::check_lists(&query)?;
+    expansion::check(&query)?;
+    Ok(query)
 }
 
 /// Finds the parts of a query that would write: data-modifying CTEs, SELECT INTO, row locks.

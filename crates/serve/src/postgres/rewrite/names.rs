@@ -1,6 +1,10 @@
 //! The names PostgreSQL gives to result columns that have none: `count`, `?column?`.
 
-use std::{collections::HashSet, ops::ControlFlow, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    sync::LazyLock,
+};
 
 use lake::datafusion::{
     functions_aggregate::all_default_aggregate_functions,
@@ -48,7 +52,8 @@ pub(super) fn figure(expr: &Expr) -> Option<String> {
     }
 }
 
-pub(super) fn item_name(item: &SelectItem) -> Option<String> {
+/// Returns the name of an item's column; nothing for a wildcard.
+pub(in crate::postgres) fn item_name(item: &SelectItem) -> Option<String> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(match alias.quote_style {
             Some(_) => alias.value.clone(),
@@ -92,8 +97,10 @@ pub(in crate::postgres) fn of_result(query: &Query, width: usize) -> Vec<Option<
 /// Gives unnamed expressions the names PostgreSQL would, so that outer queries find them and the
 /// engine accepts the same expression twice.
 pub(super) fn alias_projection(items: &mut [SelectItem]) {
-    let mut taken: Vec<String> =
-        items.iter().filter(|item| !needs_alias(item)).filter_map(item_name).collect();
+    let mut taken = Taken::default();
+    for name in items.iter().filter(|item| !needs_alias(item)).filter_map(item_name) {
+        taken.0.entry(name).or_insert(2);
+    }
     for item in items.iter_mut() {
         if !needs_alias(item) {
             continue;
@@ -106,17 +113,27 @@ pub(super) fn alias_projection(items: &mut [SelectItem]) {
     }
 }
 
+/// The names of a list so far, each with the number that its next namesake tries first.
+#[derive(Debug, Default)]
+pub(super) struct Taken(HashMap<String, u32>);
+
 /// Returns `name`, or `name` with a number when it is taken. The number only keeps the engine's
 /// names apart: a result shows the plain one.
-pub(super) fn unique(name: &str, taken: &mut Vec<String>) -> String {
-    let mut alias = name.to_owned();
-    let mut number = 2;
-    // Ends after one round per taken name at the latest.
-    while taken.contains(&alias) {
-        alias = format!("{name} {number}");
-        number += 1;
-    }
-    taken.push(alias.clone());
+pub(super) fn unique(name: &str, taken: &mut Taken) -> String {
+    let Some(mut number) = taken.0.get(name).copied() else {
+        taken.0.insert(name.to_owned(), 2);
+        return name.to_owned();
+    };
+    // Skips what somebody wrote as a name, each at most once.
+    let alias = loop {
+        let alias = format!("{name} {number}");
+        number = number.saturating_add(1);
+        if !taken.0.contains_key(&alias) {
+            break alias;
+        }
+    };
+    taken.0.insert(name.to_owned(), number);
+    taken.0.insert(alias.clone(), 2);
     alias
 }
 
@@ -202,4 +219,21 @@ fn has_call(expr: &Expr, wanted: impl Fn(&Function) -> bool) -> bool {
     }
 
     expr.visit(&mut Search { wanted, depth: 0 }).is_break()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_gets_the_next_free_number() {
+        let mut taken = Taken::default();
+        let mut next = |name: &str| unique(name, &mut taken);
+        assert_eq!(next("count"), "count");
+        assert_eq!(next("count 3"), "count 3");
+        assert_eq!(next("count"), "count 2");
+        assert_eq!(next("count"), "count 4");
+        assert_eq!(next("count 2"), "count 2 2");
+        assert_eq!(next("sum"), "sum");
+    }
 }

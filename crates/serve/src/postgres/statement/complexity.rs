@@ -1,6 +1,12 @@
-//! How deep one statement may be, found out before it is parsed: walks of a tree cost stack.
+//! How deep one statement may be, and how long its lists: found out before it is planned.
+//!
+//! Planning runs without a pause in which a timeout or a cancel request could end it, and walks of
+//! a tree cost stack. What the engine makes of the tree is counted in `expansion`.
+
+use std::ops::ControlFlow;
 
 use lake::datafusion::sql::sqlparser::{
+    ast::{Expr, GroupByExpr, OrderByKind, Query, Select, SetExpr, Visit as _, Visitor},
     keywords::Keyword,
     tokenizer::{Token, TokenWithSpan},
 };
@@ -13,6 +19,14 @@ const OPERATORS_MAX: usize = 1_000;
 
 /// Set operations in one statement: each is a level with a whole query in it.
 const SET_OPERATIONS_MAX: usize = 200;
+
+/// Items in one list of columns: PostgreSQL's own limit. The protocol counts columns in 16 bits,
+/// and the engine compares each with each.
+pub(in crate::postgres) const COLUMNS_MAX: usize = 1_664;
+
+/// Columns of one CUBE, as in PostgreSQL: it stands for two to the power of their number of
+/// groupings.
+const CUBE_MAX: usize = 12;
 
 /// Refuses what would become a tree too deep to walk. The parser's own limit does not see chains
 /// such as `1+1+1…`, which it builds in a loop.
@@ -103,6 +117,65 @@ fn is_flat(keyword: Keyword) -> bool {
         | Keyword::VOLUME => true,
         _ => false,
     }
+}
+
+/// Refuses a tree whose lists are too long.
+pub(super) fn check_lists(query: &Query) -> Result<(), Failure> {
+    match query.visit(&mut Lists) {
+        ControlFlow::Break(failure) => Err(*failure),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Lists;
+
+impl Visitor for Lists {
+    type Break = Box<Failure>;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        check_columns(values_width(&query.body), "VALUES lists")?;
+        match query.order_by.as_ref().map(|order_by| &order_by.kind) {
+            Some(OrderByKind::Expressions(keys)) => check_columns(keys.len(), "ORDER BY lists"),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
+        check_columns(select.projection.len(), "target lists")?;
+        match &select.group_by {
+            GroupByExpr::Expressions(keys, _) => check_columns(keys.len(), "GROUP BY lists"),
+            GroupByExpr::All(_) => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        match expr {
+            Expr::Cube(columns) if columns.len() > CUBE_MAX => {
+                let text = format!("CUBE is limited to {CUBE_MAX} elements");
+                ControlFlow::Break(Box::new(Failure::new("54011", text)))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The columns of VALUES, also as a part of a set operation, whose depth is bounded.
+pub(super) fn values_width(body: &SetExpr) -> usize {
+    match body {
+        SetExpr::Values(values) => {
+            values.rows.iter().map(|row| row.content.len()).max().unwrap_or_default()
+        }
+        SetExpr::SetOperation { left, right, .. } => values_width(left).max(values_width(right)),
+        _ => 0,
+    }
+}
+
+fn check_columns(count: usize, what: &str) -> ControlFlow<Box<Failure>> {
+    if count <= COLUMNS_MAX {
+        return ControlFlow::Continue(());
+    }
+    let text = format!("{what} can have at most {COLUMNS_MAX} entries");
+    ControlFlow::Break(Box::new(Failure::new("54011", text)))
 }
 
 #[cfg(test)]

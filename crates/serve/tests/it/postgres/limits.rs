@@ -1,8 +1,10 @@
-//! Clients that ask for more than their share.
+//! Statements that ask for more than their share: refused before they are planned, because
+//! nothing could end their planning.
 
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use super::Server;
+use super::{PATIENCE, Server};
 
 /// Depth is bounded before the parser builds a tree whose walk would exhaust the stack.
 #[tokio::test]
@@ -29,6 +31,60 @@ async fn a_statement_as_deep_as_it_is_long_does_not_end_the_process() {
     client.simple_query(&nested).await.unwrap_err();
     let list = chain("select count(*) from bar_1m where revision in (1, ", "7", ",", 10_000);
     client.simple_query(&format!("{list})")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_statement_that_would_be_planned_without_end_is_refused() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let links: Vec<String> =
+        (0..40).map(|n| format!("a{} as (select p.x from a{n} p, a{n} q)", n + 1)).collect();
+    let doubling = format!("with a0 as (select 1 as x), {} select * from a40", links.join(", "));
+    let tables: Vec<String> = (0..5_000).map(|n| format!("bar_1m t{n}")).collect();
+    let tables = format!("select count(*) from {}", tables.join(", "));
+    let links: Vec<String> =
+        (0..40).map(|n| format!("a{} as (select x + x as x from a{n})", n + 1)).collect();
+    let growing = format!(
+        "with a0 as (select revision as x from bar_1m), {} select x from a40 where x > 1",
+        links.join(", ")
+    );
+    let ones = format!("select {}", vec!["1"; 10_000].join(","));
+    let calls = format!("select {}1 +", "floor(".repeat(45));
+    for (text, code) in [
+        (&doubling, "54001"),
+        (&tables, "54001"),
+        (&growing, "54001"),
+        (&ones, "54011"),
+        (&calls, "42601"),
+    ] {
+        for explain in ["", "explain "] {
+            let text = format!("{explain}{text}");
+            let simple = timeout(PATIENCE, client.simple_query(&text)).await.expect("in time");
+            let simple = simple.unwrap_err();
+            assert_eq!(simple.code().map(SqlState::code), Some(code), "{simple:?}");
+            let extended = timeout(PATIENCE, client.prepare(&text)).await.expect("in time");
+            let extended = extended.err().unwrap();
+            assert_eq!(extended.code().map(SqlState::code), Some(code), "{extended:?}");
+        }
+    }
+    let calls = format!("select {}1{}", "abs(".repeat(40), ")".repeat(40));
+    timeout(PATIENCE, client.simple_query(&calls)).await.expect("in time").unwrap();
+}
+
+#[tokio::test]
+async fn as_many_columns_as_in_postgresql_are_served() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let ones = format!("select {}", vec!["1"; 1_664].join(","));
+    let rows = timeout(PATIENCE, client.query(&ones, &[])).await.expect("in time").unwrap();
+    assert_eq!(rows[0].len(), 1_664);
+    assert!(rows[0].columns().iter().all(|column| column.name() == "?column?"));
+    // Each within the limit, more together.
+    let columns: Vec<String> = (0..900).map(|n| format!("1 as c{n}")).collect();
+    let wide = format!("with w as (select {}) select * from w a, w b", columns.join(","));
+    let error = timeout(PATIENCE, client.query(&wide, &[])).await.expect("in time").unwrap_err();
+    assert_eq!(error.code().map(SqlState::code), Some("54011"), "{error:?}");
+    client.simple_query("select 1").await.unwrap();
 }
 
 #[tokio::test]

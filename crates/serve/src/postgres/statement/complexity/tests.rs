@@ -77,3 +77,16 @@ fn nesting_is_bounded_by_the_parser() {
     }
     check(&format!("select {}1{}", "(".repeat(30), ")".repeat(30)), Ok(()));
 }
+
+#[test]
+fn lists_of_columns_are_bounded_as_in_postgresql() {
+    let ones = |count: usize| vec!["1"; count].join(", ");
+    check(&format!("select {}", ones(1_664)), Ok(()));
+    check(&format!("select {}", ones(1_665)), Err("54011"));
+    check(&format!("select * from (select {}) x", ones(1_665)), Err("54011"));
+    check(&format!("select 1 union all values ({})", ones(1_665)), Err("54011"));
+    check(&format!("select 1 from t group by {}", ones(1_665)), Err("54011"));
+    check(&format!("select 1 from t order by {}", ones(1_665)), Err("54011"));
+    check(&format!("select 1 from t group by cube ({})", ones(12)), Ok(()));
+    check(&format!("select 1 from t group by cube ({})", ones(13)), Err("54011"));
+}
