@@ -2,10 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::{
-    Error,
-    seed::{chance, mix},
-};
+use crate::{Error, seed::mix};
 
 /// Something that goes wrong at the vendor or on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,20 +127,47 @@ impl FaultPlan {
 
     /// Returns what befalls the `ordinal`-th request, and a hash for its details.
     ///
-    /// By ordinal, not by content: a client that asks again must be able to succeed.
+    /// By ordinal, not by content: a client that asks again must be able to succeed. Every round
+    /// of requests meets each kind once, at a place of its own: a short run misses none, and
+    /// several in a row are as likely as by chance.
     pub(crate) fn of_request(&self, ordinal: u64) -> Option<(FaultKind, u64)> {
-        let hash = mix(self.seed, &[0x7265_7175, ordinal]);
         let kinds: Vec<FaultKind> = FaultKind::ALL[..FaultKind::OF_REQUESTS]
             .iter()
             .copied()
             .filter(|kind| self.kinds.contains(kind))
             .collect();
-        if !chance(hash, self.rate) {
+        let length = self.round_length(kinds.len())?;
+        let (round, place) = (ordinal / length, ordinal % length);
+        let mut taken = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            let hash = mix(self.seed, &[0x7265_7175, round, kind as u64]);
+            let mut at = hash % length;
+            // A round is no shorter than it has kinds, so there is a place left.
+            while taken.contains(&at) {
+                at = (at + 1) % length;
+            }
+            if at == place {
+                return Some((kind, mix(hash, &[1])));
+            }
+            taken.push(at);
+        }
+        None
+    }
+
+    /// Returns the requests of a round, the fewest in which one fault of each kind keeps to the
+    /// rate; `None` when there are no faults.
+    fn round_length(&self, kinds: usize) -> Option<u64> {
+        let kinds = u32::try_from(kinds).ok().filter(|kinds| *kinds != 0)?;
+        if self.rate <= 0.0 {
             return None;
         }
-        let detail = mix(hash, &[1]);
-        let index = usize::try_from(detail % 1_000).unwrap_or(0).checked_rem(kinds.len())?;
-        Some((kinds[index], mix(detail, &[2])))
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive; a rate next to nothing saturates, and no run is that long"
+        )]
+        let length = (f64::from(kinds) / self.rate).ceil() as u64;
+        Some(length.max(u64::from(kinds)))
     }
 
     /// Returns the rate of a fault of rows; 0 when the plan leaves it out.
@@ -166,6 +190,34 @@ mod tests {
         }
         let none = FaultPlan { kinds: vec![FaultKind::Late], ..plan };
         assert!((0..500).all(|n| none.of_request(n).is_none()));
+    }
+
+    #[track_caller]
+    fn check_rounds(rate: f64, kinds: &[FaultKind], length: u64) {
+        for seed in 0..20 {
+            let plan = FaultPlan { kinds: kinds.to_vec(), ..FaultPlan::new(seed, rate) };
+            for round in 0..3 {
+                let drawn = (round * length..(round + 1) * length)
+                    .filter_map(|ordinal| plan.of_request(ordinal))
+                    .map(|(kind, _)| kind);
+                let mut drawn: Vec<&str> = drawn.map(FaultKind::as_str).collect();
+                drawn.sort_unstable();
+                let mut expected: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+                expected.sort_unstable();
+                assert_eq!(drawn, expected, "seed {seed}, round {round} at rate {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_round_of_requests_meets_each_kind_once() {
+        let all = &FaultKind::ALL[..FaultKind::OF_REQUESTS];
+        check_rounds(0.1, all, 100);
+        check_rounds(0.3, all, 34);
+        check_rounds(1.0, all, 10);
+        check_rounds(0.7, &[FaultKind::Slow], 2);
+        let never = FaultPlan::new(1, 0.0);
+        assert!((0..500).all(|ordinal| never.of_request(ordinal).is_none()));
     }
 
     #[test]

@@ -100,11 +100,11 @@ impl Schedule {
         close.filter(|_| self.consolidates && slot.is_last).map(|close| close + CONSOLIDATED_AFTER)
     }
 
-    /// Returns how long after its interval a row can still appear or change.
+    /// Returns how long after its interval a row can still appear or change, but for the volume
+    /// of all venues.
     pub(crate) fn settling(&self) -> Seconds {
         let bound = self.late_max.max(self.restated_max) * 60;
-        let consolidated = if self.consolidates { CONSOLIDATED_AFTER } else { 0 };
-        i64::try_from(bound).unwrap_or(i64::MAX / 2).max(consolidated)
+        i64::try_from(bound).unwrap_or(i64::MAX / 2)
     }
 
     /// Returns what kind of poison row follows the row at `now`, once its interval has ended.
@@ -139,6 +139,20 @@ impl Schedule {
             chance(mix(plan.seed, &[0x7067, query]), plan.rate_of(FaultKind::PageDrift))
         });
         faulty || self.quirks.has(Quirk::PageDrift)
+    }
+
+    /// Returns what can be seen at `now` to have befallen an intraday row, a quirk's share of it
+    /// included. Poison and duplicates are rows of their own.
+    pub(crate) fn faults(&self, key: &RowKey, slot: &Slot, now: Seconds) -> Vec<FaultKind> {
+        let is_wrong = self.restated_at(key, slot).is_some_and(|at| now < at);
+        [
+            (FaultKind::Late, self.late(key).is_some()),
+            (FaultKind::Restated, end(key) <= now && is_wrong),
+            (FaultKind::KeyDrift, self.drift(key).is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(kind, is_seen)| is_seen.then_some(kind))
+        .collect()
     }
 
     fn late(&self, key: &RowKey) -> Option<Seconds> {

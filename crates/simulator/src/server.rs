@@ -53,7 +53,15 @@ struct Shared {
     accounts: Mutex<Accounts>,
     served: Mutex<Served>,
     ordinal: AtomicU64,
-    counters: Mutex<BTreeMap<String, u64>>,
+    counters: Mutex<Counters>,
+}
+
+/// What has happened so far, for `/__sim/state`.
+#[derive(Default)]
+struct Counters {
+    requests: BTreeMap<String, u64>,
+    /// By kind: requests that it befell, or rows that were served with it.
+    faults: BTreeMap<&'static str, u64>,
 }
 
 impl fmt::Debug for Simulator {
@@ -190,11 +198,21 @@ impl Shared {
     }
 
     fn count(&self, name: &str) {
-        *lock(&self.counters).entry(name.to_owned()).or_default() += 1;
+        *lock(&self.counters).requests.entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn count_faults(&self, kinds: &[FaultKind]) {
+        let mut counters = lock(&self.counters);
+        for kind in kinds {
+            *counters.faults.entry(kind.as_str()).or_default() += 1;
+        }
     }
 
     fn state(&self) -> String {
-        let requests: BTreeMap<String, u64> = lock(&self.counters).clone();
+        let (requests, faults) = {
+            let counters = lock(&self.counters);
+            (counters.requests.clone(), counters.faults.clone())
+        };
         let report = lock(&self.accounts).report();
         let quota: serde_json::Map<String, serde_json::Value> = report
             .into_iter()
@@ -208,6 +226,7 @@ impl Shared {
             "speed": self.config.time.speed,
             "symbols": self.vendor.tape.instruments.len(),
             "requests": requests,
+            "faults": faults,
             "quota": quota,
         })
         .to_string()
@@ -300,7 +319,7 @@ async fn serve_rows(
     let ordinal = shared.ordinal.fetch_add(1, Ordering::Relaxed);
     let fault = shared.config.faults.as_ref().and_then(|plan| plan.of_request(ordinal));
     if let Some((kind, detail)) = fault {
-        shared.count(&format!("fault_{}", kind.as_str()));
+        shared.count_faults(&[kind]);
         if let Some(response) = instead_of_rows(kind, detail, version, connection) {
             return response;
         }
@@ -316,6 +335,7 @@ async fn serve_rows(
             let is_usable = !matches!(kind, Some(FaultKind::WrongCount | FaultKind::Truncated));
             if is_usable && matches!(route.dataset(), Dataset::Intraday | Dataset::Eod) {
                 lock(&shared.served).note(&page.served);
+                shared.count_faults(&page.faults);
             }
             envelope(page.pagination, &page.rows)
         }),

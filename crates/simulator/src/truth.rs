@@ -84,21 +84,45 @@ impl Lines<'_> {
             .filter(|row| session_part(time(row.ts)) != SessionPart::Closed)
             .collect();
         let bars = bars_of_rows(self.config.semantics, interval, &rows);
+        let consolidations = self.consolidations(instrument);
         for bar in &bars {
             let part = session_part(time(bar.start)).as_str();
             let head =
                 format!("\"silver_bar\",\"interval\":\"{interval}\",\"session_part\":\"{part}\"");
-            self.bar(&head, instrument, bar);
+            self.bar(&head, instrument, bar, &consolidations);
         }
         for gold in BarInterval::GOLD.into_iter().filter(|gold| interval <= *gold) {
             for bar in gold_bars(gold, &bars) {
-                self.bar(&format!("\"bar_{gold}\""), instrument, &bar);
+                self.bar(&format!("\"bar_{gold}\""), instrument, &bar, &consolidations);
             }
         }
     }
 
-    fn bar(&mut self, head: &str, instrument: &Instrument, bar: &Bar) {
-        let is_final = bar.end + self.vendor.schedule().settling() <= self.now;
+    /// Returns, oldest first, the rows that take on the volume of all venues, and when.
+    fn consolidations(&self, instrument: &Instrument) -> Vec<(Seconds, Seconds)> {
+        let slots = instrument.slots(self.config.truth_interval).iter();
+        slots
+            .filter_map(|slot| {
+                let session = instrument.days.get(slot.day)?.session;
+                let close = session.map(|session| session.close.timestamp());
+                let at = self.vendor.schedule().consolidated_at(slot, close)?;
+                Some((slot.bar.ts, at))
+            })
+            .collect()
+    }
+
+    fn bar(
+        &mut self,
+        head: &str,
+        instrument: &Instrument,
+        bar: &Bar,
+        consolidations: &[(Seconds, Seconds)],
+    ) {
+        // A quiet symbol's last row of a day may be hours old when its volume changes once more.
+        let next = consolidations.partition_point(|(ts, _)| *ts < bar.start);
+        let consolidated = consolidations.get(next).filter(|(ts, _)| *ts < bar.end);
+        let settled = bar.end + self.vendor.schedule().settling();
+        let is_final = consolidated.map_or(settled, |(_, at)| settled.max(*at)) <= self.now;
         let price = |value: i64| PRICE.format(i128::from(value));
         let line = format!(
             "{{\"kind\":{head},\"symbol\":{},\"mic\":\"{INTRADAY_MIC}\",\"ts_start\":\"{}\",\

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use model::Dataset;
 
 use crate::{
-    ApiVersion, Error, Quirk, Quirks, SimulatorConfig, actions, eod,
+    ApiVersion, Error, FaultKind, Quirk, Quirks, SimulatorConfig, actions, eod,
     eod::{EodValues, midnight},
     intraday::{self, INTRADAY_MIC, Intraday},
     reference,
@@ -13,6 +13,7 @@ use crate::{
     request::{Query, Route, When},
     row::Row,
     schedule::{END_OF_TIME, Poison, RowKey, Schedule},
+    seed::{mix, text_hash},
     tape::{Instrument, Seconds, Tape},
 };
 
@@ -38,6 +39,8 @@ struct Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Plain,
+    /// A row once more, behind itself.
+    Repeated,
     Poison(Poison),
     WithoutPrice,
 }
@@ -48,7 +51,7 @@ impl Item {
     const fn moment(&self, now: Seconds) -> Seconds {
         match self.part {
             Part::Poison(_) => END_OF_TIME,
-            Part::Plain | Part::WithoutPrice => now,
+            Part::Plain | Part::Repeated | Part::WithoutPrice => now,
         }
     }
 }
@@ -62,13 +65,18 @@ struct Ask<'a> {
     now: Seconds,
 }
 
-/// A page of rows, and which versions of which rows it holds.
+/// A page of rows, which versions of which rows it holds, and what befell them.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) pagination: Pagination,
     pub(crate) rows: Vec<String>,
     pub(crate) served: Vec<(RowKey, u64)>,
+    /// One entry for each row that something befell, in no order.
+    pub(crate) faults: Vec<FaultKind>,
 }
+
+/// A row, with its key and version when it belongs to the truth, and what befell it.
+type Written = (Row, Option<(RowKey, u64)>, Vec<FaultKind>);
 
 impl Vendor {
     pub(crate) fn new(config: &SimulatorConfig) -> Result<Self, Error> {
@@ -163,6 +171,7 @@ impl Vendor {
             },
             rows: Vec::with_capacity(end - start),
             served: Vec::new(),
+            faults: drifts.then_some(FaultKind::PageDrift).into_iter().collect(),
         };
         for item in &items[start..end] {
             self.write(ask, item, &mut page);
@@ -245,7 +254,7 @@ impl Vendor {
     fn push(&self, key: &RowKey, item: Item, now: Seconds, items: &mut Vec<Item>) {
         items.push(item);
         if self.schedule().is_duplicated(key) {
-            items.push(item);
+            items.push(Item { part: Part::Repeated, ..item });
         }
         if let Some(poison) = self.schedule().poison_at(key, now) {
             items.push(Item { part: Part::Poison(poison), ..item });
@@ -259,14 +268,22 @@ impl Vendor {
             Dataset::Intraday => self.write_intraday(version, instrument, query, item, now),
             Dataset::Eod => self.write_eod(version, instrument, item, now),
             _ => instrument.actions.get(item.index).and_then(|action| {
-                action_row(version, dataset, &instrument.symbol, action).map(|row| (row, None))
+                action_row(version, dataset, &instrument.symbol, action)
+                    .map(|row| (row, None, Vec::new()))
             }),
         };
         // Every item was made from the row it points at, so there is one.
-        let Some((row, version_served)) = served else { return };
+        let Some((row, version_served, faults)) = served else { return };
         match item.part {
-            Part::Poison(poison) => page.rows.push(row.poisoned(poison)),
-            Part::Plain | Part::WithoutPrice => {
+            Part::Poison(poison) => {
+                page.faults.push(FaultKind::Poison);
+                page.rows.push(row.poisoned(poison));
+            }
+            Part::Plain | Part::Repeated | Part::WithoutPrice => {
+                if item.part == Part::Repeated {
+                    page.faults.push(FaultKind::Duplicate);
+                }
+                page.faults.extend(faults);
                 page.rows.push(row.finish());
                 page.served.extend(version_served);
             }
@@ -280,15 +297,17 @@ impl Vendor {
         query: &Query,
         item: &Item,
         now: Seconds,
-    ) -> Option<(Row, Option<(RowKey, u64)>)> {
+    ) -> Option<Written> {
         let slot = instrument.slots(query.interval).get(item.index)?;
         if item.part == Part::WithoutPrice {
-            return Some((Intraday::row_without_price(&instrument.symbol, slot, item.ts), None));
+            let row = Intraday::row_without_price(&instrument.symbol, slot, item.ts);
+            return Some((row, None, Vec::new()));
         }
         let key = intraday::row_key(instrument, query.interval, slot);
         let values = self.intraday.values(instrument, &key, slot, item.moment(now));
         let row = self.intraday.row(version, &instrument.symbol, &key, &values);
-        Some((row, Some((key, values_hash(&values)))))
+        let faults = self.schedule().faults(&key, slot, now);
+        Some((row, Some((key, values_hash(&values))), faults))
     }
 
     fn write_eod(
@@ -297,11 +316,13 @@ impl Vendor {
         instrument: &Instrument,
         item: &Item,
         now: Seconds,
-    ) -> Option<(Row, Option<(RowKey, u64)>)> {
+    ) -> Option<Written> {
         let day = instrument.days.get(item.index)?;
         let values: EodValues = eod::values(self.quirks, instrument, day, item.moment(now))?;
         let row = eod::row(version, self.schedule(), instrument, &values);
-        Some((row, Some((eod::row_key(instrument, day), values_hash(&values)))))
+        let key = eod::row_key(instrument, day);
+        let faults = self.schedule().drift(&key).map(|_| FaultKind::KeyDrift);
+        Some((row, Some((key, values_hash(&values))), faults.into_iter().collect()))
     }
 }
 
@@ -323,17 +344,23 @@ fn plain_page(query: &Query, mut rows: Vec<String>) -> Page {
     let rows: Vec<String> = rows.drain(query.offset.min(total)..).take(query.limit).collect();
     let pagination =
         Pagination { limit: query.limit, offset: query.offset, count: rows.len(), total };
-    Page { pagination, rows, served: Vec::new() }
+    Page { pagination, rows, served: Vec::new(), faults: Vec::new() }
 }
 
+/// Tells versions of a row apart, within this process only.
 fn values_hash(values: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     values.hash(&mut hasher);
     hasher.finish()
 }
 
+/// Returns the identity of a query in what is derived from the seed.
 fn query_hash(dataset: Dataset, query: &Query) -> u64 {
-    values_hash(&(dataset, &query.symbols, query.interval, query.from, query.to))
+    let length = query.interval.length().num_seconds();
+    let mut parts: Vec<u64> =
+        [length, query.from, query.to].iter().map(|part| part.cast_unsigned()).collect();
+    parts.extend(query.symbols.iter().map(|symbol| text_hash(symbol.as_bytes())));
+    mix(dataset as u64, &parts)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use simulator::{ApiVersion, FaultKind, FaultPlan, Quirk};
 
 use crate::harness::{Server, config};
 
-const PATH: &str = "/v2/intraday?symbols=AAAA,AAAB&interval=1min&sort=ASC&access_key=sim-pro";
+const PATH: &str =
+    "/v2/intraday?symbols=AAAA,AAAB&interval=1min&sort=ASC&limit=1000&access_key=sim-pro";
 
 /// What a client can tell of an answer.
 async fn classify(server: &Server) -> &'static str {
@@ -57,6 +58,14 @@ async fn every_kind_of_fault_reaches_the_client_and_passes() {
             "wrong-count",
         ]
     );
+    let state = server.json("/__sim/state").await;
+    let counted = state["faults"].as_object().unwrap();
+    // A list that is asked for oldest first, in one page, does not shift.
+    let expected = FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::PageDrift);
+    for kind in expected {
+        assert!(counted.contains_key(kind.as_str()), "{kind:?} is not counted: {counted:?}");
+    }
+    assert!(!counted.contains_key("page-drift"), "{counted:?}");
     server.stop().await;
 }
 
@@ -83,7 +92,7 @@ async fn poison_is_in_the_truth_exactly_as_it_was_served() {
     server.clock.advance(TimeDelta::minutes(60));
     let poison = server.truth("poison").await;
     assert!(10 < poison.len(), "{} poison rows in an hour of six symbols", poison.len());
-    let page = server.json(&format!("{PATH}&limit=1000")).await;
+    let page = server.json(PATH).await;
     let rows = page["data"].as_array().unwrap();
     let asked = |line: &&Value| line["symbol"] == "AAAA" || line["symbol"] == "AAAB";
     for line in poison.iter().filter(asked) {

@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "test code; clippy's exception covers test functions only, not helpers"
 )]
 
