@@ -22,7 +22,8 @@ def pytest_report_header(config):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    if report.when == "call" and report.failed:
+    # A fixture starts processes as well, and ends them: whatever failed, their logs say why.
+    if report.failed:
         report.sections.append(("seed", f"MARKETLAKE_SEED={os.environ['MARKETLAKE_SEED']}"))
         for process in Process.started[-12:]:
             for path in (process.log, process.out):
@@ -30,6 +31,13 @@ def pytest_runtest_makereport(item, call):
                 if text.strip():
                     report.sections.append((f"{path.name} (exit {process.child.poll()})", text))
     return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish():
+    # A fixture that fails before its `yield` leaves behind what it had started.
+    for process in Process.started:
+        process.kill()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Every process runs in the test's own folder, on free ports of 127.0.0.1, with an
 own. Every wait is bounded. Output goes to files, which `conftest.py` shows when a test fails.
 """
 
+import http.client
 import json
 import os
 import random
@@ -12,7 +13,9 @@ import socket
 import subprocess
 import time
 import urllib.request
-from datetime import datetime, timedelta, timezone
+from collections import Counter
+from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +24,8 @@ KEY_VARIABLE = "MARKETLAKE_SECRET_MARKETSTACK_ACCESS_KEY"
 STAGES = ["poll", "land", "load", "refine"]
 # Debug builds on a busy machine with two cores; nothing sensible takes longer.
 PATIENCE = 180
+# A worker starts some dozens of vendors; when it comes around, the first of them are long gone.
+PORTS_PER_WORKER = 500
 # The market of the tests is long past, so that real time never catches up with it.
 EPOCH_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -52,10 +57,33 @@ def text_of(moment):
     return moment.strftime(EPOCH_FORMAT)
 
 
+def ports():
+    """Ports that the system gives to nobody by itself, so that a restart finds its port free.
+
+    Each of pytest's workers has some of its own.
+    """
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    first, last = max([(10_000, low - 1), (high + 1, 65_535)], key=lambda span: span[1] - span[0])
+    room = last + 1 - first
+    assert PORTS_PER_WORKER <= room, f"the system gives away nearly every port: {low} to {high}"
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in count(worker * PORTS_PER_WORKER):
+        yield first + number % room
+
+
+PORTS = ports()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as probe:
+            # As servers do, or a port that was just closed would pass for taken.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def until(what, check, patience=PATIENCE, every=0.2):
@@ -161,8 +189,9 @@ class Vendor:
         self.arguments = [
             *arguments, "--requests-per-second", requests_per_second, "--quota", quota,
         ]
-        self.port = free_port()
-        self.process = None
+        self.port = self.process = None
+        # What befell requests and rows by kind, in lives that are over.
+        self.past_faults = Counter()
         self.start()
 
     @property
@@ -170,17 +199,33 @@ class Vendor:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self):
+        is_first = self.port is None
+        for is_last_try in (False, True):
+            if is_first:
+                self.port = free_port()
+            self.process = self.launch()
+            # Between looking at a port and opening it, somebody else may have taken it.
+            if is_last_try or not self.is_port_taken():
+                break
+        self.process.line("listening on ")
+        # The port queues requests while a file of bars is read; afterwards answers are quick.
+        self.get("/__sim/state")
+
+    def launch(self):
         market = self.market
         time_arguments = [
             "--start", text_of(market.start), "--epoch", text_of(market.epoch),
             "--speed", market.speed, "--bind", f"127.0.0.1:{self.port}",
         ]
-        self.process = Process("simulate", ["simulate", *self.arguments, *time_arguments], self.folder)
-        self.process.line("listening on ")
-        # The port queues requests while a file of bars is read; afterwards answers are quick.
-        self.get("/__sim/state")
+        return Process("simulate", ["simulate", *self.arguments, *time_arguments], self.folder)
+
+    def is_port_taken(self):
+        process = self.process
+        until("start of the vendor", lambda: process.output() or not process.is_running(), every=0.05)
+        return not process.is_running() and "cannot be opened" in process.errors()
 
     def stop(self):
+        self.past_faults = self.faults()
         code, _ = self.process.terminate()
         assert code == 0, f"the simulator ended with {code}"
 
@@ -192,10 +237,24 @@ class Vendor:
         with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
             return answer.read()
 
+    def state(self):
+        return json.loads(self.get("/__sim/state"))
+
+    def faults(self):
+        """How often each kind of fault befell a request or a row, in all lives so far."""
+        return self.past_faults + Counter(self.state()["faults"])
+
     def symbols(self):
         """Every symbol there is, in the vendor's spelling; asked on an account of our own."""
-        answer = json.loads(self.get("/v2/tickerslist?access_key=sim-free&limit=1000"))
-        return sorted(row["ticker"] for row in answer["data"])
+
+        def ask():
+            try:
+                answer = json.loads(self.get("/v2/tickerslist?access_key=sim-free&limit=1000"))
+                return sorted(row["ticker"] for row in answer["data"])
+            except (OSError, http.client.HTTPException, ValueError, KeyError):
+                return None  # one of the faults that the test wants of this vendor
+
+        return until("list of symbols", ask)
 
     def truth(self):
         """What a correct pipeline holds now, as a file."""
@@ -236,7 +295,10 @@ class Pipeline:
             lines.append(f"[{name}]")
             lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         path = self.folder / "marketlake.toml"
-        path.write_text("\n".join(lines) + "\n")
+        # Put in place whole: a process that was started a moment ago may be reading it.
+        beside = path.with_suffix(".new")
+        beside.write_text("\n".join(lines) + "\n")
+        beside.replace(path)
         return path
 
     def start(self, *arguments, **options):

@@ -7,6 +7,8 @@ from deltalake import DeltaTable
 NUMBER = "DECIMAL(30, 10)"
 GOLD_BARS = ["bar_1m", "bar_5m", "bar_15m", "bar_1h", "bar_1d"]
 VALUES = ["open", "high", "low", "close", "volume"]
+# A row of the vendor as silver quotes it, beside the bar that follows from it.
+SERVED = "served_open, served_high, served_low, served_close, served_price, served_volume"
 EOD_VALUES = [
     *VALUES, "adj_open", "adj_high", "adj_low", "adj_close", "adj_volume", "split_factor",
     "dividend",
@@ -89,6 +91,7 @@ class Lake:
         for name in GOLD_BARS:
             self.assert_same(f"gold.{name}", self.gold_bars(name), self.truth_bars(name))
         self.assert_eod()
+        self.assert_served()
 
     def assert_eod(self):
         fields = ", ".join(f"json->>'{name}' AS {name}" for name in ["symbol", "mic", *EOD_VALUES])
@@ -100,6 +103,35 @@ class Lake:
             f"SELECT symbol, mic, session_date, {numbers(EOD_VALUES)} FROM {self.table('gold.eod')}"
         )
         self.assert_same("gold.eod", found, expected)
+
+    def assert_served(self):
+        """Every row that the vendor's last life served is in silver, in no fewer versions."""
+        eod_values = ", ".join(EOD_VALUES)
+        versions = (
+            f"SELECT 'intraday' AS dataset, symbol, mic, CAST(ts_start AS TIMESTAMPTZ) AS ts, "
+            f"count(DISTINCT ({SERVED})) AS found FROM {self.table('silver.bar')} GROUP BY ALL "
+            "UNION ALL SELECT 'eod', symbol, mic, CAST(session_date AS TIMESTAMPTZ), "
+            f"count(DISTINCT ({eod_values})) FROM {self.table('silver.eod')} GROUP BY ALL"
+        )
+        served = (
+            "SELECT json->>'dataset' AS dataset, json->>'symbol' AS symbol, json->>'mic' AS mic, "
+            "CAST(json->>'date' AS TIMESTAMPTZ) AS ts, CAST(json->>'values' AS INTEGER) AS served "
+            "FROM truth WHERE kind = 'served'"
+        )
+        assert self.one(f"SELECT count(*) FROM ({served})"), "the vendor served nothing"
+        lost = self.rows(
+            f"SELECT * FROM ({served}) LEFT JOIN ({versions}) USING (dataset, symbol, mic, ts) "
+            "WHERE found IS NULL OR found < served ORDER BY ALL"
+        )
+        assert not lost, f"{len(lost)} rows were served and are not in silver as often: {lost[:5]}"
+
+    def assert_one_version(self):
+        """Every revision of a bar quotes the same row: without faults there is only one."""
+        several = self.rows(
+            f"SELECT source, symbol, mic, interval, ts_start, count(DISTINCT ({SERVED})) "
+            f"FROM {self.table('silver.bar')} GROUP BY ALL HAVING count(DISTINCT ({SERVED})) <> 1"
+        )
+        assert not several, f"{len(several)} rows stand in silver in several versions: {several[:5]}"
 
     def assert_once(self):
         """No record is in bronze twice, no revision in silver twice, and none is left out."""

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import contents
 import recorded
 from harness import KEY_VARIABLE, Market, Pipeline, Vendor, until
 
@@ -10,6 +11,8 @@ from harness import KEY_VARIABLE, Market, Pipeline, Vendor, until
 CANARY = "cnry7Qf3kZp9Xw2Lr5Vt8"
 # A key that works; the simulator knows these alone. It is searched for as a word.
 WORKING = "sim-biz"
+# What a search of topic, landing zone and tables must find: a symbol stands in all of them.
+SYMBOL = "AAAB"
 
 
 def begin(folder, key):
@@ -29,8 +32,12 @@ def command_lines():
             continue
 
 
+def word_of(key):
+    return re.compile(rb"(?<![\w-])" + re.escape(key.encode()) + rb"(?![\w-])")
+
+
 def assert_absent(folder, key, processes):
-    word = re.compile(rb"(?<![\w-])" + re.escape(key.encode()) + rb"(?![\w-])")
+    word = word_of(key)
     for path, line in command_lines():
         assert not word.search(line), f"{path} shows the key: {line}"
     logs = [path for process in processes for path in (process.log, process.out)]
@@ -38,6 +45,8 @@ def assert_absent(folder, key, processes):
     assert len(files) > 10 or key == CANARY, "there is hardly anything to search"
     for path in logs + files:
         assert not word.search(path.read_bytes()), f"the key stands in `{path}`"
+    for place, content in contents.everything(folder / "data"):
+        assert not word.search(content), f"the key stands in {place}"
 
 
 def test_a_key_that_is_refused_is_nowhere(folder):
@@ -61,3 +70,7 @@ def test_a_key_that_works_is_nowhere(folder):
     assert_absent(folder, WORKING, [up])
     assert up.terminate()[0] == 0
     assert_absent(folder, WORKING, [up])
+    symbol = word_of(SYMBOL)
+    found = {str(place) for place, content in contents.everything(folder / "data") if symbol.search(content)}
+    for kind in ("topic.db, `batch`", ".ndjson.zst", "bronze/intraday", "silver/bar", "gold/bar_1m"):
+        assert any(kind in place for place in found), f"the search is blind to {kind}: {sorted(found)[:20]}"

@@ -1,20 +1,46 @@
 """SIGTERM ends everything within ten seconds, in the middle of work, with exit code 0."""
 
+import select
 import signal
 import time
+import urllib.request
 
 import crash
-from harness import Process, chance
+import psql
+from harness import Process, chance, until
+
+# psql's exit code when the server has gone.
+LOST = 2
+# Five bars of every thousand each: years of work, and nothing to show on the way.
+ENDLESS = (
+    "SELECT count(*) FROM gold.bar_1m a, gold.bar_1m b, gold.bar_1m c, gold.bar_1m d, gold.bar_1m e "
+    "WHERE a.close * b.close + c.close * d.close = e.close;\n"
+)
 
 
-def test_up_drains(folder):
+def test_up_drains_with_clients(folder):
     _, pipeline = crash.begin(folder, chance("drain up"))
     up = pipeline.start("up")
-    up.line("console")
-    time.sleep(3)
-    code, seconds = up.terminate()
-    assert code == 0, up.errors()
-    assert seconds < 10
+    console, command = up.line("console"), up.line("SQL")
+    bars = lambda: psql.run(command, "-Atc", "SELECT count(*) FROM gold.bar_1m")[1].strip()
+    until("thousands of bars", lambda: 1000 < int(bars() or 0))
+    with (
+        urllib.request.urlopen(f"{console}api/v1/stream", timeout=30) as stream,
+        psql.session(command, "") as idle,
+        psql.session(command, ENDLESS) as busy,
+    ):
+        assert stream.readline(), "the stream is silent"
+        answered, _, _ = select.select([busy.stdout, busy.stderr, idle.stderr], [], [], 2)
+        assert not answered, [pipe.readline() for pipe in answered]
+        code, seconds = up.terminate()
+        assert code == 0, up.errors()
+        assert seconds < 10
+        # Nobody hangs on to a server that is gone, or takes half an answer for a whole one.
+        stream.read()
+        output, errors = busy.communicate(timeout=psql.PATIENCE)
+        assert busy.returncode == LOST and not output, (busy.returncode, output, errors)
+        _, errors = idle.communicate("SELECT 1;\n", timeout=psql.PATIENCE)
+        assert idle.returncode == LOST, (idle.returncode, errors)
 
 
 def test_demo_drains(folder):
