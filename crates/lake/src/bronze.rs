@@ -200,7 +200,7 @@ impl Target for BronzeTarget {
             let metrics = vec![("marketlake.rows".to_owned(), count.into())];
             match self
                 .table
-                .commit(Change { adds: files, removes: Vec::new(), metrics }, &txn)
+                .commit(Change { adds: files, metrics, ..Change::default() }, &txn)
                 .await
             {
                 Ok(version) => return Ok(Appended::Committed { version }),

@@ -3,21 +3,25 @@
 //! A failure here never makes a commit look failed, and a commit never waits for it. Compaction
 //! only rearranges rows (`dataChange` is false), so readers of changes pass over it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use deltalake_core::{
-    DeltaTable,
-    kernel::transaction::CommitProperties,
-    operations::{optimize::OptimizeType, vacuum::VacuumMode},
+    DeltaTableError,
+    kernel::LogicalFileView,
+    operations::vacuum::VacuumMode,
     protocol::checkpoints::{cleanup_metadata, create_checkpoint},
 };
+use model::ErrorKind;
 use tracing::{debug, warn};
 
 use crate::{
     Error, Location,
     schema::{TABLES, TableDef},
-    table::Table,
+    table::{Change, DataFile, Table, Txn},
 };
 
 /// When upkeep is due.
@@ -53,6 +57,16 @@ pub struct Maintenance {
     checkpointed: Vec<u64>,
 }
 
+/// Files below this size are put together: a scan of larger ones is busy with rows, not with files.
+const SMALL_BYTES: u64 = 16 << 20;
+
+/// Bytes of files that are put together at once: about two million rows, a few hundred megabytes
+/// in memory.
+const COMPACT_BYTES_MAX: u64 = 32 << 20;
+
+/// Names the transaction number that every compaction of a table moves on.
+const COMPACT_APP: &str = "marketlake/compact";
+
 /// The least retention of removed files; see [`MaintenanceConfig::vacuum_retention`].
 const VACUUM_RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -70,7 +84,7 @@ impl Maintenance {
     pub async fn run_once(&mut self) -> Result<MaintenanceReport, Error> {
         let mut report = MaintenanceReport::default();
         for (index, def) in TABLES.iter().enumerate() {
-            let table = Table::open(&self.location, def).await?;
+            let mut table = Table::open(&self.location, def).await?;
             let version = table.version();
             if self.config.checkpoint_versions <= version - self.checkpointed[index].min(version) {
                 match self.checkpoint(&table).await {
@@ -81,11 +95,9 @@ impl Maintenance {
                     Err(error) => note_failure(def, "log checkpoint", &error, &mut report),
                 }
             }
-            if self.config.compact_files <= small_files(&table) {
-                match compact(&table).await {
-                    Ok(()) => report.compacted += 1,
-                    Err(error) => note_failure(def, "compaction", &error, &mut report),
-                }
+            match compact(&mut table, self.config.compact_files).await {
+                Ok(has_compacted) => report.compacted += u64::from(has_compacted),
+                Err(error) => note_failure(def, "compaction", &error, &mut report),
             }
         }
         Ok(report)
@@ -105,15 +117,18 @@ impl Maintenance {
             let vacuum = table.handle().clone().vacuum().with_mode(VacuumMode::Full);
             match vacuum.with_retention_period(retention).await {
                 Ok((_, metrics)) => report.vacuumed += metrics.files_deleted.len() as u64,
-                Err(error) => note_failure(def, "vacuum", &error, &mut report),
+                Err(source) => {
+                    note_failure(def, "vacuum", &upkeep_error(def, source), &mut report);
+                }
             }
         }
         Ok(report)
     }
 
-    async fn checkpoint(&self, table: &Table) -> Result<(), deltalake_core::DeltaTableError> {
-        create_checkpoint(table.handle(), None).await?;
-        let cleaned = cleanup_metadata(table.handle(), None).await?;
+    async fn checkpoint(&self, table: &Table) -> Result<(), Error> {
+        let error = |source| upkeep_error(table.def, source);
+        create_checkpoint(table.handle(), None).await.map_err(error)?;
+        let cleaned = cleanup_metadata(table.handle(), None).await.map_err(error)?;
         debug!(
             table = table.def.full_name(),
             version = table.version(),
@@ -124,53 +139,81 @@ impl Maintenance {
     }
 }
 
-/// The most files of one partition that compaction would put together: those below a quarter of
-/// its target size.
-fn small_files(table: &Table) -> usize {
-    let limit = 16 << 20;
-    let mut small: BTreeMap<Vec<(String, Option<String>)>, usize> = BTreeMap::new();
-    for file in table.active_files().iter().filter(|file| file.size() < limit) {
-        let mut partition: Vec<_> = file.partition_values_map().into_iter().collect();
-        partition.sort();
-        *small.entry(partition).or_default() += 1;
+/// The values of a file's partition columns.
+type Partition = Vec<(String, Option<String>)>;
+
+/// Returns the small files of a partition that has enough of them, oldest first, and is not among
+/// those that are `done`.
+fn small_files(
+    table: &Table,
+    compact_files: usize,
+    done: &BTreeSet<Partition>,
+) -> Option<(Partition, Vec<LogicalFileView>)> {
+    let mut partitions: BTreeMap<Partition, Vec<LogicalFileView>> = BTreeMap::new();
+    for file in table.active_files() {
+        if u64::try_from(file.size()).is_ok_and(|size| size < SMALL_BYTES) {
+            let mut partition: Partition = file.partition_values_map().into_iter().collect();
+            partition.sort();
+            partitions.entry(partition).or_default().push(file);
+        }
     }
-    small.into_values().max().unwrap_or(0)
+    let (partition, mut files) = partitions.into_iter().find(|(partition, files)| {
+        compact_files.max(2) <= files.len() && !done.contains(partition)
+    })?;
+    files.sort_by_key(LogicalFileView::modification_time);
+    let mut bytes = 0;
+    let fits = files.iter().position(|file| {
+        bytes += u64::try_from(file.size()).unwrap_or_default();
+        COMPACT_BYTES_MAX < bytes
+    });
+    files.truncate(fits.unwrap_or(files.len()));
+    Some((partition, files))
 }
 
-async fn compact(table: &Table) -> Result<(), deltalake_core::DeltaTableError> {
-    let properties = CommitProperties::default()
-        .with_create_checkpoint(false)
-        .with_cleanup_expired_logs(Some(false));
-    let handle: DeltaTable = table.handle().clone();
-    let (_, metrics) = handle
-        .optimize()
-        .with_type(OptimizeType::Compact)
-        .with_commit_properties(properties)
-        .await?;
-    debug!(
-        table = table.def.full_name(),
-        removed = metrics.num_files_removed,
-        added = metrics.num_files_added,
-        "table compacted"
-    );
-    Ok(())
+/// Puts the small files together of each partition that has `compact_files` of them, partition by
+/// partition, each in a commit of its own on the snapshot it was looked up in. Returns whether
+/// there were any.
+///
+/// The library's own compaction is not used: two of them at once both commit, and every row is
+/// there twice.
+async fn compact(table: &mut Table, compact_files: usize) -> Result<bool, Error> {
+    let mut done = BTreeSet::new();
+    while let Some((partition, small)) = small_files(table, compact_files, &done) {
+        let files: Vec<DataFile> = small.iter().map(DataFile::from).collect();
+        let rows = table.read_files(&files).await?;
+        let mut adds = table.write_files(&rows).await?;
+        for add in &mut adds {
+            add.data_change = false;
+        }
+        let removes = small.iter().map(|file| file.remove_action(false)).collect();
+        let (removed, added) = (small.len(), adds.len());
+        let change = Change { adds, removes, rearranges: true, metrics: Vec::new() };
+        let version = i64::try_from(table.version()).unwrap_or(i64::MAX);
+        table.commit(change, &Txn { app: COMPACT_APP.to_owned(), version }).await?;
+        debug!(table = table.def.full_name(), removed, added, "table compacted");
+        done.insert(partition);
+    }
+    Ok(!done.is_empty())
 }
 
-fn note_failure(
-    def: &TableDef,
-    task: &str,
-    error: &deltalake_core::DeltaTableError,
-    report: &mut MaintenanceReport,
-) {
+fn upkeep_error(def: &TableDef, source: DeltaTableError) -> Error {
+    Error::Write { table: def.full_name(), source: Box::new(source) }
+}
+
+fn note_failure(def: &TableDef, task: &str, error: &Error, report: &mut MaintenanceReport) {
+    let table = def.full_name();
+    if error.kind() == ErrorKind::Conflict {
+        debug!(table, task, %error, "another writer came first; upkeep is put off");
+        return;
+    }
     report.failed += 1;
-    warn!(table = def.full_name(), task, error = %error, "upkeep failed and will be tried again");
+    warn!(table, task, %error, "upkeep failed and will be tried again");
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::record_batch::RecordBatch;
     use chrono::NaiveDate;
-    use model::ErrorKind;
 
     use super::*;
     use crate::{
@@ -179,7 +222,6 @@ mod tests {
             resample::Instrument,
         },
         schema::table_def,
-        table::{Change, Txn},
     };
 
     /// The quote table's row of one instrument.
@@ -241,6 +283,26 @@ mod tests {
         rewriter.reload().await.expect("reloads");
         replace(&mut rewriter, "C").await.expect("commits on the newest version");
         assert_eq!(rows(&location).await, 1, "C alone");
+    }
+
+    #[tokio::test]
+    async fn of_two_compactions_at_once_one_is_put_off() {
+        let location = Location::in_memory();
+        let mut first = table(&location).await;
+        append(&mut first, "A").await;
+        append(&mut first, "B").await;
+        let (mut one, mut other) = (table(&location).await, table(&location).await);
+        append(&mut first, "C").await;
+
+        assert!(compact(&mut one, 2).await.expect("an append does not matter"));
+        assert_eq!((rows(&location).await, table(&location).await.active_files().len()), (3, 2));
+        let lost = compact(&mut other, 2).await.expect_err("its files have moved");
+        assert_eq!(lost.kind(), ErrorKind::Conflict, "{lost}");
+        assert_eq!(rows(&location).await, 3, "each of A, B and C once");
+        other.reload().await.expect("reloads");
+        assert!(compact(&mut other, 2).await.expect("nobody is in the way"));
+        assert!(!compact(&mut other, 2).await.expect("there is one file"));
+        assert_eq!((rows(&location).await, table(&location).await.active_files().len()), (3, 1));
     }
 
     async fn rows(location: &Location) -> usize {

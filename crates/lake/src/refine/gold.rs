@@ -206,6 +206,6 @@ async fn replacement(table: &Table, rows: RecordBatch) -> Result<Change, Error> 
     Ok(Change {
         adds: table.write_files(&[rows]).await?,
         removes: table.active_files().iter().map(|file| file.remove_action(true)).collect(),
-        metrics: Vec::new(),
+        ..Change::default()
     })
 }

@@ -47,7 +47,7 @@ impl Refiner {
                 ("marketlake.rejected".to_owned(), count.into()),
             ];
             let change =
-                Change { adds: target.write_files(&rejected).await?, removes: Vec::new(), metrics };
+                Change { adds: target.write_files(&rejected).await?, metrics, ..Change::default() };
             if commit_or_reload(target, change, &cursor.txn(range.upto)).await?.is_some() {
                 progress.rejected += count as u64;
                 progress.commits += 1;
@@ -89,8 +89,8 @@ impl Refiner {
             })?;
             let change = Change {
                 adds: self.bar.write_files(&[rows]).await?,
-                removes: Vec::new(),
                 metrics: refined.counts.metrics(range.upto),
+                ..Change::default()
             };
             match commit_or_reload(&mut self.bar, change, &self.bar_cursor.txn(range.upto)).await? {
                 Some(version) => {
@@ -166,7 +166,7 @@ impl Refiner {
             }
             let metrics = counts.metrics(range.upto);
             let change =
-                Change { adds: table.write_files(&rows).await?, removes: Vec::new(), metrics };
+                Change { adds: table.write_files(&rows).await?, metrics, ..Change::default() };
             if commit_or_reload(table, change, &cursor.txn(range.upto)).await?.is_some() {
                 progress.revisions += counts.new + counts.restated;
                 progress.commits += 1;

@@ -26,6 +26,8 @@ pub(crate) struct Txn {
 pub(crate) struct Change {
     pub adds: Vec<Add>,
     pub removes: Vec<Remove>,
+    /// Whether the rows stay as they are and only move to other files.
+    pub rearranges: bool,
     /// Counts for people who read the table's history.
     pub metrics: Vec<(String, Value)>,
 }
@@ -37,14 +39,10 @@ impl Table {
     /// After any error the caller has to reload and look at [`Self::last_txn`] again: the commit
     /// may have taken effect all the same.
     pub(crate) async fn commit(&mut self, change: Change, txn: &Txn) -> Result<u64, Error> {
-        let is_replacing = !change.removes.is_empty();
+        let is_replacing = !change.removes.is_empty() && !change.rearranges;
+        let operation = self.operation(&change);
         let mut actions: Vec<Action> = change.removes.into_iter().map(Action::Remove).collect();
         actions.extend(change.adds.into_iter().map(Action::Add));
-        let operation = DeltaOperation::Write {
-            mode: if is_replacing { SaveMode::Overwrite } else { SaveMode::Append },
-            partition_by: Some(self.def.partition_by.iter().map(|&name| name.to_owned()).collect()),
-            predicate: None,
-        };
         // Log checkpoints and log cleaning are tasks of their own: a failure there would make a
         // commit that took effect look like an error.
         let properties = CommitProperties::default()
@@ -54,7 +52,8 @@ impl Table {
             .with_metadata(change.metrics);
         // The library lets a remove pass a compaction that has just moved the same rows to another
         // file, and both copies would stay. A replacing commit goes on its own snapshot or not at
-        // all.
+        // all. A compaction may pass appends, which go on all the time; that it never passes
+        // another compaction is due to its transaction number, which two cannot move at once.
         let properties = if is_replacing { properties.with_max_retries(0) } else { properties };
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -73,5 +72,19 @@ impl Table {
         }
         self.txns.insert(txn.app.clone(), Some(txn.version));
         Ok(committed.version)
+    }
+
+    /// Returns what the table's history calls a change.
+    fn operation(&self, change: &Change) -> DeltaOperation {
+        if change.rearranges {
+            let bytes = change.adds.iter().map(|add| add.size).max();
+            return DeltaOperation::Optimize {
+                predicate: None,
+                target_size: bytes.unwrap_or_default(),
+            };
+        }
+        let mode = if change.removes.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        let partition_by = self.def.partition_by.iter().map(|&name| name.to_owned()).collect();
+        DeltaOperation::Write { mode, partition_by: Some(partition_by), predicate: None }
     }
 }
