@@ -46,8 +46,9 @@ pub use verifier::{ITERATIONS, Users, Verifier};
 /// A client that has not proved who it is by then is dropped.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long running statements may go on after shutdown began.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long running statements may go on after shutdown began: the program cuts off what is left
+/// after eight seconds, and clients are to be told before.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sockets that are logging in, beyond the connections themselves. Cancel requests come this
 /// way, so there must be room for them when all slots are taken.
@@ -160,7 +161,7 @@ impl From<Failure> for Stop {
 }
 
 /// Serves clients until `shutdown` ends; then idle ones are told goodbye, and running statements
-/// get ten seconds.
+/// get five seconds.
 ///
 /// # Errors
 /// The listener is not on a loopback address, or there are no threads to be had.

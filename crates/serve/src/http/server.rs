@@ -26,8 +26,9 @@ const CONNECTIONS_MAX: usize = 256;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest request head; the longest list of symbols has 7 KiB.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// How long open requests may take to finish after the stop: the whole program has 10 s.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long open requests may take to finish after the stop: the program cuts off what is left
+/// after eight seconds.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// Pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 

@@ -4,8 +4,9 @@
 //! [`Connection::limited`], the one place that ends it early: cancel request, timeout, shutdown,
 //! or a client that is gone.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage,
     data::RowDescription,
@@ -432,9 +433,12 @@ async fn limited<T>(
     // Made before the work starts, so no cancel request is missed.
     let canceled = who.registration.canceled.notified();
     let timeout = who.settings.statement_timeout();
+    // A panic within the engine ends the statement with an error, not the connection without one;
+    // what the statement had is dropped.
+    let work = AssertUnwindSafe(work).catch_unwind();
     tokio::select! {
         biased;
-        outcome = work => outcome,
+        outcome = work => outcome.unwrap_or_else(|_| Err(Failure::panicked().into())),
         () = canceled => Err(Failure::canceled().into()),
         () = shared.clock.sleep(timeout) => Err(Failure::timed_out().into()),
         () = shared.aborting.cancelled() => Err(Failure::shutdown().into()),

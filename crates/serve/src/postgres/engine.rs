@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
 use lake::datafusion::{
     arrow::{
         array::{RecordBatch, StringArray},
@@ -12,6 +13,7 @@ use lake::datafusion::{
     dataframe::DataFrame,
     execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
     logical_expr::LogicalPlan,
+    physical_plan::stream::RecordBatchReceiverStreamBuilder,
     prelude::{SQLOptions, SessionContext},
     sql::{
         parser::Statement as EngineStatement,
@@ -225,10 +227,8 @@ impl Planned {
     }
 
     pub(super) async fn run(self) -> Result<SendableRecordBatchStream, Failure> {
-        DataFrame::new(self.ctx.state(), self.plan)
-            .execute_stream()
-            .await
-            .map_err(|error| Failure::from_datafusion(&error))
+        let records = DataFrame::new(self.ctx.state(), self.plan).execute_stream().await;
+        records.map(on_a_task_of_its_own).map_err(|error| Failure::from_datafusion(&error))
     }
 
     /// The optimized plan as lines of text. The physical plan would name files.
@@ -257,4 +257,22 @@ pub(super) fn text_rows(column: &str, lines: Vec<String>) -> Result<RecordBatch,
     let schema = Schema::new(vec![Field::new(column, DataType::Utf8, false)]);
     RecordBatch::try_new(Arc::new(schema), vec![Arc::new(StringArray::from(lines))])
         .map_err(|error| Failure::from_datafusion(&error.into()))
+}
+
+/// Works a result out on another task: some operators think for minutes between two batches, and
+/// meanwhile the connection has to hear of a timeout, a cancel request or the end. Dropping the
+/// result ends the task when it next gives way.
+fn on_a_task_of_its_own(mut records: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    // One batch ahead of the client, no more.
+    let mut builder = RecordBatchReceiverStreamBuilder::new(records.schema(), 1);
+    let rows = builder.tx();
+    builder.spawn(async move {
+        while let Some(batch) = records.next().await {
+            if rows.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    builder.build()
 }

@@ -62,6 +62,11 @@ impl Failure {
         Self::new("53100", "disk full: the statement needs more room on disk than its share")
     }
 
+    pub(super) fn panicked() -> Self {
+        Self::new("XX000", "the query engine failed on this statement; the log says where")
+            .with_hint("this is a fault of marketlake: please report it with the statement")
+    }
+
     pub(super) fn shutdown() -> Self {
         Self::fatal("57P01", "terminating connection due to administrator command")
     }
