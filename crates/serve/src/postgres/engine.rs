@@ -260,8 +260,8 @@ pub(super) fn text_rows(column: &str, lines: Vec<String>) -> Result<RecordBatch,
 }
 
 /// Works a result out on another task: some operators think for minutes between two batches, and
-/// meanwhile the connection has to hear of a timeout, a cancel request or the end. Dropping the
-/// result ends the task when it next gives way.
+/// meanwhile the connection has to hear of a timeout, a cancel request or the end, as far as a
+/// thread is left for it. Dropping the result ends the task when it next gives way.
 fn on_a_task_of_its_own(mut records: SendableRecordBatchStream) -> SendableRecordBatchStream {
     // One batch ahead of the client, no more.
     let mut builder = RecordBatchReceiverStreamBuilder::new(records.schema(), 1);
