@@ -39,6 +39,7 @@ def test_up_drains_with_clients(folder):
         stream.read()
         output, errors = busy.communicate(timeout=psql.PATIENCE)
         assert busy.returncode == LOST and not output, (busy.returncode, output, errors)
+        assert "terminating connection" in errors, errors
         _, errors = idle.communicate("SELECT 1;\n", timeout=psql.PATIENCE)
         assert idle.returncode == LOST, (idle.returncode, errors)
 

@@ -116,19 +116,23 @@ struct Shared {
     stopping: CancellationToken,
     /// Running statements end too.
     aborting: CancellationToken,
+    /// Where statements are worked out.
+    engine: Handle,
 }
 
-/// The threads of clients' statements: apart from the caller's, so that queries cannot starve
-/// ingest, and with a deep stack.
+/// Threads with a deep stack, apart from the caller's, so that queries cannot starve ingest.
+///
+/// Connections have theirs and the engine has its own: it may be busy with all of them for a long
+/// time, and clients still have to be heard.
 struct Threads {
     handle: Handle,
     runtime: Option<Runtime>,
 }
 
 impl Threads {
-    fn start() -> Result<Self, Error> {
+    fn start(name: &str) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("marketlake-sql")
+            .thread_name(name)
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
@@ -181,6 +185,8 @@ pub async fn serve(
     })?;
     refuse_exposed(local)?;
     tracing::info!(%local, "serving PostgreSQL");
+    let (threads, engine) =
+        (Threads::start("marketlake-sql")?, Threads::start("marketlake-engine")?);
     let shared = Arc::new(Shared {
         slots: Arc::new(Semaphore::new(config.connections_max)),
         config,
@@ -191,8 +197,8 @@ pub async fn serve(
         mock_key: rand::random(),
         stopping: CancellationToken::new(),
         aborting: CancellationToken::new(),
+        engine: engine.handle.clone(),
     });
-    let threads = Threads::start()?;
     let mut clients = JoinSet::new();
     accept(&listener, &shared, &threads, &mut clients, shutdown).await;
     drop(listener);

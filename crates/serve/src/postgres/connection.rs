@@ -433,15 +433,33 @@ async fn limited<T>(
     // Made before the work starts, so no cancel request is missed.
     let canceled = who.registration.canceled.notified();
     let timeout = who.settings.statement_timeout();
-    // A panic within the engine ends the statement with an error, not the connection without one;
-    // what the statement had is dropped.
-    let work = AssertUnwindSafe(work).catch_unwind();
     tokio::select! {
         biased;
-        outcome = work => outcome.unwrap_or_else(|_| Err(Failure::panicked().into())),
+        outcome = caught(work) => outcome,
         () = canceled => Err(Failure::canceled().into()),
         () = shared.clock.sleep(timeout) => Err(Failure::timed_out().into()),
         () = shared.aborting.cancelled() => Err(Failure::shutdown().into()),
         () = input.closed() => Err(Stop::Gone(io::ErrorKind::ConnectionAborted.into())),
+    }
+}
+
+/// Turns a panic within the engine into an error of the statement; what it had is dropped.
+async fn caught<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(Failure::panicked().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_the_statement() {
+        let work = futures::future::lazy(|_| -> Result<(), Stop> { panic!("in the engine") });
+        let Err(Stop::Failed(failure)) = caught(work).await else {
+            panic!("the client is to be told");
+        };
+        let fields = failure.into_response().fields;
+        assert!(fields.contains(&(b'C', "XX000".to_owned())), "{fields:?}");
     }
 }

@@ -20,6 +20,8 @@ use lake::datafusion::{
         sqlparser::ast::{Query, Statement},
     },
 };
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     catalog::{self, Inventory, SEARCH_PATH_SCHEMA, WireCatalog},
@@ -226,9 +228,13 @@ impl Planned {
         Ok(self)
     }
 
-    pub(super) async fn run(self) -> Result<SendableRecordBatchStream, Failure> {
-        let records = DataFrame::new(self.ctx.state(), self.plan).execute_stream().await;
-        records.map(on_a_task_of_its_own).map_err(|error| Failure::from_datafusion(&error))
+    /// Starts the query on `threads`; it stops, when it next gives way, once its rows are dropped.
+    pub(super) async fn run(self, threads: &Handle) -> Result<SendableRecordBatchStream, Failure> {
+        let frame = DataFrame::new(self.ctx.state(), self.plan);
+        let started = threads.spawn(async move { frame.execute_stream().await });
+        let started = AbortOnDropHandle::new(started).await.map_err(|_| Failure::panicked())?;
+        let records = started.map_err(|error| Failure::from_datafusion(&error))?;
+        Ok(work_out_on(threads, records))
     }
 
     /// The optimized plan as lines of text. The physical plan would name files.
@@ -259,20 +265,23 @@ pub(super) fn text_rows(column: &str, lines: Vec<String>) -> Result<RecordBatch,
         .map_err(|error| Failure::from_datafusion(&error.into()))
 }
 
-/// Works a result out on another task: some operators think for minutes between two batches, and
-/// meanwhile the connection has to hear of a timeout, a cancel request or the end, as far as a
-/// thread is left for it. Dropping the result ends the task when it next gives way.
-fn on_a_task_of_its_own(mut records: SendableRecordBatchStream) -> SendableRecordBatchStream {
+/// Works a result out on `threads`: some operators think for minutes between two batches, and a
+/// connection that waits for them has to hear of a timeout, a cancel request or the end.
+fn work_out_on(
+    threads: &Handle,
+    mut records: SendableRecordBatchStream,
+) -> SendableRecordBatchStream {
     // One batch ahead of the client, no more.
     let mut builder = RecordBatchReceiverStreamBuilder::new(records.schema(), 1);
     let rows = builder.tx();
-    builder.spawn(async move {
+    let work = async move {
         while let Some(batch) = records.next().await {
             if rows.send(batch).await.is_err() {
                 break;
             }
         }
         Ok(())
-    });
+    };
+    builder.spawn_on(work, threads);
     builder.build()
 }

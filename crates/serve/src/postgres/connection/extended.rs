@@ -237,12 +237,13 @@ impl Connection {
     }
 
     async fn start(&mut self, planned: Planned, columns: Vec<Column>) -> Result<RowStream, Stop> {
-        let work = Box::pin(async { planned.run().await.map_err(Stop::Failed) });
+        let threads = self.shared.engine.clone();
+        let work = Box::pin(async move { planned.run(&threads).await.map_err(Stop::Failed) });
         let records = limited(&self.shared, &self.who, &mut self.input, work).await?;
         Ok(RowStream::new(records, columns, self.shared.config.rows_max))
     }
 
-    /// Pins the snapshot and starts the query; no row is read before Execute.
+    /// Pins the snapshot and starts the query; until Execute it works out one batch.
     async fn open_bound(
         &mut self,
         command: Command,

@@ -98,6 +98,27 @@ async fn a_statement_that_takes_too_long_is_ended() {
     client.simple_query("select 1").await.unwrap();
 }
 
+/// The engine gives way between batches only, and these joins think for long about one.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_heard_while_the_engine_is_busy_with_every_thread() {
+    let server = Server::start().await;
+    let join = "select count(*) from generate_series(1, 30000) a(x), \
+                generate_series(1, 30000) b(y) where x * y % 7 = 1";
+    let mut clients = Vec::new();
+    for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) + 1 {
+        let client = server.connect().await;
+        client.simple_query("set statement_timeout = '500ms'").await.unwrap();
+        clients.push(client);
+    }
+    let ended = futures::future::join_all(clients.iter().map(|client| client.simple_query(join)));
+    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("everybody is told in time");
+    for outcome in ended {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error:?}");
+    }
+    server.connect().await;
+}
+
 #[tokio::test]
 async fn a_result_beyond_the_row_cap_is_an_error_not_a_cut() {
     let server = Server::start_with(|config| config.rows_max = 100).await;
