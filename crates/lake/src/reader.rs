@@ -28,7 +28,7 @@ use self::{
     floats::FloatsPrevail,
     spill::Spill,
 };
-use crate::{Error, Location, schema::TABLES, table::Table};
+use crate::{Error, Location, flow::Cursor, schema::TABLES, table::Table};
 
 /// The lake as queries see it. Cheap to clone; every context sees the newest committed versions.
 #[derive(Clone, Debug)]
@@ -200,7 +200,7 @@ impl Reader {
             let Found::Delta(target) = self.tables.find(&target)? else {
                 return Ok(0);
             };
-            let done = done(&mut *target.lock().await, &app).await?;
+            let done = done(&mut *target.lock().await, app).await?;
             lag = lag.max(self.version(&source).await?.saturating_sub(done));
         }
         Ok(lag)
@@ -222,7 +222,7 @@ impl Reader {
             else {
                 continue;
             };
-            let done = done(&mut *target.lock().await, &app).await?;
+            let done = done(&mut *target.lock().await, app).await?;
             let mut source = source.lock().await;
             source.refresh().await?;
             let sizes: HashMap<String, usize> = source
@@ -269,9 +269,9 @@ impl Reader {
 }
 
 /// Returns the source version up to which the newest version of `target` holds everything.
-async fn done(target: &mut Table, app: &str) -> Result<u64, Error> {
+async fn done(target: &mut Table, app: String) -> Result<u64, Error> {
     target.refresh().await?;
-    Ok(target.last_txn(app).await?.and_then(|done| u64::try_from(done).ok()).unwrap_or(0))
+    Cursor::new(app).committed(target).await
 }
 
 fn status(table: &Table) -> TableStatus {

@@ -5,8 +5,8 @@
 //! is the difference of two consecutive readings, so a late reading changes its successor's bar too.
 //!
 //! Rows are applied one at a time, in topic order, and a revision is written whenever a row was
-//! served with other values, or the values of a bar change. Batch boundaries therefore never show: any split of the same rows gives the same
-//! revisions.
+//! served with other values, or the values of a bar change. Batch boundaries therefore never show:
+//! any split of the same rows gives the same revisions.
 
 use std::collections::BTreeMap;
 
