@@ -98,3 +98,18 @@ def test_a_harmed_landing_zone_is_named(pipeline, folder, harm):
     problems = verified(pipeline, folder, harm)
     for sign in (name, "follows offset 0", "have not landed", "against the landing zone"):
         assert any(sign in problem for problem in problems), (sign, problems)
+
+
+def test_work_that_is_not_done_is_pending_and_no_breach(folder):
+    vendor = Vendor(folder, Market(recorded.AFTER), ["--symbols", 2, "--days", 1])
+    pipeline = Pipeline(folder, vendor, recorded.FIRST_DATE)
+    for stage in ("poll", "land"):
+        assert pipeline.run(stage, "--available-now")[0] == 0
+    for arguments, expected in (([], 0), (["--settled"], 5)):
+        code, output, errors = pipeline.run("verify", "--output", "json", *arguments)
+        assert code == expected, f"verify {arguments} ended with {code}:\n{output}\n{errors}"
+        report = json.loads(output)
+        assert report["holds"] is None and report["pending"] and not report["breaches"], report
+    pipeline.drain()
+    code, output, _ = pipeline.run("verify", "--settled", "--output", "json")
+    assert code == 0 and json.loads(output)["holds"] is True, output
