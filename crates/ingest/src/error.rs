@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use chrono::{DateTime, Utc};
 use model::{Dataset, ErrorKind};
 
-use crate::marketstack::FetchFailure;
+use crate::{marketstack::FetchFailure, topic::kafka::KafkaFailure};
 
 /// A failure of this crate. No variant ever carries an access key or a URL with its query.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +126,18 @@ pub enum Error {
         /// What was found.
         problem: String,
     },
+    /// A Kafka cluster did not do what was asked of it.
+    #[error("{doing} topic `{topic}` of the Kafka cluster at `{servers}`")]
+    Kafka {
+        /// What was being done.
+        doing: &'static str,
+        /// The topic.
+        topic: String,
+        /// The cluster's brokers, as configured.
+        servers: String,
+        /// Why not.
+        source: KafkaFailure,
+    },
     /// Work on a blocking thread ended without a result.
     #[error("{doing}: the task was lost")]
     TaskLost {
@@ -212,6 +224,7 @@ impl Error {
             | Self::File { .. } => ErrorKind::Config,
             Self::Fetch { .. } | Self::Unstable { .. } => ErrorKind::Transient,
             Self::State { source, .. } | Self::Topic { source, .. } => sqlite_kind(source),
+            Self::Kafka { source, .. } => source.kind(),
             Self::LandingStore { source, .. } => store_kind(source),
             Self::NotCreateOnly { .. } => ErrorKind::Config,
             Self::StateBroken { .. }
@@ -222,6 +235,11 @@ impl Error {
             | Self::RecordsGone { .. } => ErrorKind::Data,
             Self::TaskLost { .. } => ErrorKind::Internal,
         }
+    }
+
+    /// Returns whether a client with newly read secrets may succeed.
+    pub(crate) const fn may_be_old_secrets(&self) -> bool {
+        matches!(self, Self::Kafka { source, .. } if source.may_be_old_secrets())
     }
 
     /// Returns how long the other side asked us to wait before the next try.

@@ -144,6 +144,8 @@ impl Context {
 pub struct Lander {
     context: Context,
     partitions: Vec<PartitionLander>,
+    /// The partitions that are ours; `None` for all of them.
+    assigned: Option<Vec<u32>>,
 }
 
 impl std::fmt::Debug for Lander {
@@ -152,6 +154,7 @@ impl std::fmt::Debug for Lander {
             .field("store", &self.context.store)
             .field("config", &self.context.config)
             .field("partitions", &self.partitions)
+            .field("assigned", &self.assigned)
             .finish_non_exhaustive()
     }
 }
@@ -182,10 +185,13 @@ impl Lander {
             return refuse("landing.rows_max", "must be at least 1");
         }
         let context = Context { store, reader, clock, config };
-        Ok(Self { context, partitions: Vec::new() })
+        Ok(Self { context, partitions: Vec::new(), assigned: None })
     }
 
-    /// Brings every partition forward by at most one object.
+    /// Brings every partition that is ours forward by at most one object.
+    ///
+    /// What was gathered of a partition that went to another lander is forgotten. One that still
+    /// believes to own it does no harm: whoever creates an object second takes over the first.
     ///
     /// Records that do not fill an object stay open in memory until it is old enough; see
     /// [`Progress::seal_in`]. A call that fails or is dropped loses only that memory: the next one
@@ -200,13 +206,29 @@ impl Lander {
         let known = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
         self.partitions.extend((known..count).map(PartitionLander::new));
         let context = &self.context;
+        self.assigned = context.reader.assigned(&context.config.topic).await?;
+        let assigned = &self.assigned;
         // Collected first: a stream that borrows from its closure could not change threads.
-        let runs: Vec<_> =
-            self.partitions.iter_mut().map(|partition| partition.run_once(context)).collect();
-        futures::stream::iter(runs)
+        let mut runs = Vec::new();
+        for partition in &mut self.partitions {
+            if is_ours(assigned.as_deref(), partition.index()) {
+                runs.push(partition.run_once(context));
+            } else {
+                partition.forget();
+            }
+        }
+        let progress = futures::stream::iter(runs)
             .buffered(PARTITIONS_AT_ONCE)
             .try_fold(Progress::default(), |all, one| async move { Ok(all.and(one)) })
-            .await
+            .await;
+        // After a failure as well: what landed has landed.
+        let landed: Vec<(u32, u64)> = self
+            .partitions
+            .iter()
+            .filter_map(|partition| Some((partition.index(), partition.landed()?)))
+            .collect();
+        context.reader.landed(&context.config.topic, &landed).await;
+        progress
     }
 
     /// Waits until there may be something to do: new records, or an object to be sealed; at most
@@ -221,8 +243,11 @@ impl Lander {
             .iter()
             .filter_map(|partition| partition.seal_in(&self.context.config, now))
             .fold(timeout, Duration::min);
-        let positions: Vec<u64> =
-            self.partitions.iter().map(PartitionLander::read_position).collect();
+        let position = |partition: &PartitionLander| {
+            let is_ours = is_ours(self.assigned.as_deref(), partition.index());
+            if is_ours { partition.read_position() } else { u64::MAX }
+        };
+        let positions: Vec<u64> = self.partitions.iter().map(position).collect();
         self.context.reader.wait(&self.context.config.topic, &positions, due).await
     }
 
@@ -254,4 +279,8 @@ impl Lander {
         }
         Ok(lag)
     }
+}
+
+fn is_ours(assigned: Option<&[u32]>, partition: u32) -> bool {
+    assigned.is_none_or(|assigned| assigned.contains(&partition))
 }

@@ -1,12 +1,13 @@
 //! The topic: the durable log between the fetch of a row and its landing object.
 //!
 //! A topic has partitions; the key of a record decides its partition, offsets count from 0 in each.
-//! [`embedded`] keeps topics in one SQLite file; a Kafka cluster is the other implementation. Both
-//! pass the suite in [`contract`].
+//! [`embedded`] keeps topics in one SQLite file, [`kafka`] in a Kafka cluster. Both pass the suite
+//! in [`contract`].
 
 #[cfg(feature = "test-util")]
 pub mod contract;
 pub mod embedded;
+pub mod kafka;
 pub mod partitioner;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 
 pub use embedded::{EmbeddedTopic, EmbeddedTopicConfig};
+pub use kafka::{KafkaTopic, KafkaTopicConfig};
 
 /// A record to be appended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,9 +91,9 @@ pub enum Fetched {
 pub trait TopicWriter: Send + Sync {
     /// Appends `records`, each to the partition of its key, in the given order per partition.
     ///
-    /// Returns when every record is durably acknowledged. Atomic per partition: none or all of a
-    /// partition's records become readable. A dropped or failed call may have appended; call again
-    /// and let duplicates be recognised by their provenance.
+    /// Returns when every record is durably acknowledged; until then nothing is promised. A
+    /// dropped or failed call may have appended any part of the records, readable at once: call
+    /// again with all of them, and let duplicates be recognised by their provenance.
     ///
     /// # Errors
     /// The topic's name is none, a record is too large, or the log cannot be written; see
@@ -128,7 +130,8 @@ pub trait TopicReader: Send + Sync {
     async fn end_offset(&self, topic: &str, partition: u32) -> Result<u64, Error>;
 
     /// Waits until a partition holds a record at or behind its entry in `positions`, or `timeout`
-    /// has passed. A partition without an entry counts from 0.
+    /// has passed. A partition without an entry counts from 0; one with `u64::MAX` is not waited
+    /// for.
     ///
     /// Positions make it free of races: what was appended between the caller's last read and this
     /// call ends the wait at once. May also return early for no reason.
@@ -136,4 +139,20 @@ pub trait TopicReader: Send + Sync {
     /// # Errors
     /// The log cannot be read.
     async fn wait(&self, topic: &str, positions: &[u64], timeout: Duration) -> Result<(), Error>;
+
+    /// Returns which partitions of `topic` this process is to land; `None` for all of them.
+    ///
+    /// It spreads the work, and nothing depends on it: an answer may be late or wrong, and two
+    /// processes may have the same partition for a while.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    async fn assigned(&self, _topic: &str) -> Result<Option<Vec<u32>>, Error> {
+        Ok(None)
+    }
+
+    /// Tells whoever watches how far partitions have landed: the next offset of each.
+    ///
+    /// Nothing is ever read from what is told here, so it cannot fail.
+    async fn landed(&self, _topic: &str, _next_offsets: &[(u32, u64)]) {}
 }

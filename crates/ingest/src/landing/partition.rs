@@ -54,6 +54,10 @@ impl PartitionLander {
         Self { index, tail: None, next: None, draft: None, unused: Vec::new() }
     }
 
+    pub(super) const fn index(&self) -> u32 {
+        self.index
+    }
+
     pub(super) const fn landed(&self) -> Option<u64> {
         self.next
     }
@@ -93,7 +97,7 @@ impl PartitionLander {
     }
 
     /// Forgets everything but the last known link: the chain will tell.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.next = None;
         self.draft = None;
         self.unused = Vec::new();

@@ -1,0 +1,256 @@
+//! What a Kafka cluster can refuse, said in words that tell an operator what to do.
+
+use std::time::Duration;
+
+use model::ErrorKind;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::error::Error;
+
+/// Why a Kafka cluster did not do what was asked. No text of it holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaFailure {
+    /// The cluster does not know us.
+    #[error(
+        "the cluster refused the login: `{said}`; check the user, its password and `sasl.mechanism`"
+    )]
+    Login {
+        /// The client library's words.
+        said: String,
+    },
+    /// No secure connection came about.
+    #[error("no secure connection: `{said}`; {remedy}")]
+    Tls {
+        /// The client library's words.
+        said: String,
+        /// What an operator can do about it.
+        remedy: &'static str,
+    },
+    /// The cluster knows us, but does not allow this.
+    #[error("the cluster does not allow it: `{said}`; grant {needed}")]
+    NotAllowed {
+        /// The broker's words.
+        said: String,
+        /// The right that is missing.
+        needed: &'static str,
+    },
+    /// Nobody answered in time.
+    #[error("no answer within {} s: `{said}`", waited.as_secs_f32())]
+    Unreachable {
+        /// How long we waited.
+        waited: Duration,
+        /// The client library's last words, or what was waited for.
+        said: String,
+    },
+    /// A property of the connection is not accepted.
+    #[error("the property `{name}` cannot be used: {problem}")]
+    Property {
+        /// Its name; its value may be a secret.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The secrets of the connection could not be read.
+    #[error("reading the properties of the connection")]
+    Secrets {
+        /// Whether the secret scope may answer later.
+        kind: ErrorKind,
+        /// What the secret scope said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The cluster refused, and a setting of the topic is why.
+    #[error("the cluster refused it: `{said}`; {remedy}")]
+    Refused {
+        /// The broker's words.
+        said: String,
+        /// What an operator can do about it.
+        remedy: &'static str,
+    },
+    /// Something passing: a leader on the move, a client that has to be made anew.
+    #[error("the cluster could not do it now: `{said}`")]
+    Passing {
+        /// The broker's or the client library's words.
+        said: String,
+    },
+}
+
+impl KafkaFailure {
+    /// Returns what this failure asks of the caller.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Secrets { kind, .. } => *kind,
+            Self::Unreachable { .. } | Self::Passing { .. } => ErrorKind::Transient,
+            Self::Login { .. }
+            | Self::Tls { .. }
+            | Self::NotAllowed { .. }
+            | Self::Property { .. }
+            | Self::Refused { .. } => ErrorKind::Config,
+        }
+    }
+
+    /// Returns whether a client with newly read secrets may succeed.
+    pub(crate) const fn may_be_old_secrets(&self) -> bool {
+        matches!(self, Self::Login { .. } | Self::Tls { .. })
+    }
+}
+
+/// Returns whether `code` means that a connection was refused for good, not only lost.
+pub(super) const fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::UnsupportedSASLMechanism
+            | RDKafkaErrorCode::SSL
+    )
+}
+
+/// Says what a failed operation means. `said` is the fullest text there is about it; `waited` is
+/// how long the operation was given.
+pub(super) fn classify(code: RDKafkaErrorCode, said: String, waited: Duration) -> KafkaFailure {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            KafkaFailure::Login { said }
+        }
+        Code::SSL => {
+            let remedy = tls_remedy(&said);
+            KafkaFailure::Tls { said, remedy }
+        }
+        Code::TopicAuthorizationFailed => KafkaFailure::NotAllowed {
+            said,
+            needed: "`Describe` on the topic, `Write` to append, `Read` to read, `Create` (topic or cluster) where it does not exist yet",
+        },
+        Code::GroupAuthorizationFailed => {
+            KafkaFailure::NotAllowed { said, needed: "`Read` on the group" }
+        }
+        Code::ClusterAuthorizationFailed => KafkaFailure::NotAllowed {
+            said,
+            needed: "`Create` on the cluster or the topic, or create the topic by hand",
+        },
+        Code::InvalidReplicationFactor => KafkaFailure::Refused {
+            said,
+            remedy: "lower the replication to the number of brokers, or set 0 for the cluster's own",
+        },
+        Code::InvalidPartitions => {
+            KafkaFailure::Refused { said, remedy: "set a number of partitions the cluster allows" }
+        }
+        Code::PolicyViolation | Code::InvalidConfig => KafkaFailure::Refused {
+            said,
+            remedy: "ask the cluster's operator for its policy, or create the topic by hand",
+        },
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => KafkaFailure::Refused {
+            said,
+            remedy: "raise the topic's `max.message.bytes`, it is below our limit for a record",
+        },
+        Code::InvalidRecord | Code::UnsupportedForMessageFormat => {
+            KafkaFailure::Refused { said, remedy: "the topic must be an ordinary, uncompacted one" }
+        }
+        Code::OperationTimedOut
+        | Code::MessageTimedOut
+        | Code::RequestTimedOut
+        | Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve => KafkaFailure::Unreachable { waited, said },
+        _ => KafkaFailure::Passing { said },
+    }
+}
+
+/// Reads OpenSSL's and librdkafka's words. Anything they do not say is left to the reader.
+fn tls_remedy(said: &str) -> &'static str {
+    const REMEDIES: [(&str, &str); 7] = [
+        (
+            "PLAINTEXT broker listener",
+            "the listener speaks no TLS: use the port of its TLS listener; the connection stays closed",
+        ),
+        (
+            "wrong version number",
+            "the listener speaks no TLS: use the port of its TLS listener; the connection stays closed",
+        ),
+        (
+            "hostname mismatch",
+            "the certificate is for another host: name the broker as its certificate does, and check its `advertised.listeners`",
+        ),
+        (
+            "IP address mismatch",
+            "the certificate is for another host: name the broker as its certificate does, and check its `advertised.listeners`",
+        ),
+        ("expired", "the certificate has expired: renew it"),
+        (
+            "certificate required",
+            "the broker wants a client certificate: set `ssl.certificate.location` and `ssl.key.location`",
+        ),
+        (
+            "certificate",
+            "check that `ssl.ca.location` names the authority which signed the broker's certificate, that the certificate is still valid and that it is for the host that was called",
+        ),
+    ];
+    let found = REMEDIES.iter().find(|(words, _)| said.contains(words));
+    found.map_or("check `security.protocol`, `ssl.ca.location` and the port", |(_, remedy)| remedy)
+}
+
+/// Returns the code of a library error; `Fail` where it has none.
+pub(super) fn code_of(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
+}
+
+/// Says why a client could not be made. The library's own text would hold the property's value.
+pub(super) fn client_failure(error: &KafkaError) -> KafkaFailure {
+    match error {
+        KafkaError::ClientConfig(_, _, name, _) => KafkaFailure::Property {
+            name: name.clone(),
+            problem: "librdkafka does not know it, or not this value".to_owned(),
+        },
+        KafkaError::ClientCreation(said) => KafkaFailure::Property {
+            name: "security.protocol, sasl.*, ssl.*".to_owned(),
+            problem: said.clone(),
+        },
+        other => KafkaFailure::Passing { said: code_of(other).to_string() },
+    }
+}
+
+/// What was being done and to which cluster: half of an [`Error::Kafka`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doing<'a> {
+    pub(super) doing: &'static str,
+    pub(super) topic: &'a str,
+    pub(super) servers: &'a str,
+}
+
+impl Doing<'_> {
+    pub(super) fn failed(self, source: KafkaFailure) -> Error {
+        Error::Kafka {
+            doing: self.doing,
+            topic: self.topic.to_owned(),
+            servers: self.servers.to_owned(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: RDKafkaErrorCode, said: &str, kind: ErrorKind, hint: &str) {
+        let failure = classify(code, said.to_owned(), Duration::from_secs(9));
+        assert_eq!(failure.kind(), kind, "{failure}");
+        assert!(failure.to_string().contains(said), "{failure}");
+        assert!(failure.to_string().contains(hint), "{failure}");
+    }
+
+    #[test]
+    fn says_what_to_do() {
+        use RDKafkaErrorCode as Code;
+        check(Code::Authentication, "bad password", ErrorKind::Config, "sasl.mechanism");
+        check(Code::SSL, "certificate verify failed", ErrorKind::Config, "ssl.ca.location");
+        check(Code::SSL, "certificate has expired", ErrorKind::Config, "renew it");
+        check(Code::TopicAuthorizationFailed, "no", ErrorKind::Config, "`Write` to append");
+        check(Code::GroupAuthorizationFailed, "no", ErrorKind::Config, "`Read` on the group");
+        check(Code::InvalidReplicationFactor, "3 > 1", ErrorKind::Config, "lower the replication");
+        check(Code::AllBrokersDown, "refused", ErrorKind::Transient, "within 9 s");
+        check(Code::NotLeaderForPartition, "moved", ErrorKind::Transient, "now");
+    }
+}
