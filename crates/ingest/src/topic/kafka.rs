@@ -9,6 +9,7 @@
 //! by their provenance. It never goes missing: [`TopicWriter::append`] ends well only when every
 //! record is kept.
 
+mod config;
 mod create;
 mod cursor;
 mod events;
@@ -22,7 +23,6 @@ mod write;
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroU32,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -34,6 +34,7 @@ use model::{Clock, landing::LandingKey};
 use rdkafka::ClientConfig;
 use tokio::sync::Notify;
 
+pub use config::{Compression, KafkaTopicConfig, RECORD_BYTES_MAX};
 pub use failure::KafkaFailure;
 pub use properties::{
     ConnectionProperties, NoProperties, PropertiesError, Property, check_property,
@@ -52,9 +53,6 @@ use crate::{
     topic::{Fetched, NewRecord, TopicReader, TopicWriter},
 };
 
-/// The most bytes a batch of one record may have: a broker's default for `max.message.bytes`.
-pub const RECORD_BYTES_MAX: u64 = 1_048_588;
-
 /// A number of partitions is believed this long: topics grow by hand, and rarely.
 const PARTITIONS_AGE_MAX: Duration = Duration::from_secs(30);
 
@@ -69,112 +67,6 @@ const CREATED_LOOKS_MAX: u32 = 40;
 /// the third for a broker that was just starting.
 const CLIENTS_MAX: u32 = 3;
 const CLIENT_PAUSE: Duration = Duration::from_secs(1);
-
-/// How records are compressed on their way and in the topic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip: for clusters with very old consumers.
-    Gzip,
-    /// LZ4: less work than zstd, larger.
-    Lz4,
-    /// Snappy.
-    Snappy,
-    /// Zstandard: rows of one page compress about tenfold.
-    #[default]
-    Zstd,
-}
-
-impl Compression {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Lz4 => "lz4",
-            Self::Snappy => "snappy",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-/// The settings of a Kafka topic.
-#[derive(Clone, Debug)]
-pub struct KafkaTopicConfig {
-    /// Some of the cluster's brokers, `host:port`, separated by commas.
-    pub bootstrap: String,
-    /// The consumer group that spreads partitions over landers and shows their lag.
-    pub group: String,
-    /// Partitions of a topic that does not exist yet; existing topics keep theirs.
-    pub partitions: NonZeroU32,
-    /// Copies of a topic that does not exist yet; 0 for the cluster's default.
-    pub replication: u16,
-    /// How long a topic that does not exist yet keeps its records; `None` for the cluster's
-    /// default. Longer than the longest outage of landing, or records are lost.
-    pub retention: Option<Duration>,
-    /// How records are compressed.
-    pub compression: Compression,
-    /// The most bytes of a record, as its batch counts them uncompressed. A topic that does not
-    /// exist yet gets it as its own limit.
-    pub record_bytes_max: u64,
-    /// How long a request may take, or a record that exists may be on its way.
-    pub request_timeout: Duration,
-    /// How long an appended record may wait for its acknowledgement, attempts included.
-    pub delivery_timeout: Duration,
-}
-
-impl KafkaTopicConfig {
-    /// Returns the settings for a cluster: three partitions, the cluster's replication and
-    /// retention, and two minutes for an append, in which a broker is replaced.
-    #[must_use]
-    pub fn new(bootstrap: &str) -> Self {
-        Self {
-            bootstrap: bootstrap.to_owned(),
-            group: "marketlake".to_owned(),
-            partitions: NonZeroU32::MIN.saturating_add(2),
-            replication: 0,
-            retention: None,
-            compression: Compression::default(),
-            record_bytes_max: RECORD_BYTES_MAX,
-            request_timeout: Duration::from_secs(30),
-            delivery_timeout: Duration::from_secs(120),
-        }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let refuse =
-            |setting, problem: &str| Err(Error::Settings { setting, problem: problem.to_owned() });
-        let is_server = |server: &str| {
-            server.trim().rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-            })
-        };
-        if !self.bootstrap.split(',').all(is_server) {
-            return refuse("topic.bootstrap", "must be `host:port`, or several with commas");
-        }
-        if self.group.is_empty() {
-            return refuse("topic.group", "must not be empty");
-        }
-        if i32::try_from(self.partitions.get()).is_err() {
-            return refuse("topic.partitions", "must be at most 2147483647");
-        }
-        if i16::try_from(self.replication).is_err() {
-            return refuse("topic.replication", "must be at most 32767");
-        }
-        // librdkafka's own bounds.
-        if !(1000..=1_000_000_000).contains(&self.record_bytes_max) {
-            return refuse("topic.record_bytes_max", "must be from 1000 to 1000000000 bytes");
-        }
-        let hour = Duration::from_secs(3600);
-        if self.request_timeout.is_zero() || hour < self.request_timeout {
-            return refuse("topic.request_timeout", "must be over zero and at most an hour");
-        }
-        if self.delivery_timeout < Duration::from_secs(1) || hour < self.delivery_timeout {
-            return refuse("topic.delivery_timeout", "must be from a second to an hour");
-        }
-        Ok(())
-    }
-}
 
 /// Topics in a Kafka cluster. Share one instance within a process: its clients are shared too.
 #[derive(Debug)]
@@ -223,13 +115,13 @@ impl KafkaTopic {
         })
     }
 
-    /// Reaches the cluster, and says what is wrong if it cannot: for a look before work begins.
+    /// Reaches the cluster and returns how many partitions `topic` has, whatever is remembered: for
+    /// a look before work begins. 0 when the topic does not exist yet, which is no failure.
     ///
     /// # Errors
-    /// The cluster cannot be reached, or refuses our login.
-    pub async fn check(&self) -> Result<(), Error> {
-        // Asked for afresh, whatever is remembered; any topic will do.
-        self.ask_partitions("marketlake-check").await.map(|_| ())
+    /// The cluster cannot be reached, refuses our login, or does not let us see the topic.
+    pub async fn check(&self, topic: &str) -> Result<u32, Error> {
+        self.ask_partitions(topic).await
     }
 
     const fn doing<'a>(&'a self, doing: &'static str, topic: &'a str) -> Doing<'a> {

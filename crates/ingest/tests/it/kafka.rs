@@ -1,5 +1,10 @@
 //! Topics in Kafka: a real cluster where only it can tell, librdkafka's double for its moods.
+#![expect(clippy::panic, reason = "helpers of tests, outside the test functions themselves")]
 
+mod faults;
+mod foreign;
+mod group;
+mod login;
 
 use std::{sync::Arc, time::Duration};
 

@@ -2,6 +2,7 @@
 
 mod faulty;
 pub(crate) mod memory_topic;
+mod shared;
 mod simulation;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};

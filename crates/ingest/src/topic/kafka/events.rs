@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::failure::{code_of, is_refusal};
+use super::failure::{code_of, refusal};
 
 /// The memory of one client: what it said last, and whether it can go on.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Events {
 
     fn note(&self, code: RDKafkaErrorCode, said: &str) {
         tracing::debug!(target: "librdkafka", code = ?code, "{said}");
-        if is_refusal(code) {
+        if let Some(code) = refusal(code, said) {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             refused.get_or_insert_with(|| (code, said.to_owned()));
         }

@@ -66,6 +66,14 @@ pub enum KafkaFailure {
         /// What an operator can do about it.
         remedy: &'static str,
     },
+    /// What the cluster holds is damaged: a checksum or a compressed batch does not hold.
+    #[error(
+        "what the cluster holds is damaged: `{said}`; restore the partition, or continue with a new `landing.generation`"
+    )]
+    Damaged {
+        /// The client library's words.
+        said: String,
+    },
     /// Something passing: a leader on the move, a client that has to be made anew.
     #[error("the cluster could not do it now: `{said}`")]
     Passing {
@@ -81,6 +89,7 @@ impl KafkaFailure {
         match self {
             Self::Secrets { kind, .. } => *kind,
             Self::Unreachable { .. } | Self::Passing { .. } => ErrorKind::Transient,
+            Self::Damaged { .. } => ErrorKind::Data,
             Self::Login { .. }
             | Self::Tls { .. }
             | Self::NotAllowed { .. }
@@ -95,15 +104,20 @@ impl KafkaFailure {
     }
 }
 
-/// Returns whether `code` means that a connection was refused for good, not only lost.
-pub(super) const fn is_refusal(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::Authentication
-            | RDKafkaErrorCode::SaslAuthenticationFailed
-            | RDKafkaErrorCode::UnsupportedSASLMechanism
-            | RDKafkaErrorCode::SSL
-    )
+/// Returns what refused a connection for good, if it was not only lost.
+///
+/// In TLS 1.3 a broker refuses a client's certificate after the handshake: the library takes that
+/// for a lost connection. A handshake that is cut off stays one: brokers that stop do it, too.
+pub(super) fn refusal(code: RDKafkaErrorCode, said: &str) -> Option<RDKafkaErrorCode> {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::SSL => Some(code),
+        Code::BrokerTransportFailure if said.contains("SSL alert number") => Some(Code::SSL),
+        _ => None,
+    }
 }
 
 /// Says what a failed operation means. `said` is the fullest text there is about it; `waited` is
@@ -153,38 +167,35 @@ pub(super) fn classify(code: RDKafkaErrorCode, said: String, waited: Duration) -
         | Code::BrokerTransportFailure
         | Code::AllBrokersDown
         | Code::Resolve => KafkaFailure::Unreachable { waited, said },
+        _ if is_damage(code) => KafkaFailure::Damaged { said },
         _ => KafkaFailure::Passing { said },
     }
 }
 
+/// Returns whether what arrived is not what was stored, on the way or for good.
+pub(super) const fn is_damage(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BadMessage
+            | RDKafkaErrorCode::BadCompression
+            | RDKafkaErrorCode::InvalidMessage
+    )
+}
+
 /// Reads OpenSSL's and librdkafka's words. Anything they do not say is left to the reader.
 fn tls_remedy(said: &str) -> &'static str {
+    const CLIENT: &str = "the broker refused our certificate, or wants one: set `ssl.certificate.location` and `ssl.key.location` to one that its authority signed";
+    const PLAIN: &str = "the listener speaks no TLS: use the port of its TLS listener";
+    // The library says no more about it.
+    const BROKER: &str = "check that `ssl.ca.location` names the authority which signed the broker's certificate, that the certificate is still valid and that it is for the host that was called";
     const REMEDIES: [(&str, &str); 7] = [
-        (
-            "PLAINTEXT broker listener",
-            "the listener speaks no TLS: use the port of its TLS listener; the connection stays closed",
-        ),
-        (
-            "wrong version number",
-            "the listener speaks no TLS: use the port of its TLS listener; the connection stays closed",
-        ),
-        (
-            "hostname mismatch",
-            "the certificate is for another host: name the broker as its certificate does, and check its `advertised.listeners`",
-        ),
-        (
-            "IP address mismatch",
-            "the certificate is for another host: name the broker as its certificate does, and check its `advertised.listeners`",
-        ),
-        ("expired", "the certificate has expired: renew it"),
-        (
-            "certificate required",
-            "the broker wants a client certificate: set `ssl.certificate.location` and `ssl.key.location`",
-        ),
-        (
-            "certificate",
-            "check that `ssl.ca.location` names the authority which signed the broker's certificate, that the certificate is still valid and that it is for the host that was called",
-        ),
+        ("alert bad certificate", CLIENT),
+        ("alert certificate", CLIENT),
+        ("alert unknown ca", CLIENT),
+        ("certificate required", CLIENT),
+        ("PLAINTEXT broker listener", PLAIN),
+        ("wrong version number", PLAIN),
+        ("certificate", BROKER),
     ];
     let found = REMEDIES.iter().find(|(words, _)| said.contains(words));
     found.map_or("check `security.protocol`, `ssl.ca.location` and the port", |(_, remedy)| remedy)
@@ -242,15 +253,28 @@ mod tests {
     }
 
     #[test]
+    fn tells_a_refused_connection_from_a_lost_one() {
+        use RDKafkaErrorCode as Code;
+        let alert = "Receive failed: sslv3 alert bad certificate: SSL alert number 42";
+        let cut = "SSL handshake failed: Disconnected";
+        assert_eq!(refusal(Code::Authentication, ""), Some(Code::Authentication));
+        assert_eq!(refusal(Code::BrokerTransportFailure, alert), Some(Code::SSL));
+        assert_eq!(refusal(Code::BrokerTransportFailure, cut), None);
+        assert_eq!(refusal(Code::AllBrokersDown, ""), None);
+    }
+
+    #[test]
     fn says_what_to_do() {
         use RDKafkaErrorCode as Code;
         check(Code::Authentication, "bad password", ErrorKind::Config, "sasl.mechanism");
         check(Code::SSL, "certificate verify failed", ErrorKind::Config, "ssl.ca.location");
-        check(Code::SSL, "certificate has expired", ErrorKind::Config, "renew it");
+        check(Code::SSL, "tlsv13 alert certificate required", ErrorKind::Config, "wants one");
+        check(Code::SSL, "wrong version number", ErrorKind::Config, "speaks no TLS");
         check(Code::TopicAuthorizationFailed, "no", ErrorKind::Config, "`Write` to append");
         check(Code::GroupAuthorizationFailed, "no", ErrorKind::Config, "`Read` on the group");
         check(Code::InvalidReplicationFactor, "3 > 1", ErrorKind::Config, "lower the replication");
         check(Code::AllBrokersDown, "refused", ErrorKind::Transient, "within 9 s");
+        check(Code::BadMessage, "CRC32 check failed", ErrorKind::Data, "restore");
         check(Code::NotLeaderForPartition, "moved", ErrorKind::Transient, "now");
     }
 }

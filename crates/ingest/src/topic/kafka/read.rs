@@ -1,4 +1,5 @@
-//! The reading client: one consumer that chose its partitions itself, and a cursor for each.
+//! The reading client: a consumer that is told its partitions, with a cursor for each, and another
+//! one that only asks.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use super::{
     cursor::{Cursor, Found},
     events::Events,
-    failure::{Doing, KafkaFailure, classify, client_failure, code_of},
+    failure::{Doing, KafkaFailure, classify, client_failure, code_of, is_damage},
     slot::Offload,
 };
 use crate::{
@@ -53,6 +54,9 @@ pub(super) struct Reader {
     // Before the consumer: a cursor's queue must not outlive it.
     cursors: Mutex<BTreeMap<(String, u32), Shared>>,
     consumer: Offload<Arc<BaseConsumer<Events>>>,
+    /// Asks for metadata and ends on connections of its own: a broker answers each connection in
+    /// order, and behind a fetch that waits for records every question would wait as well.
+    asker: Offload<Arc<BaseConsumer<Events>>>,
     changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     request_timeout: Duration,
@@ -86,40 +90,45 @@ impl Reader {
         clock: Arc<dyn Clock>,
         request_timeout: Duration,
     ) -> Result<Self, KafkaFailure> {
-        let events = Events::new(Arc::clone(&changed));
-        let mut consumer: BaseConsumer<Events> =
-            client.create_with_context(events).map_err(|error| client_failure(&error))?;
-        let wake = Arc::clone(&changed);
-        consumer.set_nonempty_callback(move || wake.notify_waiters());
-        let consumer = Offload::new(Arc::new(consumer));
-        Ok(Self { cursors: Mutex::default(), consumer, changed, clock, request_timeout })
-    }
-
-    fn events(&self) -> &Events {
-        self.consumer.context()
+        let make = |client: &ClientConfig| {
+            let events = Events::new(Arc::clone(&changed));
+            let made = client.create_with_context(events);
+            let mut made: BaseConsumer<Events> = made.map_err(|error| client_failure(&error))?;
+            let wake = Arc::clone(&changed);
+            made.set_nonempty_callback(move || wake.notify_waiters());
+            Ok(Offload::new(Arc::new(made)))
+        };
+        let consumer = make(client)?;
+        let mut client = client.clone();
+        client.remove("group.id");
+        let asker = make(&client)?;
+        Ok(Self { cursors: Mutex::default(), consumer, asker, changed, clock, request_timeout })
     }
 
     /// Lets the library say what it has to say.
     fn check(&self, doing: Doing<'_>) -> Result<(), Error> {
-        for _ in 0..EVENTS_AT_ONCE {
-            if let Some(Ok(_)) = self.consumer.poll(Duration::ZERO) {
-                // A record of a partition whose queue was lost: its cursor would skip it.
-                self.events().set_stale();
+        for client in [&self.consumer, &self.asker] {
+            let events = client.context();
+            for _ in 0..EVENTS_AT_ONCE {
+                if let Some(Ok(_)) = client.poll(Duration::ZERO) {
+                    // A record of a partition whose queue was lost: its cursor would skip it.
+                    events.set_stale();
+                }
             }
-        }
-        if let Some((code, said)) = self.events().refused() {
-            return Err(doing.failed(classify(code, said, Duration::ZERO)));
-        }
-        if self.is_stale() {
-            let said = self.events().said(RDKafkaErrorCode::Fatal);
-            return Err(doing.failed(KafkaFailure::Passing { said }));
+            if let Some((code, said)) = events.refused() {
+                return Err(doing.failed(classify(code, said, Duration::ZERO)));
+            }
+            if events.is_stale() {
+                let said = events.said(RDKafkaErrorCode::Fatal);
+                return Err(doing.failed(KafkaFailure::Passing { said }));
+            }
         }
         Ok(())
     }
 
     /// Returns whether this client can go on.
     pub(super) fn is_stale(&self) -> bool {
-        self.events().is_stale()
+        self.consumer.context().is_stale() || self.asker.context().is_stale()
     }
 
     /// Asks a question that blocks until it is answered, for as long as a request may take.
@@ -132,8 +141,8 @@ impl Reader {
         let mut last = RDKafkaErrorCode::OperationTimedOut;
         for _ in 0..slices {
             self.check(doing)?;
-            let (consumer, question) = (Arc::clone(&self.consumer), question.clone());
-            let asked = tokio::task::spawn_blocking(move || question(&consumer)).await;
+            let (asker, question) = (Arc::clone(&self.asker), question.clone());
+            let asked = tokio::task::spawn_blocking(move || question(&asker)).await;
             match asked.map_err(|source| Error::TaskLost { doing: doing.doing, source })? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => last = code_of(&error),
@@ -146,7 +155,8 @@ impl Reader {
             }
         }
         self.check(doing)?;
-        Err(doing.failed(classify(last, self.events().said(last), self.request_timeout)))
+        let said = self.asker.context().said(last);
+        Err(doing.failed(classify(last, said, self.request_timeout)))
     }
 
     /// Returns how many partitions the topic has; 0 when it does not exist.
@@ -224,7 +234,7 @@ impl Reader {
     }
 
     fn failed(&self, doing: Doing<'_>, code: RDKafkaErrorCode) -> Error {
-        doing.failed(classify(code, self.events().said(code), self.request_timeout))
+        doing.failed(classify(code, self.consumer.context().said(code), self.request_timeout))
     }
 
     /// Moves a cursor to `from`, if the partition has it.
@@ -279,6 +289,11 @@ impl Reader {
             }
             match take(&mut cursor, bytes_max) {
                 Taken::Records(records) => return Ok(Fetched::Records(records)),
+                // It may have been damaged on the way: fetched anew, like one that moved.
+                Taken::Failed(code) if is_damage(code) && placings < PLACINGS_MAX => {
+                    placings += 1;
+                    continue;
+                }
                 Taken::Failed(code) => return Err(self.failed(at.doing, code)),
                 Taken::OutOfRange if self.was_truncated() => return self.out_of_range(at).await,
                 Taken::OutOfRange => continue,
@@ -311,7 +326,7 @@ impl Reader {
     /// Returns whether the library just found records replaced that we had read. It tells this
     /// case from an ordinary offset out of range in its words only.
     fn was_truncated(&self) -> bool {
-        self.events().said(RDKafkaErrorCode::AutoOffsetReset).contains("truncat")
+        self.consumer.context().said(RDKafkaErrorCode::AutoOffsetReset).contains("truncat")
     }
 
     async fn out_of_range(&self, at: At<'_>) -> Result<Fetched, Error> {
