@@ -96,9 +96,10 @@ async fn two_landers_share_partitions_and_take_over() {
             partitions: std::num::NonZeroU32::new(4).expect("four"),
             ..config(&servers)
         };
-        // As short as the broker allows: the end of a member is noticed this late.
-        let session = Fixed(vec![("session.timeout.ms", "6000".to_owned())]);
-        open_with(config, Arc::new(session))
+        // As short as the broker allows: the stall of a member is noticed this late.
+        let patience = ["session.timeout.ms", "max.poll.interval.ms"];
+        let patience = patience.map(|name| (name, "6000".to_owned()));
+        open_with(config, Arc::new(Fixed(patience.to_vec())))
     };
     let (one, other) = (open(), open());
     one.append(&name, numbered(0..100)).await.expect("appends");
@@ -120,13 +121,18 @@ async fn two_landers_share_partitions_and_take_over() {
     let is_landed = async || landed(&store, &name, 4).await == reached;
     futures::join!(land_until(&mut left, &is_landed), land_until(&mut right, &is_landed));
 
-    // One stalls: it is not asked to do anything any more, as a stopped process is not. Its
-    // client still sends heartbeats, so it has to go to be replaced.
-    drop((left, one));
-    other.append(&name, numbered(200..300)).await.expect("appends");
-    let reached = ends(&other, &name, 4).await;
+    // One stalls, as a process does that is stopped. Its heartbeats do not count: it stopped asking.
+    one.append(&name, numbered(200..300)).await.expect("appends");
+    let reached = ends(&one, &name, 4).await;
     land_until(&mut right, async || landed(&store, &name, 4).await == reached).await;
-    assert_eq!(right.landed(), reached, "the rest is all its own now");
+    assert_eq!(share(&other).await.map(|all| all.len()), Some(4), "the rest is all its own now");
+
+    // It wakes up, forgets what it had, and gets its share again.
+    futures::join!(land_until(&mut left, &is_shared), land_until(&mut right, &is_shared));
+    one.append(&name, numbered(300..400)).await.expect("appends");
+    let reached = ends(&one, &name, 4).await;
+    let is_landed = async || landed(&store, &name, 4).await == reached;
+    futures::join!(land_until(&mut left, &is_landed), land_until(&mut right, &is_landed));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
