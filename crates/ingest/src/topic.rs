@@ -113,6 +113,9 @@ pub trait TopicReader: Send + Sync {
     /// Reads from `from_offset` on: as many records as fit in `bytes_max` of content, but at
     /// least one if there is any.
     ///
+    /// A reader at the end may see what was just appended a moment late, when it is on its way
+    /// from a broker; [`Self::wait`] ends when it is there.
+    ///
     /// # Errors
     /// The log cannot be read, or what it holds is damaged.
     async fn read(

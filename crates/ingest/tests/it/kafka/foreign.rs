@@ -99,6 +99,7 @@ async fn skips_the_markers_of_transactions() {
     let slept = model::Clock::monotonic(clock.as_ref());
     assert!(std::time::Duration::from_millis(400) < slept, "a marker ended the wait: {slept:?}");
     topic.append(&name, numbered(1..2)).await.expect("appends");
+    topic.wait(&name, &[4], std::time::Duration::from_secs(60)).await.expect("waits");
     let read = topic.read(&name, 0, 4, 100).await.expect("reads");
     let Fetched::Records(read) = read else { panic!("{read:?}") };
     assert_eq!(read[0].offset, 5);
