@@ -1,0 +1,238 @@
+//! Clients of the services: how each is built from an address and its options.
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use object_store::{
+    BackoffConfig, Certificate, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, Result,
+    RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
+    azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzure, MicrosoftAzureBuilder},
+    gcp::{GcpCredentialProvider, GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey},
+};
+
+use url::Url;
+
+use crate::{
+    Error, StoreKind,
+    address::Bucket,
+    credentials::Rotating,
+    options::{CA_FILE, Options, Role, role},
+    redact::Secrets,
+};
+
+/// Connecting takes a round trip or two; after this the next address or the next try is better.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The whole request, body included: 64 MiB, the largest object written in one piece, at 9 Mbit/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Tries of one request after the first, and the time within which they begin. A hiccup is hidden;
+/// an outage comes back to the caller in seconds, and the caller's own waits outlast it.
+const RETRIES_MAX: usize = 4;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The first wait and the longest; each is drawn at random, up to twice the one before.
+const WAIT_FIRST: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Option values by name, secrets included.
+pub(crate) type Values = BTreeMap<String, String>;
+
+/// What a client is built from beside its options.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) bucket: Bucket,
+    pub(crate) allow_http: bool,
+    /// Roots to trust beside the system's own.
+    pub(crate) roots: Vec<Certificate>,
+}
+
+impl Plan {
+    fn client(&self) -> ClientOptions {
+        let name = HeaderValue::from_static(concat!("marketlake/", env!("CARGO_PKG_VERSION")));
+        let client = ClientOptions::new()
+            .with_user_agent(name)
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_timeout(REQUEST_TIMEOUT);
+        self.roots.iter().cloned().fold(client, ClientOptions::with_root_certificate)
+    }
+
+    /// Returns the options in object_store's own keys. The one about plain http comes last: what
+    /// was decided for the endpoint holds, not what the option says alone.
+    fn keys<K: FromStr + From<ClientKey>>(&self, values: &Values) -> Vec<(K, String)> {
+        let own = values.iter().filter(|(name, _)| *name != CA_FILE);
+        let mut keys: Vec<(K, String)> =
+            own.filter_map(|(name, value)| Some((name.parse().ok()?, value.clone()))).collect();
+        keys.push((ClientKey(ClientConfigKey::AllowHttp).into(), self.allow_http.to_string()));
+        keys
+    }
+}
+
+/// A key of the HTTP client, to be wrapped as each service wants it.
+struct ClientKey(ClientConfigKey);
+
+impl From<ClientKey> for AmazonS3ConfigKey {
+    fn from(key: ClientKey) -> Self {
+        Self::Client(key.0)
+    }
+}
+
+impl From<ClientKey> for AzureConfigKey {
+    fn from(key: ClientKey) -> Self {
+        Self::Client(key.0)
+    }
+}
+
+impl From<ClientKey> for GoogleConfigKey {
+    fn from(key: ClientKey) -> Self {
+        Self::Client(key.0)
+    }
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig { init_backoff: WAIT_FIRST, max_backoff: WAIT_MAX, base: 2.0 },
+        max_retries: RETRIES_MAX,
+        retry_timeout: RETRY_TIMEOUT,
+    }
+}
+
+/// Returns whether the options say who we are. If not, this machine's own identity does: a role,
+/// a workload identity, a metadata service, as the cloud's own tools find it.
+fn has_credentials(kind: StoreKind, values: &Values) -> bool {
+    values.keys().any(|name| role(kind, name) == Some(Role::Credential))
+}
+
+/// Builds the client of a service. Its credentials come from `options`, again and again.
+///
+/// # Errors
+/// An option has a value that the service does not take.
+pub(crate) fn build(
+    plan: &Plan,
+    values: &Values,
+    options: Arc<dyn Options>,
+    secrets: &Arc<Secrets>,
+) -> Result<Arc<dyn ObjectStore>> {
+    let secrets = Arc::clone(secrets);
+    let plan = plan.clone();
+    Ok(match plan.bucket.kind {
+        StoreKind::Azure => {
+            // Built once with its own credentials, so that a bad value shows now and not later.
+            let issuer = azure_credentials;
+            issuer(&plan, values)?;
+            let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
+            Arc::new(azure(&plan, values, Some(Arc::new(credentials)))?)
+        }
+        StoreKind::Gcs => {
+            let issuer = gcs_credentials;
+            issuer(&plan, values)?;
+            let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
+            Arc::new(gcs(&plan, values, Some(Arc::new(credentials)))?)
+        }
+        StoreKind::S3 | StoreKind::Local => {
+            let issuer = s3_credentials;
+            issuer(&plan, values)?;
+            let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
+            Arc::new(s3(&plan, values, Some(Arc::new(credentials)))?)
+        }
+    })
+}
+
+fn s3(
+    plan: &Plan,
+    values: &Values,
+    credentials: Option<AwsCredentialProvider>,
+) -> Result<AmazonS3> {
+    let start = if credentials.is_none() && !has_credentials(StoreKind::S3, values) {
+        AmazonS3Builder::from_env()
+    } else {
+        AmazonS3Builder::new()
+    };
+    let mut builder = start.with_client_options(plan.client()).with_retry(retry());
+    for (key, value) in plan.keys(values) {
+        builder = builder.with_config(key, value);
+    }
+    builder = builder.with_bucket_name(&plan.bucket.bucket);
+    match credentials {
+        Some(credentials) => builder.with_credentials(credentials).build(),
+        None => builder.build(),
+    }
+}
+
+fn s3_credentials(plan: &Plan, values: &Values) -> Result<AwsCredentialProvider> {
+    s3(plan, values, None).map(|store| Arc::clone(store.credentials()))
+}
+
+fn azure(
+    plan: &Plan,
+    values: &Values,
+    credentials: Option<AzureCredentialProvider>,
+) -> Result<MicrosoftAzure> {
+    let start = if credentials.is_none() && !has_credentials(StoreKind::Azure, values) {
+        MicrosoftAzureBuilder::from_env()
+    } else {
+        MicrosoftAzureBuilder::new()
+    };
+    let mut builder = start.with_client_options(plan.client()).with_retry(retry());
+    for (key, value) in plan.keys(values) {
+        builder = builder.with_config(key, value);
+    }
+    builder = builder.with_container_name(&plan.bucket.bucket);
+    if let Some(account) = &plan.bucket.account {
+        builder = builder.with_account(account);
+    }
+    match credentials {
+        Some(credentials) => builder.with_credentials(credentials).build(),
+        None => builder.build(),
+    }
+}
+
+fn azure_credentials(plan: &Plan, values: &Values) -> Result<AzureCredentialProvider> {
+    azure(plan, values, None).map(|store| Arc::clone(store.credentials()))
+}
+
+fn gcs(
+    plan: &Plan,
+    values: &Values,
+    credentials: Option<GcpCredentialProvider>,
+) -> Result<GoogleCloudStorage> {
+    let start = if credentials.is_none() && !has_credentials(StoreKind::Gcs, values) {
+        GoogleCloudStorageBuilder::from_env()
+    } else {
+        GoogleCloudStorageBuilder::new()
+    };
+    let mut builder = start.with_client_options(plan.client()).with_retry(retry());
+    for (key, value) in plan.keys(values) {
+        builder = builder.with_config(key, value);
+    }
+    builder = builder.with_bucket_name(&plan.bucket.bucket);
+    match credentials {
+        Some(credentials) => builder.with_credentials(credentials).build(),
+        None => builder.build(),
+    }
+}
+
+fn gcs_credentials(plan: &Plan, values: &Values) -> Result<GcpCredentialProvider> {
+    gcs(plan, values, None).map(|store| Arc::clone(store.credentials()))
+}
+
+/// Reads the file of roots that the options name, if they do.
+///
+/// # Errors
+/// The file cannot be read, or holds no certificate.
+pub(crate) fn roots(values: &Values, store: &Url) -> std::result::Result<Vec<Certificate>, Error> {
+    let Some(file) = values.get(CA_FILE) else { return Ok(Vec::new()) };
+    let path = PathBuf::from(file);
+    let pem = std::fs::read(&path).map_err(|source| Error::File {
+        doing: "reading the roots to trust from",
+        path,
+        source,
+    })?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(roots) if !roots.is_empty() => Ok(roots),
+        _ => Err(Error::Option {
+            store: store.to_string(),
+            problem: format!("`{CA_FILE}`: `{file}` holds no certificate in PEM"),
+        }),
+    }
+}
