@@ -5,6 +5,8 @@
 //! certificates, replies that are lost, a disk that forgets when the power fails.
 
 mod address;
+#[cfg(feature = "test-util")]
+pub mod contract;
 mod credentials;
 mod error;
 mod local;

@@ -19,6 +19,9 @@ use uuid::Uuid;
 
 use crate::{Trouble, redact::Secrets, trouble::mend};
 
+#[cfg(test)]
+mod tests;
+
 /// The metadata name of the mark. Letters only: Azure takes no dash, and proxies drop underscores.
 const MARK: &str = "marketlakeput";
 
@@ -277,7 +280,14 @@ impl ObjectStore for Remote {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.mend_stream(self.inner.list_with_offset(prefix, offset))
+        // Some services ignore the offset and list everything.
+        let offset = offset.clone();
+        let listed = self.inner.list_with_offset(prefix, &offset);
+        let is_after = move |found: &Result<ObjectMeta>| {
+            let is_after = found.as_ref().map_or(true, |found| offset < found.location);
+            std::future::ready(is_after)
+        };
+        self.mend_stream(listed.filter(is_after).boxed())
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

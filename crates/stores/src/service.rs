@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::D
 
 use object_store::{
     BackoffConfig, Certificate, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, Result,
-    RetryConfig,
+    RetryConfig, StaticCredentialProvider,
     aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
     azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzure, MicrosoftAzureBuilder},
-    gcp::{GcpCredentialProvider, GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey},
+    gcp::{
+        GcpCredential, GcpCredentialProvider, GoogleCloudStorage, GoogleCloudStorageBuilder,
+        GoogleConfigKey,
+    },
 };
 
 use url::Url;
@@ -123,6 +126,11 @@ pub(crate) fn build(
             let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
             Arc::new(azure(&plan, values, Some(Arc::new(credentials)))?)
         }
+        // object_store asks for a token even so: an empty one stands for nobody.
+        StoreKind::Gcs if is_unsigned(values) => {
+            let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
+            Arc::new(gcs(&plan, values, Some(Arc::new(nobody)))?)
+        }
         StoreKind::Gcs => {
             let issuer = gcs_credentials;
             issuer(&plan, values)?;
@@ -189,6 +197,14 @@ fn azure(
 
 fn azure_credentials(plan: &Plan, values: &Values) -> Result<AzureCredentialProvider> {
     azure(plan, values, None).map(|store| Arc::clone(store.credentials()))
+}
+
+/// Returns whether a bucket of GCS is open to everybody, and asked without saying who we are.
+fn is_unsigned(values: &Values) -> bool {
+    values.iter().any(|(name, value)| {
+        matches!(name.parse(), Ok(GoogleConfigKey::SkipSignature))
+            && value.trim().eq_ignore_ascii_case("true")
+    })
 }
 
 fn gcs(

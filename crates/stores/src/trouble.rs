@@ -55,7 +55,7 @@ pub enum Trouble {
 /// Words of an answer, each with what they mean; the first that is found decides.
 ///
 /// A service's own code comes before the bare status: it says more.
-const SIGNS: [(&str, Trouble); 47] = [
+const SIGNS: [(&str, Trouble); 48] = [
     ("RequestTimeTooSkewed", Trouble::ClockSkew),
     ("Request date header too old", Trouble::ClockSkew),
     ("NoSuchBucket", Trouble::NoSuchBucket),
@@ -64,6 +64,7 @@ const SIGNS: [(&str, Trouble); 47] = [
     ("InvalidAccessKeyId", Trouble::WrongKey),
     ("SignatureDoesNotMatch", Trouble::WrongKey),
     ("AuthenticationFailed", Trouble::WrongKey),
+    ("failed to authenticate the request", Trouble::WrongKey),
     ("InvalidAuthenticationInfo", Trouble::WrongKey),
     ("invalid_client", Trouble::WrongKey),
     ("invalid_grant", Trouble::WrongKey),
@@ -109,14 +110,10 @@ impl Trouble {
     /// Recognises what is wrong; `None` when the answer is about one object, or says nothing known.
     #[must_use]
     pub fn of(error: &object_store::Error) -> Option<Self> {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(link) = cause {
-            if let Some(refusal) = link.downcast_ref::<Refusal>() {
-                return refusal.trouble;
-            }
-            cause = link.source();
+        match mended(error) {
+            Some(refusal) => refusal.trouble,
+            None => Self::read(error, &chain(error)),
         }
-        Self::read(error, &chain(error))
     }
 
     fn read(error: &object_store::Error, text: &str) -> Option<Self> {
@@ -234,6 +231,18 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
+/// Returns the answer within an error that was rewritten before.
+fn mended(error: &object_store::Error) -> Option<&Refusal> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(link) = cause {
+        if let Some(refusal) = link.downcast_ref::<Refusal>() {
+            return Some(refusal);
+        }
+        cause = link.source();
+    }
+    None
+}
+
 /// Puts an error and its causes into one line; a cause that its error already quotes is left out.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
@@ -257,9 +266,11 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 /// there, and all of them may be.
 pub(crate) fn mend(error: object_store::Error, secrets: &Secrets) -> object_store::Error {
     use object_store::Error as E;
-    let whole = chain(&error);
     let trouble = Trouble::of(&error);
-    let mut text = secrets.redact(&whole);
+    let mut text = match mended(&error) {
+        Some(refusal) => refusal.text.clone(),
+        None => secrets.redact(&chain(&error)),
+    };
     if TEXT_BYTES_MAX < text.len() {
         let end = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
