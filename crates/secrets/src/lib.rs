@@ -5,17 +5,37 @@
 //! as `Secret(…)`, is wiped when dropped, and is known to the [`Redactor`] from then on. Redaction
 //! is a net under the tightrope, not a boundary: who may run SQL or read the data folder must be
 //! trusted with what is in it.
+//!
+//! A scope on a remote service keeps its values in memory for `cache_ttl`, so that a rotated value
+//! is seen without a restart and a service that is down for a while stops nobody.
 
+mod clock;
+mod config;
+mod credential;
 mod error;
+mod http;
 pub mod provider;
 mod redact;
 mod reference;
+mod retry;
 mod scopes;
 mod secret;
 
-pub use error::Error;
-pub use provider::{SecretProvider, env::EnvProvider, file::FileProvider};
+#[cfg(any(test, feature = "test-util"))]
+pub use clock::ManualClock;
+pub use clock::{Clock, SystemClock};
+pub use config::{
+    AwsConfig, AzureConfig, AzureCredential, HashicorpAuth, HashicorpConfig, RemoteConfig,
+    ScopeConfig, VaultConfig, VaultKey,
+};
+pub use credential::Credential;
+pub use error::{Error, ErrorClass};
+pub use http::RemoteError;
+pub use provider::{
+    SecretProvider, aws_secrets_manager::AwsSecretsManager, azure_key_vault::AzureKeyVault,
+    env::EnvProvider, file::FileProvider, hashicorp_vault::HashicorpVault, vault::VaultProvider,
+};
 pub use redact::Redactor;
 pub use reference::{InvalidRef, NAME_BYTES_MAX, SecretName, SecretRef};
-pub use scopes::{ScopeConfig, Scopes};
+pub use scopes::Scopes;
 pub use secret::Secret;

@@ -4,19 +4,32 @@ use async_trait::async_trait;
 
 use crate::{Error, Secret, SecretName};
 
+pub mod aws_secrets_manager;
+pub mod azure_key_vault;
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 pub mod env;
 pub mod file;
+pub mod hashicorp_vault;
+mod owned_file;
+pub mod vault;
 
 /// Largest value accepted, the limit of Databricks secret scopes.
 pub const VALUE_BYTES_MAX: usize = 128 * 1024;
 
-/// A place that keeps secrets. Read only: marketlake never writes a secret anywhere.
+/// Most keys that one listing returns, ten times the limit of a Databricks secret scope. A service
+/// that goes on sending pages is stopped here.
+pub const KEYS_MAX: usize = 10_000;
+
+/// A place that keeps secrets.
 ///
-/// A provider keeps no copy, so that a rotated value is seen by the next call.
+/// A provider keeps no copy of a value, so that a rotated one is seen by the next call; what is
+/// remembered, and for how long, is decided in one place, [`Scopes`](crate::Scopes).
 #[async_trait]
 pub trait SecretProvider: std::fmt::Debug + Send + Sync {
+    /// Returns the name of the scope, for messages.
+    fn scope(&self) -> &SecretName;
+
     /// Returns the value of `key`, or `None` when the provider has no such key.
     ///
     /// # Errors
@@ -24,12 +37,51 @@ pub trait SecretProvider: std::fmt::Debug + Send + Sync {
     /// by other users).
     async fn get(&self, key: &SecretName) -> Result<Option<Secret>, Error>;
 
+    /// Returns the value that `key` had as `version`, in the provider's own notation, or `None`
+    /// when there is no such key or version.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get), or the provider keeps no versions.
+    async fn get_version(&self, key: &SecretName, version: &str) -> Result<Option<Secret>, Error> {
+        let _ = version;
+        Err(Error::Unusable {
+            scope: self.scope().to_string(),
+            key: key.to_string(),
+            reason: "this provider keeps no versions; remove the key from `pins`".to_owned(),
+        })
+    }
+
     /// Returns the keys of the scope, sorted; values are not read.
     ///
     /// # Errors
     /// The provider cannot be asked.
     async fn keys(&self) -> Result<Vec<String>, Error>;
 
+    /// Sets `key` to `value`, for readers from now on.
+    ///
+    /// # Errors
+    /// The provider is read-only, or cannot be written.
+    async fn put(&self, key: &SecretName, value: &Secret) -> Result<(), Error> {
+        let _ = value;
+        Err(self.read_only(key))
+    }
+
+    /// Removes `key`; says whether it was there.
+    ///
+    /// # Errors
+    /// The provider is read-only, or cannot be written.
+    async fn delete(&self, key: &SecretName) -> Result<bool, Error> {
+        Err(self.read_only(key))
+    }
+
     /// Says in one line where `key` is looked up and how an operator sets it. Never the value.
     fn remedy(&self, key: &SecretName) -> String;
+
+    /// Returns the error of a provider that is never written through marketlake.
+    fn read_only(&self, key: &SecretName) -> Error {
+        Error::ReadOnly {
+            scope: self.scope().to_string(),
+            reason: format!("marketlake never writes there; {}", self.remedy(key)),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::VecDeque,
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -20,33 +21,85 @@ const MASK: &str = "[redacted]";
 /// Shortest form that is searched for; shorter ones would match by chance.
 const FORM_BYTES_MIN: usize = 4;
 
+/// Most secrets that are remembered: ten times what a large configuration refers to, so that only
+/// values that were rotated away long ago are ever forgotten.
+const SECRETS_MAX: usize = 1000;
+
+/// Most tokens that are remembered. A session gets a new one every hour or so, for months; the
+/// oldest have long ended when as many newer ones were seen.
+const TOKENS_MAX: usize = 100;
+
+/// Shortest line of a value of several lines that is searched for on its own.
+const LINE_BYTES_MIN: usize = 32;
+
 /// Knows every resolved secret. Clones share what they know.
 #[derive(Clone, Default)]
 pub struct Redactor {
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
     /// Longest first, so that a secret within a secret leaves no remainder.
-    forms: Arc<RwLock<Vec<Zeroizing<String>>>>,
+    forms: Vec<Form>,
+    /// The number of the next secret.
+    next: u64,
+    /// The secrets in the order in which they were met, without their values.
+    secrets: VecDeque<u64>,
+    /// The same of tokens, so that they push no secret out.
+    tokens: VecDeque<u64>,
+}
+
+struct Form {
+    text: Zeroizing<String>,
+    /// The secret that it is a form of.
+    secret: u64,
 }
 
 impl Redactor {
     /// Adds a secret in all its forms: verbatim, percent-encoded, escaped, hex, base64.
     pub fn register(&self, secret: &Secret) {
-        let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
-        for form in forms_of(secret.expose()) {
-            if FORM_BYTES_MIN <= form.len() && !forms.contains(&form) {
-                forms.push(form);
+        self.add(secret, |known| (&mut known.secrets, SECRETS_MAX));
+    }
+
+    /// Adds a token of a session, which is forgotten again when many newer ones were seen.
+    pub fn register_token(&self, token: &Secret) {
+        self.add(token, |known| (&mut known.tokens, TOKENS_MAX));
+    }
+
+    fn add(&self, secret: &Secret, order: impl Fn(&mut Known) -> (&mut VecDeque<u64>, usize)) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        // Most calls bring a value that is known already, and must not hold up the log.
+        if known.forms.iter().any(|form| form.text.as_str() == secret.expose()) {
+            return;
+        }
+        drop(known);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let number = known.next;
+        known.next += 1;
+        for text in forms_of(secret.expose()) {
+            let is_new = !known.forms.iter().any(|form| form.text == text);
+            if FORM_BYTES_MIN <= text.len() && is_new {
+                known.forms.push(Form { text, secret: number });
             }
         }
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        known.forms.sort_by_key(|form| std::cmp::Reverse(form.text.len()));
+        let (order, most) = order(&mut known);
+        order.push_back(number);
+        let oldest = if most < order.len() { order.pop_front() } else { None };
+        if let Some(oldest) = oldest {
+            known.forms.retain(|form| form.secret != oldest);
+        }
     }
 
     /// Returns `text` with every known secret masked; the same text when there is none in it.
     #[must_use]
     pub fn scrub<'text>(&self, text: &'text str) -> Cow<'text, str> {
-        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let mut scrubbed = Cow::Borrowed(text);
-        for form in forms.iter() {
-            if scrubbed.contains(form.as_str()) {
-                scrubbed = Cow::Owned(scrubbed.replace(form.as_str(), MASK));
+        for form in &known.forms {
+            if scrubbed.contains(form.text.as_str()) {
+                scrubbed = Cow::Owned(scrubbed.replace(form.text.as_str(), MASK));
             }
         }
         scrubbed
@@ -70,7 +123,11 @@ fn forms_of(value: &str) -> Vec<Zeroizing<String>> {
         // A field logged with `{:?}` by a JSON log is escaped twice.
         escape_json(&value.escape_debug().to_string()),
         value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")),
+        value.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02X}")),
     ];
+    // A private key is often printed line by line. Lines with blanks are prose or settings.
+    let lines = value.lines().map(str::trim).filter(|line| LINE_BYTES_MIN <= line.len());
+    forms.extend(lines.filter(|line| !line.contains(' ')).map(str::to_owned));
     for shift in 0..3 {
         forms.push(base64_core(&STANDARD_NO_PAD, value, shift));
         forms.push(base64_core(&URL_SAFE_NO_PAD, value, shift));
@@ -103,6 +160,7 @@ fn escape_json(value: &str) -> String {
             '\n' => escaped.push_str("\\n"),
             '\r' => escaped.push_str("\\r"),
             '\t' => escaped.push_str("\\t"),
+            '\0'..='\x1f' => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
             _ => escaped.push(character),
         }
     }

@@ -1,152 +1,213 @@
 //! The table of scopes: turns a reference into a value and tells the redactor.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-
-use crate::{
-    EnvProvider, Error, FileProvider, Redactor, Secret, SecretName, SecretProvider, SecretRef,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
 };
 
-/// Values shorter than this are refused: they are no secret, and scrubbing them would tear holes
-/// into every text.
-const VALUE_BYTES_MIN: usize = 4;
+use crate::{
+    AwsSecretsManager, AzureKeyVault, Clock, Credential, EnvProvider, Error, FileProvider,
+    HashicorpVault, Redactor, ScopeConfig, Secret, SecretName, SecretProvider, SecretRef,
+    SystemClock, VaultProvider,
+};
 
-/// What stands behind one scope, as the settings say it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScopeConfig {
-    /// Environment variables that start with `prefix`.
-    Env {
-        /// Put before the upper-case key.
-        prefix: String,
-    },
-    /// One file per key.
-    File {
-        /// The folder.
-        dir: PathBuf,
-    },
-}
+mod freshness;
+mod scope;
 
-impl ScopeConfig {
-    /// Returns the provider's name in the settings.
-    #[must_use]
-    pub const fn provider_name(&self) -> &'static str {
-        match self {
-            Self::Env { .. } => "env",
-            Self::File { .. } => "file",
-        }
-    }
-}
+use freshness::Lifetime;
+pub(crate) use scope::Scope;
 
-/// All scopes. Clones share their providers and redactor.
+/// A scope whose values are read for every use.
+const ALWAYS_READ: Lifetime = Lifetime { ttl: Duration::ZERO, stale_max: Duration::ZERO };
+
+/// All scopes. Clones share their providers, their memory and the redactor.
 #[derive(Clone, Debug)]
 pub struct Scopes {
-    providers: BTreeMap<SecretName, Arc<dyn SecretProvider>>,
+    scopes: BTreeMap<SecretName, Arc<Scope>>,
     redactor: Redactor,
+    clock: Arc<dyn Clock>,
 }
 
 impl Scopes {
-    /// Creates the providers of `scopes`; nothing is read yet.
+    /// Creates the providers of `scopes`; nothing is read and nobody is asked yet.
+    ///
+    /// A scope whose own credential leads nowhere, or in a circle, says so when it is used;
+    /// [`ScopeConfig::check_all`] says it before.
     #[must_use]
     pub fn new(scopes: &BTreeMap<SecretName, ScopeConfig>, redactor: Redactor) -> Self {
-        let providers = scopes.iter().map(|(name, config)| {
-            let provider: Arc<dyn SecretProvider> = match config {
-                ScopeConfig::Env { prefix } => {
-                    Arc::new(EnvProvider::new(name.clone(), prefix.clone()))
-                }
-                ScopeConfig::File { dir } => Arc::new(FileProvider::new(name.clone(), dir.clone())),
-            };
-            (name.clone(), provider)
-        });
-        Self { providers: providers.collect(), redactor }
+        Self::with_clock(scopes, redactor, Arc::new(SystemClock::default()))
     }
 
-    /// Adds or replaces a scope, for providers that are built elsewhere.
+    /// Creates the providers over another clock, for tests.
+    #[must_use]
+    pub fn with_clock(
+        scopes: &BTreeMap<SecretName, ScopeConfig>,
+        redactor: Redactor,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let mut builder =
+            Builder { configs: scopes, built: BTreeMap::new(), redactor: &redactor, clock: &clock };
+        for name in scopes.keys() {
+            builder.build(name, &mut BTreeSet::new());
+        }
+        Self { scopes: builder.built, redactor, clock }
+    }
+
+    /// Adds or replaces a scope whose values are read for every use, for providers that are built
+    /// elsewhere.
     pub fn insert(&mut self, scope: SecretName, provider: Arc<dyn SecretProvider>) {
-        self.providers.insert(scope, provider);
+        let scope_of = Scope::new(
+            provider,
+            ALWAYS_READ,
+            BTreeMap::new(),
+            self.redactor.clone(),
+            Arc::clone(&self.clock),
+        );
+        self.scopes.insert(scope, Arc::new(scope_of));
     }
 
-    /// Returns the value behind `reference` as it is now; the redactor knows it before the caller.
+    /// Returns the value behind `reference`; the redactor knows it before the caller.
+    ///
+    /// A value of a remote service is at most `cache_ttl` old. Many callers make one request.
+    /// While the service cannot be reached, the last value is used for up to `stale_max`, with a
+    /// warning in the log.
     ///
     /// # Errors
     /// The scope or key does not exist, the provider cannot be asked, or the value is too short to
     /// be a secret.
     pub async fn resolve(&self, reference: &SecretRef) -> Result<Secret, Error> {
-        let SecretRef { scope, key } = reference;
-        let provider = self.providers.get(scope).ok_or_else(|| Error::UnknownScope {
-            scope: scope.to_string(),
-            key: key.to_string(),
-            known: self.known(),
-        })?;
-        let secret = provider.get(key).await?.ok_or_else(|| Error::Missing {
-            scope: scope.to_string(),
-            key: key.to_string(),
-            remedy: provider.remedy(key),
-        })?;
-        if secret.expose().len() < VALUE_BYTES_MIN {
-            return Err(Error::Unusable {
-                scope: scope.to_string(),
-                key: key.to_string(),
-                reason: format!(
-                    "the value has fewer than {VALUE_BYTES_MIN} bytes, too short to be a secret; \
-                     {}",
-                    provider.remedy(key)
-                ),
-            });
+        self.scope(reference)?.resolve(&reference.key).await
+    }
+
+    /// Says that the value behind `reference` was refused (status 401 or 403, a failed login): the
+    /// next [`resolve`](Self::resolve) reads it again, so that a rotated secret is used at once.
+    pub async fn invalidate(&self, reference: &SecretRef) {
+        if let Some(scope) = self.scopes.get(&reference.scope) {
+            scope.invalidate(&reference.key).await;
         }
-        self.redactor.register(&secret);
-        Ok(secret)
+    }
+
+    /// Sets the value behind `reference`; the redactor knows it before the provider.
+    ///
+    /// # Errors
+    /// There is no such scope, it is read-only, or it cannot be written.
+    pub async fn put(&self, reference: &SecretRef, value: &Secret) -> Result<(), Error> {
+        let scope = self.scope(reference)?;
+        self.redactor.register(value);
+        let result = scope.provider.put(&reference.key, value).await;
+        scope.forget(&reference.key);
+        result
+    }
+
+    /// Removes the value behind `reference`; says whether it was there.
+    ///
+    /// # Errors
+    /// There is no such scope, it is read-only, or it cannot be written.
+    pub async fn delete(&self, reference: &SecretRef) -> Result<bool, Error> {
+        let scope = self.scope(reference)?;
+        let result = scope.provider.delete(&reference.key).await;
+        scope.forget(&reference.key);
+        result
     }
 
     /// Returns the scopes and their providers, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&SecretName, &dyn SecretProvider)> {
-        self.providers.iter().map(|(name, provider)| (name, provider.as_ref()))
+        self.scopes.iter().map(|(name, scope)| (name, scope.provider.as_ref()))
     }
 
-    fn known(&self) -> String {
-        let names: Vec<String> = self.providers.keys().map(|name| format!("`{name}`")).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    fn scope(&self, reference: &SecretRef) -> Result<&Arc<Scope>, Error> {
+        self.scopes
+            .get(&reference.scope)
+            .ok_or_else(|| unknown_scope(reference, self.scopes.keys()))
+    }
+}
+
+fn unknown_scope<'names>(
+    reference: &SecretRef,
+    known: impl Iterator<Item = &'names SecretName>,
+) -> Error {
+    let names: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+    Error::UnknownScope {
+        scope: reference.scope.to_string(),
+        key: reference.key.to_string(),
+        known: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+    }
+}
+
+/// Builds every scope after those it needs.
+struct Builder<'table> {
+    configs: &'table BTreeMap<SecretName, ScopeConfig>,
+    built: BTreeMap<SecretName, Arc<Scope>>,
+    redactor: &'table Redactor,
+    clock: &'table Arc<dyn Clock>,
+}
+
+impl Builder<'_> {
+    /// Returns the scope, built if needed. `open` holds the scopes that wait for this one, so the
+    /// depth is bounded by their number.
+    fn build(&mut self, name: &SecretName, open: &mut BTreeSet<SecretName>) -> Option<Arc<Scope>> {
+        if let Some(scope) = self.built.get(name) {
+            return Some(Arc::clone(scope));
+        }
+        let config = self.configs.get(name)?;
+        open.insert(name.clone());
+        let credentials = config.references().into_iter().map(|(field, reference)| {
+            let origin = if open.contains(&reference.scope) {
+                Err(self.cycle(&reference.scope))
+            } else {
+                self.build(&reference.scope, open)
+                    .ok_or_else(|| unknown_scope(reference, self.configs.keys()))
+            };
+            Credential::of_scope(name.clone(), field, origin, reference.clone())
+        });
+        let credentials: Vec<Credential> = credentials.collect();
+        open.remove(name);
+        let scope = Arc::new(self.scope(name, config, credentials));
+        self.built.insert(name.clone(), Arc::clone(&scope));
+        Some(scope)
+    }
+
+    fn cycle(&self, scope: &SecretName) -> Error {
+        let circle = ScopeConfig::circle(self.configs, scope).unwrap_or_default();
+        let names: Vec<String> = circle.iter().map(|name| format!("`{name}`")).collect();
+        Error::Cycle { scope: scope.to_string(), path: names.join(" needs ") }
+    }
+
+    fn scope(
+        &self,
+        name: &SecretName,
+        config: &ScopeConfig,
+        credentials: Vec<Credential>,
+    ) -> Scope {
+        let (name, redactor) = (name.clone(), self.redactor.clone());
+        let clock = Arc::clone(self.clock);
+        let provider: Arc<dyn SecretProvider> = match config {
+            ScopeConfig::Env { prefix } => Arc::new(EnvProvider::new(name, prefix.clone())),
+            ScopeConfig::File { dir } => Arc::new(FileProvider::new(name, dir.clone())),
+            ScopeConfig::Vault(config) => {
+                Arc::new(VaultProvider::new(name, config, credentials, clock))
+            }
+            ScopeConfig::AzureKeyVault(config) => {
+                Arc::new(AzureKeyVault::new(name, config.clone(), credentials, redactor, clock))
+            }
+            ScopeConfig::AwsSecretsManager(config) => {
+                Arc::new(AwsSecretsManager::new(name, config.clone(), credentials, redactor, clock))
+            }
+            ScopeConfig::HashicorpVault(config) => {
+                Arc::new(HashicorpVault::new(name, config.clone(), credentials, redactor, clock))
+            }
+        };
+        let (lifetime, pins) = match config.remote() {
+            Some(remote) => (
+                Lifetime { ttl: remote.cache_ttl, stale_max: remote.stale_max },
+                remote.pins.clone(),
+            ),
+            None => (ALWAYS_READ, BTreeMap::new()),
+        };
+        Scope::new(provider, lifetime, pins, self.redactor.clone(), Arc::clone(self.clock))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::BTreeMap, error::Error as _, fs, os::unix::fs::PermissionsExt};
-
-    use super::{ScopeConfig, Scopes};
-    use crate::Redactor;
-
-    #[tokio::test]
-    async fn errors_name_scope_and_key_and_never_the_value() {
-        let dir = tempfile::tempdir().unwrap();
-        let put = |key: &str, value: &str, mode| {
-            let path = dir.path().join(key);
-            fs::write(&path, value).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        };
-        put("open", "cnry-open", 0o644);
-        put("tiny", "cn", 0o600);
-        put("good", "cnry-good", 0o600);
-        let scopes = BTreeMap::from([(
-            "local".parse().unwrap(),
-            ScopeConfig::File { dir: dir.path().to_owned() },
-        )]);
-        let redactor = Redactor::default();
-        let scopes = Scopes::new(&scopes, redactor.clone());
-
-        for (reference, wanted) in [
-            ("{{secrets/vault/key}}", "no such scope"),
-            ("{{secrets/local/absent}}", "is not set: write it to the file"),
-            ("{{secrets/local/open}}", "chmod 600"),
-            ("{{secrets/local/tiny}}", "too short"),
-        ] {
-            let error = scopes.resolve(&reference.parse().unwrap()).await.unwrap_err();
-            let text = format!("{error} {error:?} {:?}", error.source());
-            assert!(text.contains(wanted), "{text}");
-            assert!(text.contains(reference.split('/').nth(1).unwrap()), "{text}");
-            assert!(!text.contains("cnry"), "{text}");
-        }
-
-        let secret = scopes.resolve(&"{{secrets/local/good}}".parse().unwrap()).await.unwrap();
-        assert_eq!(secret.expose(), "cnry-good");
-        assert_eq!(redactor.scrub("key=cnry-good"), "key=[redacted]");
-    }
-}
+mod tests;

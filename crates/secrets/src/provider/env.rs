@@ -62,6 +62,10 @@ impl fmt::Debug for EnvProvider {
 
 #[async_trait]
 impl SecretProvider for EnvProvider {
+    fn scope(&self) -> &SecretName {
+        &self.scope
+    }
+
     async fn get(&self, key: &SecretName) -> Result<Option<Secret>, Error> {
         let variable = self.variable(key);
         let found = (self.variables)().into_iter().find(|(name, _)| *name == *variable);

@@ -1,19 +1,15 @@
 //! Secrets from files: one file per key in one folder, readable by its owner alone.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
-    os::unix::fs::PermissionsExt,
+    fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
-use zeroize::Zeroizing;
 
+use super::owned_file::{self, Problem};
 use crate::{Error, Secret, SecretName, SecretProvider, provider::VALUE_BYTES_MAX};
-
-/// Every permission of group and others.
-const MODE_OTHERS: u32 = 0o077;
 
 /// Reads one file per key. One trailing line break is not part of the value.
 #[derive(Clone, Debug)]
@@ -30,43 +26,29 @@ impl FileProvider {
     }
 
     fn read(&self, key: &SecretName, path: &Path) -> Result<Option<Secret>, Error> {
-        let failed = |source| Error::Read {
-            scope: self.scope.to_string(),
-            key: key.to_string(),
-            path: path.to_owned(),
-            source,
-        };
         let unusable = |reason: String| Error::Unusable {
             scope: self.scope.to_string(),
             key: key.to_string(),
             reason: format!("file `{}` {reason}", path.display()),
         };
-        // Type and mode are read before opening, for a FIFO would block the open, and the mode
-        // again from the open file, so that nobody can swap the file between check and read.
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        if !metadata.is_file() {
-            return Err(unusable("is not a regular file".to_owned()));
-        }
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.permissions().mode();
-        if mode & MODE_OTHERS != 0 {
-            return Err(unusable(format!(
-                "is open to other users (mode {:o}); run `chmod 600` on it",
-                mode & 0o777
-            )));
-        }
-        let mut value = Zeroizing::new(String::with_capacity(VALUE_BYTES_MAX + 2));
-        // One byte more than allowed tells a value at the limit from one above it.
-        let limit = u64::try_from(VALUE_BYTES_MAX + 2).unwrap_or(u64::MAX);
-        file.take(limit).read_to_string(&mut value).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => unusable("is not UTF-8 text".to_owned()),
-            _ => failed(error),
-        })?;
-        let text = value.strip_suffix('\n').unwrap_or(&value);
+        // A line break of two characters may follow the value.
+        let read =
+            owned_file::read(path, VALUE_BYTES_MAX + 2).map_err(|problem| match problem {
+                Problem::NotAFile => unusable("is not a regular file".to_owned()),
+                Problem::OpenToOthers { mode } => unusable(format!(
+                    "is open to other users (mode {mode:o}); run `chmod 600` on it"
+                )),
+                Problem::TooLarge => unusable("is larger than 128 KiB".to_owned()),
+                Problem::Io(source) => Error::Read {
+                    scope: self.scope.to_string(),
+                    key: key.to_string(),
+                    path: path.to_owned(),
+                    source: Arc::new(source),
+                },
+            })?;
+        let Some((bytes, _)) = read else { return Ok(None) };
+        let text = str::from_utf8(&bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
+        let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         if VALUE_BYTES_MAX < text.len() {
             return Err(unusable("is larger than 128 KiB".to_owned()));
@@ -77,14 +59,21 @@ impl FileProvider {
 
 #[async_trait]
 impl SecretProvider for FileProvider {
+    fn scope(&self) -> &SecretName {
+        &self.scope
+    }
+
     async fn get(&self, key: &SecretName) -> Result<Option<Secret>, Error> {
         // A local file of at most 128 KiB: shorter than handing it to another thread.
         self.read(key, &self.dir.join(key.as_str()))
     }
 
     async fn keys(&self) -> Result<Vec<String>, Error> {
-        let failed =
-            |source| Error::List { scope: self.scope.to_string(), path: self.dir.clone(), source };
+        let failed = |source| Error::List {
+            scope: self.scope.to_string(),
+            path: self.dir.clone(),
+            source: Arc::new(source),
+        };
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -6,7 +6,7 @@ use base64::{
 };
 use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-use super::{MASK, Redactor};
+use super::{MASK, Redactor, TOKENS_MAX};
 use crate::Secret;
 
 fn knowing(values: &[&str]) -> Redactor {
@@ -34,12 +34,33 @@ fn a_secret_is_masked_in_every_usual_form() {
     check("p&ss w/rd", "?k=p%26ss+w%2Frd&x", "?k=[redacted]&x");
     check("a\"b\\c\nd", r#"{"k":"a\"b\\c\nd"}"#, r#"{"k":"[redacted]"}"#);
     check("cnry", "636e7279", MASK);
+    check("cnryz", "636E72797A", MASK);
+    check("cn\u{1}ry", r#"{"k":"cn\u0001ry"}"#, r#"{"k":"[redacted]"}"#);
 }
 
 #[test]
 fn the_longer_of_two_secrets_leaves_no_remainder() {
     let redactor = knowing(&["cnry", "cnry-long"]);
     assert_eq!(redactor.scrub("cnry-long cnry"), "[redacted] [redacted]");
+}
+
+#[test]
+fn a_private_key_is_masked_line_by_line() {
+    let line = "MIIBVwIBADANBgkqhkiG9w0BAQEFAASCAUEw";
+    let redactor = knowing(&[&format!("-----BEGIN KEY-----\n{line}\n-----END KEY-----\n")]);
+    assert_eq!(redactor.scrub(&format!("second line: {line}")), "second line: [redacted]");
+    assert_eq!(redactor.scrub("-----END KEY-----"), "-----END KEY-----");
+}
+
+#[test]
+fn old_tokens_are_forgotten_and_push_no_secret_out() {
+    let redactor = knowing(&["cnry-secret"]);
+    for number in 0..=TOKENS_MAX {
+        redactor.register_token(&Secret::new(format!("cnry-{number:04}-token")));
+    }
+    assert_eq!(redactor.scrub("cnry-0000-token"), "cnry-0000-token", "one more than remembered");
+    assert_eq!(redactor.scrub("cnry-0001-token"), MASK);
+    assert_eq!(redactor.scrub("cnry-secret"), MASK);
 }
 
 #[test]
