@@ -8,6 +8,8 @@ pub mod aws_secrets_manager;
 pub mod azure_key_vault;
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
+#[cfg(test)]
+mod double;
 pub mod env;
 pub mod file;
 pub mod hashicorp_vault;

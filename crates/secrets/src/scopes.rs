@@ -205,7 +205,9 @@ impl Builder<'_> {
             ),
             None => (ALWAYS_READ, BTreeMap::new()),
         };
-        Scope::new(provider, lifetime, pins, self.redactor.clone(), Arc::clone(self.clock))
+        let (redactor, clock) = (self.redactor.clone(), Arc::clone(self.clock));
+        Scope::new(provider, lifetime, pins, redactor, clock)
+            .signing_in(!config.references().is_empty())
     }
 }
 

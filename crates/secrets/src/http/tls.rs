@@ -26,7 +26,8 @@ pub(super) fn problem(error: &(dyn Error + 'static)) -> Option<&'static str> {
 fn explain(error: &TlsError) -> &'static str {
     match error {
         TlsError::InvalidCertificate(error) => match error {
-            CertificateError::UnknownIssuer => {
+            // An authority with the name of a trusted one, and another key, is a bad signature.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "the server's certificate comes from an authority that is not trusted here; set \
                  `ca_file` if the authority is your own"
             }

@@ -24,6 +24,7 @@ use super::{KEYS_MAX, VALUE_BYTES_MAX};
 use crate::{
     AwsConfig, Clock, Credential, Error, ErrorClass, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
+    config::is_version,
     http::{Http, Reply},
     retry::{Retries, retry},
 };
@@ -306,6 +307,13 @@ impl SecretProvider for AwsSecretsManager {
     }
 
     async fn get_version(&self, key: &SecretName, version: &str) -> Result<Option<Secret>, Error> {
+        if !is_version(version) {
+            return Err(Error::Unusable {
+                scope: self.scope.to_string(),
+                key: key.to_string(),
+                reason: "a version in Secrets Manager is letters, digits and `-`".to_owned(),
+            });
+        }
         self.value(key, json!({"VersionId": version})).await
     }
 
@@ -343,3 +351,6 @@ impl SecretProvider for AwsSecretsManager {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,3 +269,6 @@ impl SecretProvider for AzureKeyVault {
         format!("write it with `az keyvault secret set --vault-name {vault} --name {key} --file …`")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,73 @@
 //! What every `SecretProvider` must do; each provider runs it from its own tests.
 
-use crate::{SecretName, SecretProvider};
+use std::error::Error as _;
+
+use async_trait::async_trait;
+
+use crate::{Error, ErrorClass, Secret, SecretName, SecretProvider};
 
 /// A provider together with the means to change what it keeps.
-pub trait ProviderFixture {
+#[async_trait]
+pub trait ProviderFixture: Sync {
     /// The provider under test.
     fn provider(&self) -> &dyn SecretProvider;
 
-    /// Sets `key` to `value` where the provider looks.
-    fn put(&self, key: &str, value: &str);
+    /// Sets `key` to `value` where the provider looks; returns the version that made, where the
+    /// provider has versions.
+    async fn put(&self, key: &str, value: &str) -> Option<String>;
 
     /// Removes `key`.
-    fn remove(&self, key: &str);
+    async fn remove(&self, key: &str);
+
+    /// Whether the provider itself can write.
+    fn is_writable(&self) -> bool {
+        false
+    }
 }
 
-/// Runs the suite. The fixture starts empty and ends empty.
+/// What a service can do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It knows us and says no.
+    Forbidden,
+    /// It asks to be left alone for a second.
+    Throttled,
+    /// It is down.
+    Unavailable,
+    /// It does not answer.
+    Slow,
+    /// It ends the connection.
+    Cut,
+    /// It points elsewhere.
+    Redirected,
+    /// It sends more than any answer has.
+    TooLarge,
+    /// It sends something else.
+    Garbage,
+}
+
+/// A service that does wrong on demand.
+pub trait FaultyFixture: ProviderFixture {
+    /// Lets the next answers go wrong.
+    fn fail(&self, fault: Fault, times: usize);
+
+    /// Lets all answers be right again.
+    fn recover(&self);
+}
+
+/// Returns everything that an error prints, as people and as programmers see it.
+#[must_use]
+pub fn everything_of(error: &Error) -> String {
+    let mut text = format!("{error} {error:?} {error:#?}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs the suite. The fixture starts without the keys `access-key` and `other-key`, and ends so.
 ///
 /// # Panics
 /// The provider breaks the contract.
@@ -25,152 +78,132 @@ pub async fn provider_contract(fixture: &dyn ProviderFixture) {
         let secret = provider.get(&key).await.expect("the provider answers");
         secret.map(|secret| secret.expose().to_owned())
     };
+    let is_listed = async || {
+        let keys = provider.keys().await.expect("keys");
+        assert!(keys.is_sorted(), "keys are sorted");
+        keys.iter().any(|listed| listed == "access-key")
+    };
 
     assert_eq!(get().await, None, "a key that was never set is missing, not an error");
-    assert!(provider.keys().await.expect("keys").is_empty(), "nothing to list yet");
+    assert!(!is_listed().await, "nothing to list yet");
 
-    fixture.put("access-key", "cnry-first");
+    let first = fixture.put("access-key", "cnry-first").await;
     assert_eq!(get().await.as_deref(), Some("cnry-first"), "the value that was set");
-    assert_eq!(provider.keys().await.expect("keys"), ["access-key"], "the key is listed");
+    assert!(is_listed().await, "the key is listed");
 
-    fixture.put("access-key", "cnry-second");
+    fixture.put("access-key", "cnry-second").await;
     assert_eq!(get().await.as_deref(), Some("cnry-second"), "a rotated value is seen at once");
+    versions(provider, &key, first).await;
 
-    fixture.put("access-key", " päss wörd\t=\"{}\" ");
-    assert_eq!(
-        get().await.as_deref(),
-        Some(" päss wörd\t=\"{}\" "),
-        "nothing is trimmed or quoted"
-    );
+    let odd = " p\u{e4}ss w\u{f6}rd\t=\"{}\" ";
+    fixture.put("access-key", odd).await;
+    assert_eq!(get().await.as_deref(), Some(odd), "nothing is trimmed or quoted");
 
     let remedy = provider.remedy(&key);
-    assert!(!remedy.contains("cnry") && !remedy.contains("päss"), "a remedy has no value");
-    assert!(!format!("{provider:?}").contains("päss"), "debug output has no value");
+    assert!(!remedy.contains("cnry") && !remedy.contains("w\u{f6}rd"), "a remedy has no value");
+    assert!(!format!("{provider:?}").contains("w\u{f6}rd"), "debug output has no value");
 
-    fixture.remove("access-key");
+    fixture.remove("access-key").await;
     assert_eq!(get().await, None, "a removed key is missing");
+
+    writing(fixture).await;
 
     for invalid in ["", ".", "..", "a/b", "../etc/passwd", "a b", "a\0b"] {
         assert!(invalid.parse::<SecretName>().is_err(), "{invalid:?} is no key name");
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{
-        collections::BTreeMap,
-        fs,
-        os::unix::fs::PermissionsExt,
-        path::PathBuf,
-        sync::{Arc, Mutex},
+/// An old version stays what it was, and an unknown one is missing.
+async fn versions(provider: &dyn SecretProvider, key: &SecretName, first: Option<String>) {
+    let Some(first) = first else {
+        let error = provider.get_version(key, "1").await.expect_err("no versions are kept");
+        assert_eq!(error.class(), ErrorClass::Config, "{error}");
+        return;
     };
-
-    use super::{ProviderFixture, provider_contract};
-    use crate::{EnvProvider, Error, FileProvider, SecretName, SecretProvider};
-
-    fn scope() -> SecretName {
-        "test".parse().unwrap()
-    }
-
-    struct Variables {
-        provider: EnvProvider,
-        values: Arc<Mutex<BTreeMap<String, String>>>,
-    }
-
-    impl ProviderFixture for Variables {
-        fn provider(&self) -> &dyn SecretProvider {
-            &self.provider
+    let found = provider.get_version(key, &first).await.expect("the provider answers");
+    assert_eq!(found.as_ref().map(Secret::expose), Some("cnry-first"), "version {first}");
+    let unknown: String = first
+        .chars()
+        .map(|character| if character.is_ascii_alphanumeric() { '9' } else { character })
+        .collect();
+    let found = provider.get_version(key, &unknown).await;
+    assert!(matches!(found, Ok(None)), "version {unknown} was never made: {found:?}");
+    for invalid in ["../x", "a b", ""] {
+        if let Ok(found) = provider.get_version(key, invalid).await {
+            assert!(found.is_none(), "{invalid:?} is no version");
         }
-
-        fn put(&self, key: &str, value: &str) {
-            let name = self.provider.variable(&key.parse().unwrap());
-            self.values.lock().unwrap().insert(name, value.to_owned());
-        }
-
-        fn remove(&self, key: &str) {
-            let name = self.provider.variable(&key.parse().unwrap());
-            self.values.lock().unwrap().remove(&name);
-        }
-    }
-
-    #[tokio::test]
-    async fn environment_variables_keep_the_contract() {
-        let values = Arc::new(Mutex::new(BTreeMap::new()));
-        values.lock().unwrap().insert("PATH".to_owned(), "/bin".to_owned());
-        let shared = Arc::clone(&values);
-        let provider = EnvProvider::over(
-            scope(),
-            "ML_".to_owned(),
-            Arc::new(move || {
-                let values = shared.lock().unwrap();
-                values.iter().map(|(name, value)| (name.into(), value.into())).collect()
-            }),
-        );
-        assert_eq!(provider.variable(&"access-key".parse().unwrap()), "ML_ACCESS_KEY");
-        provider_contract(&Variables { provider, values }).await;
-    }
-
-    struct Files {
-        provider: FileProvider,
-        dir: PathBuf,
-    }
-
-    impl ProviderFixture for Files {
-        fn provider(&self) -> &dyn SecretProvider {
-            &self.provider
-        }
-
-        fn put(&self, key: &str, value: &str) {
-            let path = self.dir.join(key);
-            fs::write(&path, format!("{value}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        }
-
-        fn remove(&self, key: &str) {
-            fs::remove_file(self.dir.join(key)).unwrap();
-        }
-    }
-
-    fn files() -> (tempfile::TempDir, Files) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        let provider = FileProvider::new(scope(), path.clone());
-        (dir, Files { provider, dir: path })
-    }
-
-    #[tokio::test]
-    async fn files_keep_the_contract() {
-        let (_dir, fixture) = files();
-        provider_contract(&fixture).await;
-    }
-
-    #[tokio::test]
-    async fn a_file_that_others_can_read_is_refused_with_the_remedy() {
-        let (dir, fixture) = files();
-        fixture.put("shared", "cnry-shared");
-        let key = "shared".parse().unwrap();
-        for mode in [0o640, 0o604, 0o620, 0o601] {
-            let path = dir.path().join("shared");
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = fixture.provider.get(&key).await.unwrap_err();
-            let text = format!("{error} {error:?}");
-            assert!(text.contains("chmod 600"), "{text}");
-            assert!(!text.contains("cnry"), "{text}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_no_text_file_is_refused() {
-        let (dir, fixture) = files();
-        fs::create_dir(dir.path().join("folder")).unwrap();
-        fixture.put("binary", "x");
-        fs::write(dir.path().join("binary"), [0xff, 0xfe]).unwrap();
-        fixture.put("large", &"x".repeat(super::super::VALUE_BYTES_MAX + 1));
-        fixture.put("limit", &"x".repeat(super::super::VALUE_BYTES_MAX));
-        for key in ["folder", "binary", "large"] {
-            let error = fixture.provider.get(&key.parse().unwrap()).await.unwrap_err();
-            assert!(matches!(error, Error::Unusable { .. }), "{key}: {error:?}");
-        }
-        assert!(fixture.provider.get(&"limit".parse().unwrap()).await.unwrap().is_some());
     }
 }
+
+/// A provider writes and says what it did, or refuses with the way to do it elsewhere.
+async fn writing(fixture: &dyn ProviderFixture) {
+    let provider = fixture.provider();
+    let key: SecretName = "other-key".parse().expect("a valid name");
+    let value = Secret::new("cnry-written".to_owned());
+    if !fixture.is_writable() {
+        for error in [
+            provider.put(&key, &value).await.expect_err("read-only"),
+            provider.delete(&key).await.map(|_| ()).expect_err("read-only"),
+        ] {
+            let text = everything_of(&error);
+            assert!(text.contains("read-only") && text.to_lowercase().contains("other"), "{text}");
+            assert!(!text.contains("cnry"), "{text}");
+        }
+        return;
+    }
+    assert!(!provider.delete(&key).await.expect("delete"), "there was nothing to delete");
+    for value in ["cnry-written", "cnry-over"] {
+        provider.put(&key, &Secret::new(value.to_owned())).await.expect("put");
+        let found = provider.get(&key).await.expect("get");
+        assert_eq!(found.as_ref().map(Secret::expose), Some(value), "what was put is there");
+    }
+    assert!(provider.delete(&key).await.expect("delete"), "it was there");
+    assert!(provider.get(&key).await.expect("get").is_none(), "it is gone");
+    provider.put(&key, &value).await.expect("a deleted key can be put again");
+    assert!(provider.delete(&key).await.expect("delete"), "it was there");
+}
+
+/// Runs what a provider on a service must do when the service does wrong.
+///
+/// # Panics
+/// The provider breaks the contract.
+pub async fn fault_contract(fixture: &dyn FaultyFixture) {
+    let provider = fixture.provider();
+    let key: SecretName = "access-key".parse().expect("a valid name");
+    fixture.put("access-key", "cnry-value").await;
+
+    for fault in [Fault::Throttled, Fault::Unavailable, Fault::Slow, Fault::Cut] {
+        fixture.fail(fault, 1);
+        let found = provider.get(&key).await;
+        assert!(matches!(found, Ok(Some(_))), "{fault:?} once is not noticed: {found:?}");
+        fixture.recover();
+    }
+    for (fault, class) in [
+        (Fault::Throttled, ErrorClass::Transient),
+        (Fault::Unavailable, ErrorClass::Transient),
+        (Fault::Slow, ErrorClass::Transient),
+        (Fault::Cut, ErrorClass::Transient),
+        (Fault::Forbidden, ErrorClass::Permission),
+        (Fault::Redirected, ErrorClass::Config),
+        (Fault::TooLarge, ErrorClass::Config),
+        (Fault::Garbage, ErrorClass::Config),
+    ] {
+        fixture.fail(fault, usize::MAX);
+        let failures = [provider.get(&key).await.map(|_| ()), provider.keys().await.map(|_| ())];
+        for failure in failures {
+            let error = failure.expect_err("the fault is an error");
+            let text = everything_of(&error);
+            assert_eq!(error.class(), class, "{fault:?}: {text}");
+            assert!(!text.contains("cnry"), "{fault:?}: {text}");
+            assert!(!text.contains("://localhost"), "an address may hold more: {fault:?}: {text}");
+            assert!(text.contains(provider.scope().as_str()), "{fault:?}: {text}");
+        }
+        fixture.recover();
+        let found = provider.get(&key).await;
+        assert!(matches!(found, Ok(Some(_))), "it works again after {fault:?}: {found:?}");
+    }
+    fixture.remove("access-key").await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -384,3 +384,6 @@ impl SecretProvider for HashicorpVault {
         format!("write it with `vault kv put -mount={mount} {prefix}{key} {field}=…`")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -306,3 +306,6 @@ impl SecretProvider for VaultProvider {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,8 @@ pub(crate) struct Scope {
     pub(super) provider: Arc<dyn SecretProvider>,
     lifetime: Lifetime,
     pins: BTreeMap<SecretName, String>,
+    /// Whether the provider signs in with a secret of another scope.
+    signs_in: bool,
     redactor: Redactor,
     clock: Arc<dyn Clock>,
     slots: Mutex<BTreeMap<SecretName, Arc<Slot>>>,
@@ -56,7 +58,14 @@ impl Scope {
         redactor: Redactor,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { provider, lifetime, pins, redactor, clock, slots: Mutex::default() }
+        let slots = Mutex::default();
+        Self { provider, lifetime, pins, signs_in: false, redactor, clock, slots }
+    }
+
+    /// Says that the provider signs in with a secret of another scope.
+    pub(super) fn signing_in(mut self, signs_in: bool) -> Self {
+        self.signs_in = signs_in;
+        self
     }
 
     /// Returns the value of `key`; the redactor knows it before the caller.
@@ -130,7 +139,18 @@ impl Scope {
         );
     }
 
+    /// Reads the value. A provider that was refused has given up the credential it signed in with;
+    /// should that have been rotated, the second attempt has the new one.
     async fn read(&self, key: &SecretName) -> Result<Secret, Error> {
+        match self.read_once(key).await {
+            Err(error) if self.signs_in && error.class() == ErrorClass::Permission => {
+                self.read_once(key).await
+            }
+            result => result,
+        }
+    }
+
+    async fn read_once(&self, key: &SecretName) -> Result<Secret, Error> {
         let found = match self.pins.get(key) {
             Some(version) => self.provider.get_version(key, version).await?,
             None => self.provider.get(key).await?,

@@ -205,6 +205,18 @@ async fn forbidden_or_deleted_ends_the_last_value() {
 }
 
 #[tokio::test]
+async fn a_scope_whose_credential_was_rotated_tries_once_more() {
+    let forbidden = || Err(refused(403, ErrorClass::Permission));
+    for (signs_in, asked) in [(true, 2), (false, 1)] {
+        let mut bench = bench([forbidden(), Ok(Some("cnry-1"))]);
+        let scope = Arc::into_inner(bench.scope).unwrap();
+        bench.scope = Arc::new(scope.signing_in(signs_in));
+        assert_eq!(bench.value().await.is_ok(), signs_in);
+        bench.assert_asked(asked);
+    }
+}
+
+#[tokio::test]
 async fn many_callers_make_one_request_and_share_its_failure() {
     for answer in [Ok(Some("cnry-1")), Err(down())] {
         let is_found = answer.is_ok();

@@ -1,0 +1,387 @@
+//! The suite over a double of Key Vault and Entra, and over the double of the test services.
+
+use std::{
+    collections::BTreeMap,
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::AzureKeyVault;
+use crate::{
+    Credential, ErrorClass, ManualClock, Redactor, ScopeConfig, Secret, SecretName, SecretProvider,
+    provider::{
+        contract::{
+            Fault, FaultyFixture, ProviderFixture, everything_of, fault_contract, provider_contract,
+        },
+        double::{
+            Answer, Asked, Double, TIMEOUT,
+            certificates::{FLAWS, Flaw},
+            log::Log,
+        },
+    },
+};
+
+const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+const SECRET: &str = "cnry-client-secret";
+
+#[derive(Default)]
+struct State {
+    secrets: BTreeMap<String, Vec<String>>,
+    disabled: bool,
+    /// What the challenge asks a token for.
+    resource: String,
+    /// Where the next page of a listing is.
+    next_page: Option<String>,
+    challenges: usize,
+    tokens: usize,
+}
+
+fn refuse(status: u16, code: &str, inner: Option<&str>) -> Answer {
+    let inner = inner.map(|code| json!({"code": code}));
+    // The text repeats what was sent, as real services do.
+    let error = json!({"code": code, "message": "you sent cnry-text", "innererror": inner});
+    Answer::json(status, &json!({"error": error}))
+}
+
+fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
+    match fault {
+        Some(Fault::Throttled) => {
+            return refuse(429, "Throttled", None).with("retry-after", "1");
+        }
+        Some(Fault::Unavailable) => return refuse(503, "ServiceUnavailable", None),
+        Some(Fault::Forbidden) => {
+            return refuse(403, "Forbidden", Some("ForbiddenByPolicy"));
+        }
+        _ => {}
+    }
+    if asked.path == format!("/{TENANT}/oauth2/v2.0/token") {
+        let body = String::from_utf8(asked.body.clone()).unwrap();
+        if !body.contains(&format!("client_secret={SECRET}")) {
+            let body = json!({
+                "error": "invalid_client", "error_codes": [7_000_215],
+                "error_description": "AADSTS7000215: Invalid client secret: you sent cnry-text",
+                "timestamp": "2026-01-02 03:04:05Z", "trace_id": "t", "correlation_id": "c",
+            });
+            return Answer::json(401, &body);
+        }
+        state.tokens += 1;
+        let token = format!("cnry-token-{}", state.tokens);
+        let body = json!({"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token});
+        return Answer::json(200, &body);
+    }
+    if asked.header("authorization") != format!("Bearer cnry-token-{}", state.tokens)
+        || state.tokens == 0
+    {
+        state.challenges += 1;
+        let challenge = format!(
+            "Bearer authorization=\"https://login.microsoftonline.com/{TENANT}\", resource=\"{}\"",
+            state.resource
+        );
+        return refuse(401, "Unauthorized", None).with("www-authenticate", &challenge);
+    }
+    let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        ["secrets"] => listing(state, asked),
+        ["secrets", ..] if state.disabled => refuse(403, "Forbidden", Some("SecretDisabled")),
+        ["secrets", name, version @ ..] => {
+            let versions = state.secrets.get(*name).cloned().unwrap_or_default();
+            let found = match version.first() {
+                Some(version) => version.parse().ok().and_then(|at: usize| versions.get(at)),
+                None => versions.last(),
+            };
+            match found {
+                Some(value) => {
+                    let id = format!("https://localhost/secrets/{name}/0");
+                    Answer::json(200, &json!({"value": value, "id": id, "attributes": {}}))
+                }
+                None => refuse(404, "SecretNotFound", None),
+            }
+        }
+        _ => refuse(400, "BadParameter", None),
+    }
+}
+
+fn listing(state: &State, asked: &Asked) -> Answer {
+    let ids: Vec<Value> = state
+        .secrets
+        .keys()
+        .map(|name| json!({"id": format!("https://localhost/secrets/{name}"), "attributes": {}}))
+        .collect();
+    let next = if asked.query.contains_key("page") { None } else { state.next_page.clone() };
+    Answer::json(200, &json!({"value": ids, "nextLink": next}))
+}
+
+struct Fixture {
+    provider: AzureKeyVault,
+    state: Arc<Mutex<State>>,
+    redactor: Redactor,
+    double: Double,
+}
+
+fn provider(fields: &[(&str, &str)], secrets: &[&str], redactor: Redactor) -> AzureKeyVault {
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let config = ScopeConfig::from_fields("azure_key_vault", fields.collect())
+        .unwrap_or_else(|problems| panic!("{problems:?}"));
+    let ScopeConfig::AzureKeyVault(config) = config else { panic!("another provider") };
+    let scope: SecretName = "akv".parse().unwrap();
+    let credentials = secrets.iter().map(|value| {
+        Credential::fixed(scope.clone(), "client_secret", Secret::new((*value).to_owned()))
+    });
+    let credentials = credentials.collect();
+    let clock = Arc::new(ManualClock::default());
+    AzureKeyVault::new(scope, config, credentials, redactor, clock)
+}
+
+async fn fixture(secret: &str, flaw: Option<Flaw>, verifies: &str) -> Fixture {
+    let state = State { resource: "https://vault.azure.net".to_owned(), ..State::default() };
+    let state = Arc::new(Mutex::new(state));
+    let shared = Arc::clone(&state);
+    let handler = move |asked: &Asked, fault| answer(&mut shared.lock().unwrap(), asked, fault);
+    let double = Double::start(Arc::new(handler), flaw).await;
+    let timeout = format!("{}ms", TIMEOUT.as_millis());
+    let ca_file = double.ca_file();
+    let fields = [
+        ("vault_url", double.url.as_str()),
+        ("authority_host", double.url.as_str()),
+        ("credential", "client_secret"),
+        ("tenant_id", TENANT),
+        ("client_id", "marketlake"),
+        ("client_secret", "{{secrets/env/secret}}"),
+        ("verify_challenge_resource", verifies),
+        ("timeout", &timeout),
+        ("ca_file", ca_file.to_str().unwrap()),
+    ];
+    let redactor = Redactor::default();
+    let provider = provider(&fields, &[secret], redactor.clone());
+    Fixture { provider, state, redactor, double }
+}
+
+#[async_trait]
+impl ProviderFixture for Fixture {
+    fn provider(&self) -> &dyn SecretProvider {
+        &self.provider
+    }
+
+    async fn put(&self, key: &str, value: &str) -> Option<String> {
+        let mut state = self.state.lock().unwrap();
+        let versions = state.secrets.entry(key.to_owned()).or_default();
+        versions.push(value.to_owned());
+        Some((versions.len() - 1).to_string())
+    }
+
+    async fn remove(&self, key: &str) {
+        self.state.lock().unwrap().secrets.remove(key);
+    }
+}
+
+impl FaultyFixture for Fixture {
+    fn fail(&self, fault: Fault, times: usize) {
+        self.double.faults.set(fault, times);
+    }
+
+    fn recover(&self) {
+        self.double.faults.clear();
+    }
+}
+
+#[tokio::test]
+async fn the_vault_keeps_the_contract_and_is_asked_by_its_challenge() {
+    let fixture = fixture(SECRET, None, "false").await;
+    provider_contract(&fixture).await;
+    let state = fixture.state.lock().unwrap();
+    assert_eq!((state.challenges, state.tokens), (1, 1), "one token for all questions");
+    assert_eq!(fixture.redactor.scrub("cnry-token-1"), "[redacted]", "the token is known");
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged_at_any_level() {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    let fixture = fixture(SECRET, None, "false").await;
+    provider_contract(&fixture).await;
+    fault_contract(&fixture).await;
+    drop(guard);
+    let text = log.text();
+    assert!(text.contains("azure_core") || text.contains("typespec"), "the libraries are heard");
+    assert!(text.contains("TRACE"), "every level is heard");
+    let line = text.lines().find(|line| line.contains("cnry") || line.contains("w\u{f6}rd"));
+    assert_eq!(line, None);
+}
+
+#[tokio::test]
+async fn a_vault_in_trouble_is_asked_again_and_shows_nothing() {
+    fault_contract(&fixture(SECRET, None, "false").await).await;
+}
+
+#[tokio::test]
+async fn a_vault_that_cannot_prove_itself_gets_no_token() {
+    for (flaw, wanted) in FLAWS {
+        let fixture = fixture(SECRET, Some(flaw), "false").await;
+        let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+        let text = everything_of(&error);
+        assert!(text.contains(wanted), "{flaw:?}: {text}");
+        assert!(!text.contains("cnry"), "{flaw:?}: {text}");
+        assert_eq!(error.class(), ErrorClass::Config);
+    }
+}
+
+#[tokio::test]
+async fn a_vault_that_wants_a_token_of_another_service_gets_none() {
+    let fixture = fixture(SECRET, None, "true").await;
+    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let text = everything_of(&error);
+    assert!(text.contains("another domain than its own"), "{text}");
+    assert_eq!(fixture.state.lock().unwrap().tokens, 0);
+}
+
+#[tokio::test]
+async fn a_next_page_on_another_host_gets_no_token() {
+    let fixture = fixture(SECRET, None, "false").await;
+    fixture.put("a", "cnry").await;
+    let next = format!("{}/secrets?api-version=7.6&page=2", fixture.double.url);
+    fixture.state.lock().unwrap().next_page = Some(next);
+    assert_eq!(fixture.provider.keys().await.unwrap(), ["a"], "a page of its own is read");
+    let next = "https://localhost:1/secrets?page=2".to_owned();
+    fixture.state.lock().unwrap().next_page = Some(next);
+    let error = fixture.provider.keys().await.unwrap_err();
+    let text = everything_of(&error);
+    assert!(text.contains("on another host"), "{text}");
+}
+
+#[tokio::test]
+async fn a_disabled_secret_and_an_impossible_name_say_so() {
+    let fixture = fixture(SECRET, None, "false").await;
+    fixture.put("key", "cnry").await;
+    fixture.state.lock().unwrap().disabled = true;
+    for (key, wanted) in [("key", "is disabled in the vault"), ("a_b", "letters, digits and `-`")] {
+        let error = fixture.provider.get(&key.parse().unwrap()).await.unwrap_err();
+        let text = everything_of(&error);
+        assert!(text.contains(wanted) && !text.contains("cnry"), "{text}");
+        assert_eq!(error.class(), ErrorClass::Config);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_client_secret_names_entras_code_and_stays_hidden() {
+    let fixture = fixture("cnry-wrong-secret", None, "false").await;
+    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let text = everything_of(&error);
+    assert!(text.contains("AADSTS7000215") && text.contains("client secret"), "{text}");
+    assert!(!text.contains("cnry"), "{text}");
+    assert_eq!(error.class(), ErrorClass::Permission);
+}
+
+/// The vault of the test services, written to by a client that is not ours.
+struct Real {
+    provider: AzureKeyVault,
+    address: String,
+    client: reqwest::Client,
+    token: String,
+}
+
+impl Real {
+    async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Option<Value> {
+        let url = format!("{}/{path}?api-version=7.6", self.address);
+        let request = self.client.request(method, url).bearer_auth(&self.token);
+        let request = request.header("content-type", "application/json");
+        let reply = request.body(body.to_string()).send().await.unwrap();
+        let text = reply.error_for_status().ok()?.text().await.unwrap();
+        serde_json::from_str(&text).ok()
+    }
+}
+
+#[async_trait]
+impl ProviderFixture for Real {
+    fn provider(&self) -> &dyn SecretProvider {
+        &self.provider
+    }
+
+    async fn put(&self, key: &str, value: &str) -> Option<String> {
+        let path = format!("secrets/{key}");
+        let written = self.send(reqwest::Method::PUT, &path, &json!({"value": value})).await;
+        let written = written.expect("the vault takes the value");
+        written["id"].as_str()?.rsplit('/').next().map(str::to_owned)
+    }
+
+    async fn remove(&self, key: &str) {
+        // A deleted name cannot be used again before it is purged as well.
+        for path in [format!("secrets/{key}"), format!("deletedsecrets/{key}")] {
+            self.send(reqwest::Method::DELETE, &path, &Value::Null).await;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the addresses of the real services")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run scripts/services start"))
+}
+
+async fn real(fields: &[(&str, &str)], secrets: &[&str]) -> Real {
+    let address = variable("MARKETLAKE_TEST_KEYVAULT");
+    let ca_file = format!("{}/ca.pem", variable("MARKETLAKE_TEST_TLS"));
+    let pem = std::fs::read(&ca_file).unwrap();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([reqwest::Certificate::from_pem(&pem).unwrap()])
+        .build()
+        .unwrap();
+    let url = variable("MARKETLAKE_TEST_KEYVAULT_TOKEN");
+    let url = format!("{url}?api-version=2019-08-01&resource=https://vault.azure.net");
+    let request = client.get(url).header("metadata", "true").header("x-identity-header", "header");
+    let reply = request.send().await.unwrap().text().await.unwrap();
+    let reply: Value = serde_json::from_str(&reply).unwrap();
+    let token = reply["access_token"].as_str().unwrap().to_owned();
+    let common = [
+        ("vault_url", address.as_str()),
+        ("ca_file", &ca_file),
+        ("verify_challenge_resource", "false"),
+    ];
+    let fields: Vec<(&str, &str)> = common.iter().chain(fields).copied().collect();
+    let provider = provider(&fields, secrets, Redactor::default());
+    Real { provider, address, client, token }
+}
+
+async fn real_contract(real: &Real) {
+    real.remove("access-key").await;
+    provider_contract(real).await;
+    let throttled = real.provider.get(&"throttled-key".parse().unwrap()).await;
+    assert_eq!(throttled.unwrap_err().class(), ErrorClass::Transient);
+    let forbidden = real.provider.get(&"forbidden-key".parse().unwrap()).await;
+    assert_eq!(forbidden.unwrap_err().class(), ErrorClass::Permission);
+}
+
+/// Where the identity endpoint is, is known to a process from its variables alone, and a test may
+/// not change its own: it starts itself again with them.
+#[tokio::test]
+#[ignore = "needs scripts/services start"]
+async fn a_real_vault_keeps_the_contract_whoever_asks() {
+    let name = "a_real_vault_keeps_the_contract_whoever_asks";
+    if std::env::vars_os().any(|(variable, _)| variable == "IDENTITY_ENDPOINT") {
+        for credential in ["managed_identity", "default"] {
+            real_contract(&real(&[("credential", credential)], &[]).await).await;
+        }
+        return;
+    }
+    let authority = variable("MARKETLAKE_TEST_KEYVAULT");
+    let fields = [
+        ("credential", "client_secret"),
+        ("authority_host", authority.as_str()),
+        ("tenant_id", TENANT),
+        ("client_id", "marketlake"),
+        ("client_secret", "{{secrets/env/secret}}"),
+    ];
+    real_contract(&real(&fields, &["marketlake-keyvault-test"]).await).await;
+
+    let endpoint = variable("MARKETLAKE_TEST_KEYVAULT_TOKEN");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", &format!("provider::azure_key_vault::tests::{name}")])
+        .env("IDENTITY_ENDPOINT", endpoint)
+        .env("IDENTITY_HEADER", "header")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
