@@ -47,6 +47,15 @@ impl Fields {
         text
     }
 
+    /// Returns the text of a field that must be written, and may be empty.
+    pub(super) fn written(&mut self, field: &str, example: &str) -> Option<String> {
+        let text = self.values.get(field).cloned();
+        if text.is_none() {
+            self.problem(field, format!("is needed; write {example}"));
+        }
+        text
+    }
+
     pub(super) fn path(&mut self, field: &str, example: &str) -> Option<PathBuf> {
         self.needed(field, example).map(PathBuf::from)
     }

@@ -121,7 +121,9 @@ impl ScopeConfig {
             fields.problem(name, format!("is no field of provider `{provider}`; {hint}"));
         }
         let config = match provider {
-            "env" => Some(Self::Env { prefix: fields.text("prefix").unwrap_or_default() }),
+            "env" => fields
+                .written("prefix", "the names' common prefix, such as \"MARKETLAKE_SECRET_\"")
+                .map(|prefix| Self::Env { prefix }),
             "file" => {
                 fields.path("dir", "the folder with one file per key").map(|dir| Self::File { dir })
             }

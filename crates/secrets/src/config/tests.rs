@@ -29,7 +29,7 @@ fn refuse(provider: &str, fields: &[(&str, &str)], wanted: &[&str]) {
 #[test]
 fn every_provider_is_made_from_its_least_fields() {
     for (provider, fields) in [
-        ("env", vec![]),
+        ("env", vec![("prefix", "")]),
         ("file", vec![("dir", "/run/secrets")]),
         ("vault", vec![("path", "a.age"), ("passphrase", "{{secrets/env/pass}}")]),
         ("vault", vec![("path", "a.age"), ("key_file", "key.txt")]),
@@ -67,7 +67,11 @@ fn a_slip_names_what_was_meant() {
         &[("dirr", "/run")],
         &["dirr is no field of provider `file`; did you mean `dir`?", "dir is needed"],
     );
-    refuse("env", &[("dir", "/run")], &["dir is no field of provider `env`; it has prefix"]);
+    refuse(
+        "env",
+        &[("dir", "/run")],
+        &["dir is no field of provider `env`; it has prefix", "prefix is needed"],
+    );
 }
 
 #[test]
