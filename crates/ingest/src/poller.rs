@@ -25,17 +25,19 @@ use crate::{
     limiter::Limiter,
     quota::{Forecast, Wish},
     source::MarketSource,
-    state::{Chunk, PollerLock, State},
+    state::{Chunk, PollerLock},
     topic::TopicWriter,
 };
 
 pub mod coverage;
 mod fetch;
 mod labels;
+pub mod memory;
 mod parked;
 pub mod plan;
 
 use coverage::Coverage;
+use memory::Memory;
 use parked::ParkedChunks;
 use plan::{Decision, FetchPlan, Planner, Reason, Situation};
 
@@ -162,7 +164,7 @@ pub struct PollerParts {
     /// Where to.
     pub topic: Arc<dyn TopicWriter>,
     /// What was fetched already.
-    pub state: Arc<State>,
+    pub state: Arc<dyn Memory>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
     /// Market time.
@@ -219,7 +221,7 @@ pub enum WaitsFor {
 #[derive(Debug)]
 pub struct Poller {
     parts: PollerParts,
-    limiter: Limiter,
+    limiter: Arc<tokio::sync::Mutex<Limiter>>,
     rng: StdRng,
     active: Option<Active>,
 }
@@ -251,8 +253,16 @@ impl Poller {
     /// # Errors
     /// `Error::Settings` when the settings cannot work.
     pub fn new(parts: PollerParts) -> Result<Self, Error> {
-        parts.config.check()?;
         let limiter = Limiter::new(Arc::clone(&parts.clock), parts.config.requests_per_second);
+        Self::with_limiter(parts, Arc::new(tokio::sync::Mutex::new(limiter)))
+    }
+
+    /// Creates a poller that shares its requests per second with others of this process.
+    pub(crate) fn with_limiter(
+        parts: PollerParts,
+        limiter: Arc<tokio::sync::Mutex<Limiter>>,
+    ) -> Result<Self, Error> {
+        parts.config.check()?;
         let rng = StdRng::seed_from_u64(parts.seed);
         Ok(Self { parts, limiter, rng, active: None })
     }
@@ -282,7 +292,7 @@ impl Poller {
 
     async fn step(&mut self) -> Result<Progress, Error> {
         if self.active.is_none() {
-            self.active = self.activate()?;
+            self.active = self.activate().await?;
         }
         let Some(active) = &mut self.active else {
             return Ok(idle(WaitsFor::ActivePoller, STANDBY_WAIT, 0));
@@ -320,20 +330,20 @@ impl Poller {
     }
 
     /// Takes the lock, gives up what a dead poller left, and reads what was fetched.
-    fn activate(&self) -> Result<Option<Active>, Error> {
+    async fn activate(&self) -> Result<Option<Active>, Error> {
         let PollerParts { state, config, clock, market_time, .. } = &self.parts;
         let Some(lock) = state.try_lock()? else {
             return Ok(None);
         };
-        let abandoned = state.fail_unfinished(clock.now())?;
+        let abandoned = state.fail_unfinished(clock.now()).await?;
         if abandoned != 0 {
             tracing::info!(abandoned, "fetches of a stopped poller are begun again");
         }
         let mut chunks = Vec::new();
         for dataset in &config.datasets {
-            chunks.extend(chunks_of(state, config, *dataset)?);
+            chunks.extend(chunks_of(&**state, config, *dataset).await?);
         }
-        let mut coverage = Coverage::load(state)?;
+        let mut coverage = Coverage::load(&**state)?;
         let ids: Vec<u32> = chunks
             .iter()
             .filter(|chunk| matches!(chunk.dataset, Dataset::Intraday | Dataset::Eod))
@@ -411,7 +421,7 @@ impl Active {
         }
         let behind = self.planner(&parts.config).windows_behind(market_now);
         if behind != self.windows_behind || self.behind_counted_at.is_none() {
-            parts.state.set_counter("windows_behind", behind)?;
+            parts.state.note_windows_behind(behind)?;
         }
         self.windows_behind = behind;
         self.behind_counted_at = Some(monotonic);
@@ -448,7 +458,11 @@ const fn moved(rows: u64, windows_behind: u64) -> Progress {
 /// A symbol stays in the chunk it was first put in, so its progress holds when symbols are added
 /// or removed around it. A removed symbol leaves its chunk for good: the chunk goes on without
 /// it, so if it ever comes back it begins from the start, in a chunk of its own, without a hole.
-fn chunks_of(state: &State, config: &PollConfig, dataset: Dataset) -> Result<Vec<Chunk>, Error> {
+async fn chunks_of(
+    state: &dyn Memory,
+    config: &PollConfig,
+    dataset: Dataset,
+) -> Result<Vec<Chunk>, Error> {
     let key = match (dataset, config.after_hours) {
         (Dataset::Intraday, false) => config.interval.vendor_name().to_owned(),
         // Longer sessions are other windows: what was fetched without them is not whole.
@@ -463,7 +477,7 @@ fn chunks_of(state: &State, config: &PollConfig, dataset: Dataset) -> Result<Vec
     let mut chunks = state.chunks(dataset, &key)?;
     if dataset == Dataset::Exchanges {
         if chunks.is_empty() {
-            chunks.push(state.add_chunk(dataset, &key, Vec::new())?);
+            chunks.push(state.add_chunk(dataset, &key, Vec::new()).await?);
         }
         return Ok(chunks);
     }
@@ -476,7 +490,7 @@ fn chunks_of(state: &State, config: &PollConfig, dataset: Dataset) -> Result<Vec
             chunk.symbols.clear();
         }
         if chunk.symbols.len() != symbols_before {
-            state.shrink_chunk(chunk)?;
+            state.shrink_chunk(chunk).await?;
         }
     }
     chunks.retain(|chunk| !chunk.symbols.is_empty());
@@ -484,7 +498,7 @@ fn chunks_of(state: &State, config: &PollConfig, dataset: Dataset) -> Result<Vec
     let new: Vec<String> =
         config.symbols.iter().filter(|symbol| known.insert(symbol)).cloned().collect();
     for symbols in new.chunks(size_max) {
-        chunks.push(state.add_chunk(dataset, &key, symbols.to_vec())?);
+        chunks.push(state.add_chunk(dataset, &key, symbols.to_vec()).await?);
     }
     Ok(chunks)
 }

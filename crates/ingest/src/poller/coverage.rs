@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     PollConfig,
     labels::{Labels, daily_key},
+    memory::Memory,
     plan::{FetchPlan, Reason},
 };
-use crate::{Error, source::Window, state::State};
+use crate::{Error, source::Window};
 
 /// What is known of one session of one chunk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ impl Coverage {
     ///
     /// # Errors
     /// The database cannot be read or holds something else.
-    pub fn load(state: &State) -> Result<Self, Error> {
+    pub fn load(state: &dyn Memory) -> Result<Self, Error> {
         let mut progress = Self::default();
         for (chunk, part, text) in state.progress()? {
             let broken = |error: serde_json::Error| {

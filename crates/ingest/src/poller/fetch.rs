@@ -7,7 +7,12 @@ use model::record;
 use rand::RngExt;
 use sha2::{Digest, Sha256};
 
-use super::{Poller, coverage::Outcome, plan::FetchPlan};
+use super::{
+    Poller,
+    coverage::Outcome,
+    memory::{Finished, RecordedPage},
+    plan::FetchPlan,
+};
 use crate::{
     Error,
     quota::Reservation,
@@ -94,18 +99,19 @@ impl Poller {
         let mut given_up = (0, String::new());
         for scans in 1..=SCANS_MAX {
             let now = self.parts.clock.now();
-            let fetch_id = self.parts.state.begin_fetch(plan.dataset, plan.chunk, &text, now)?;
+            let state = &self.parts.state;
+            let fetch_id = state.begin_fetch(plan.dataset, plan.chunk, &text, now).await?;
             let scan = match self.scan(plan, fetch_id, ts_started).await {
                 Ok(scan) => scan,
                 Err(error) => {
-                    self.give_up(fetch_id, &error.to_string());
+                    self.give_up(fetch_id, &error.to_string()).await;
                     return Err(error);
                 }
             };
             rows += scan.rows;
             if scan.is_too_large {
                 let problem = "the window holds more rows than a plan may";
-                self.give_up(fetch_id, problem);
+                self.give_up(fetch_id, problem).await;
                 if self.halve(plan) {
                     return Ok(rows);
                 }
@@ -113,17 +119,17 @@ impl Poller {
                 return unstable(fetch_id, scans, problem);
             }
             let Some(problem) = &scan.problem else {
-                self.finish(plan, fetch_id, &scan)?;
+                self.finish(plan, fetch_id, &scan).await?;
                 return Ok(rows);
             };
             // The same rows twice in a row: the vendor is odd, but it is not moving.
             // A row that was counted and never read is missing, however often that is repeated.
             if last.as_ref() == Some(&scan) && scan.rows_total <= scan.rows {
                 tracing::warn!(fetch_id, problem, "taken as served: a second scan was the same");
-                self.finish(plan, fetch_id, &scan)?;
+                self.finish(plan, fetch_id, &scan).await?;
                 return Ok(rows);
             }
-            self.give_up(fetch_id, problem);
+            self.give_up(fetch_id, problem).await;
             given_up = (fetch_id, problem.clone());
             last = Some(scan);
         }
@@ -177,7 +183,9 @@ impl Poller {
             // Recorded after the acknowledgement: a crash in between repeats the page under
             // another fetch id, and silver knows a row it has seen.
             let state = &self.parts.state;
-            state.record_page(fetch_id, number, rows, &page_hash, page.ts_fetched)?;
+            let (set_hash, ts_fetched) = (&*page_hash, page.ts_fetched);
+            let recorded = RecordedPage { fetch_id, page: number, rows, set_hash, ts_fetched };
+            state.record_page(recorded).await?;
             offset += u64::try_from(rows).unwrap_or(u64::MAX);
             // The window is read to its end all the same: a vendor that always contradicts itself
             // must not hide the pages behind.
@@ -208,10 +216,11 @@ impl Poller {
         let begun = parts.clock.monotonic();
         let mut attempts = 0;
         loop {
-            self.limiter.acquire().await;
+            self.limiter.lock().await.acquire().await;
+            parts.state.confirm()?;
             let now = parts.clock.now();
             // Counted before it is sent: a crash in between must not make the ledger too low.
-            if parts.state.reserve_quota(cost, limit, now)? == Reservation::Exhausted {
+            if parts.state.reserve_quota(cost, limit, now).await? == Reservation::Exhausted {
                 let ts_reset = parts.state.quota_reset(limit, now)?;
                 return Err(Error::QuotaExhausted { dataset: request.dataset, ts_reset });
             }
@@ -221,7 +230,7 @@ impl Poller {
                 Err(error) => error,
             };
             if matches!(error, Error::QuotaExhausted { .. }) {
-                let ts_reset = parts.state.refuse_quota(limit, now)?;
+                let ts_reset = parts.state.refuse_quota(limit, now).await?;
                 return Err(Error::QuotaExhausted { dataset: request.dataset, ts_reset });
             }
             let wait = match &error {
@@ -265,28 +274,32 @@ impl Poller {
             .into(),
         };
         let records = page.rows.iter().enumerate().map(record).collect();
+        self.parts.state.confirm()?;
         self.parts.topic.append(&self.parts.config.topic(plan.dataset), records).await
     }
 
-    fn finish(&mut self, plan: &FetchPlan, fetch_id: u64, scan: &Scan) -> Result<(), Error> {
-        let Some(active) = &mut self.active else { return Ok(()) };
+    async fn finish(&mut self, plan: &FetchPlan, fetch_id: u64, scan: &Scan) -> Result<(), Error> {
+        let Some(mut active) = self.active.take() else { return Ok(()) };
         let parts = &self.parts;
         let saved = active.coverage.record(&parts.config, plan, &scan.outcome);
-        let progress = (plan.chunk, saved.as_slice());
-        let now = parts.clock.now();
-        let set_hash = &scan.outcome.set_hash;
-        let result = parts.state.finish_fetch(fetch_id, scan.rows, set_hash, progress, now);
-        if result.is_err() {
-            // Memory would know more than the disk: the next call begins from the disk again.
-            self.active = None;
-        }
-        result
+        let finished = Finished {
+            fetch_id,
+            rows_total: scan.rows,
+            set_hash: &scan.outcome.set_hash,
+            chunk: plan.chunk,
+            progress: &saved,
+        };
+        // Not durable yet, or never: what `active` knows would then be too much. The next call
+        // begins from what was saved.
+        parts.state.finish_fetch(finished, parts.clock.now()).await?;
+        self.active = Some(active);
+        Ok(())
     }
 
     /// Notes why a fetch is given up; the reason it was is the better error to return.
-    fn give_up(&self, fetch_id: u64, problem: &str) {
+    async fn give_up(&self, fetch_id: u64, problem: &str) {
         let now = self.parts.clock.now();
-        if let Err(error) = self.parts.state.fail_fetch(fetch_id, problem, now) {
+        if let Err(error) = self.parts.state.fail_fetch(fetch_id, problem, now).await {
             tracing::warn!(fetch_id, %error, "the fetch stays open until the next start");
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         contract::market_source_contract,
         recorded::{Reaction, RecordedSource},
     },
-    state::{Durability, FetchStatus, FetchedPage, fetched_pages},
+    state::{Durability, FetchStatus, FetchedPage, State, fetched_pages},
     topic::NewRecord,
 };
 
@@ -407,26 +407,31 @@ async fn the_vendors_own_word_on_the_quota_stops_requests() {
 #[tokio::test]
 async fn a_symbol_keeps_its_chunk_when_others_come_and_go() {
     let mut rig = Rig::new();
-    let chunks = |config: &PollConfig| chunks_of(&rig.state, config, Dataset::Eod).unwrap();
-    let before = chunks(&rig.config);
+    let state = Arc::clone(&rig.state);
+    let chunks =
+        async |config: &PollConfig, dataset| chunks_of(&*state, config, dataset).await.unwrap();
+    let before = chunks(&rig.config, Dataset::Eod).await;
     rig.config.symbols = ["NVDA", "MSFT", "TSLA"].map(str::to_owned).to_vec();
-    let chunks = |config: &PollConfig| chunks_of(&rig.state, config, Dataset::Eod).unwrap();
-    let after = chunks(&rig.config);
+    let after = chunks(&rig.config, Dataset::Eod).await;
     let shown = |chunks: &[Chunk]| -> Vec<(u32, String)> {
         chunks.iter().map(|chunk| (chunk.id, chunk.symbols.join(","))).collect()
     };
     assert_eq!(shown(&before), [(1, "AAPL,MSFT".to_owned())]);
     assert_eq!(shown(&after), [(1, "MSFT".to_owned()), (2, "NVDA,TSLA".to_owned())]);
-    assert_eq!(shown(&chunks(&rig.config)), shown(&after), "asking twice adds nothing");
-    assert_eq!(chunks_of(&rig.state, &rig.config, Dataset::Tickers).unwrap().len(), 3);
+    assert_eq!(
+        shown(&chunks(&rig.config, Dataset::Eod).await),
+        shown(&after),
+        "asking twice adds nothing"
+    );
+    assert_eq!(chunks(&rig.config, Dataset::Tickers).await.len(), 3);
 
     // AAPL comes back: what was fetched without it must not count for it.
     rig.config.symbols = ["AAPL", "MSFT", "NVDA", "TSLA"].map(str::to_owned).to_vec();
     let third = (3 + 3, "AAPL".to_owned());
-    let back = shown(&chunks_of(&rig.state, &rig.config, Dataset::Eod).unwrap());
+    let back = shown(&chunks(&rig.config, Dataset::Eod).await);
     assert_eq!(back, [(1, "MSFT".to_owned()), (2, "NVDA,TSLA".to_owned()), third]);
     rig.config.symbols_per_request = NonZeroU32::new(1).unwrap();
-    let small = chunks_of(&rig.state, &rig.config, Dataset::Eod).unwrap();
+    let small = chunks(&rig.config, Dataset::Eod).await;
     assert!(small.iter().all(|chunk| chunk.symbols.len() == 1), "{small:?}");
     assert_eq!(small.len(), 4);
 }
