@@ -10,7 +10,7 @@ use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::{
     DeltaTable, DeltaTableError, StructField,
     kernel::Action,
-    logstore::{LogStoreRef, StorageConfig, get_actions, logstore_with},
+    logstore::{LogStoreRef, StorageConfig, default_logstore, get_actions},
     operations::create::CreateBuilder,
     protocol::SaveMode,
     table::state::DeltaTableState,
@@ -50,8 +50,7 @@ impl Table {
             source: Box::new(source),
         };
         let url = location.table(def.layer, def.name)?;
-        let log_store = logstore_with(Arc::clone(&location.store), &url, StorageConfig::default())
-            .map_err(open_error)?;
+        let log_store = log_store(location, &url).map_err(open_error)?;
         if !log_store.is_delta_table_location().await.map_err(open_error)? {
             create(def, LogStoreRef::clone(&log_store)).await.map_err(open_error)?;
         }
@@ -174,6 +173,14 @@ impl Table {
     fn open_error(&self, source: DeltaTableError) -> Error {
         Error::Open { table: self.def.full_name(), source: Box::new(source) }
     }
+}
+
+/// Returns the log of the table at `url`: one that commits by creating an object that must not
+/// exist. Not asked of the library's registry of schemes: every store we open can do that.
+fn log_store(location: &Location, url: &url::Url) -> Result<LogStoreRef, DeltaTableError> {
+    let config = StorageConfig::default();
+    let table = config.decorate_store(Arc::clone(&location.store), url)?;
+    Ok(default_logstore(Arc::new(table), Arc::clone(&location.store), url, &config))
 }
 
 /// Creates the empty table; a race with another creator is lost without harm.
