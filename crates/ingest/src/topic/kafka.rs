@@ -38,6 +38,7 @@ pub use config::{Compression, KafkaTopicConfig, RECORD_BYTES_MAX};
 pub use failure::KafkaFailure;
 pub use properties::{
     ConnectionProperties, NoProperties, PropertiesError, Property, check_property,
+    is_secret_property,
 };
 
 use self::{

@@ -88,7 +88,7 @@ impl KafkaTopicConfig {
             })
         };
         if !self.bootstrap.split(',').all(is_server) {
-            return refuse("topic.bootstrap", "must be `host:port`, or several with commas");
+            return refuse("topic.brokers", "must be `host:port`, or several with commas");
         }
         if self.group.is_empty() {
             return refuse("topic.group", "must not be empty");

@@ -118,7 +118,10 @@ struct Standing {
     ts_asked: Option<Duration>,
     has_warned: bool,
     committed: BTreeMap<(String, u32), u64>,
-    ts_committed: Option<Duration>,
+    /// What we were told last, committed or not.
+    told: BTreeMap<(String, u32), u64>,
+    /// When a topic's last commit was sent.
+    ts_committed: BTreeMap<String, Duration>,
 }
 
 /// A member of the group of a [`super::KafkaTopic`].
@@ -219,7 +222,8 @@ impl Member {
         None
     }
 
-    /// Tells the group how far each partition has landed, if it changed.
+    /// Tells the group how far each partition has landed, if it changed: now and then while it
+    /// moves, at once when it has come to rest.
     pub(super) fn commit(&self, topic: &str, next_offsets: &[(u32, u64)]) {
         if self.context().assigned().is_none() {
             return;
@@ -229,12 +233,14 @@ impl Member {
         if self.context().events.take_commit_error() {
             standing.committed.clear();
         }
-        let is_early =
-            standing.ts_committed.is_some_and(|before| now.saturating_sub(before) < COMMIT_EVERY);
+        let before = standing.ts_committed.get(topic);
+        let is_early = before.is_some_and(|before| now.saturating_sub(*before) < COMMIT_EVERY);
         let mut list = TopicPartitionList::new();
         for (partition, next) in next_offsets {
             let place = (topic.to_owned(), *partition);
-            if is_early || standing.committed.get(&place) == Some(next) {
+            let is_moving = standing.told.insert(place.clone(), *next) != Some(*next);
+            let is_known = standing.committed.get(&place) == Some(next);
+            if is_known || (is_early && is_moving) {
                 continue;
             }
             let (Ok(partition), Ok(offset)) = (i32::try_from(*partition), i64::try_from(*next))
@@ -248,7 +254,7 @@ impl Member {
         if list.count() == 0 {
             return;
         }
-        standing.ts_committed = Some(now);
+        standing.ts_committed.insert(topic.to_owned(), now);
         if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
             tracing::debug!(target: "librdkafka", code = ?code_of(&error), "a commit failed");
             standing.committed.clear();

@@ -153,6 +153,13 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
+/// Returns whether the value of a property must not be shown, nor stand in a settings file.
+#[must_use]
+pub fn is_secret_property(name: &str) -> bool {
+    ["password", "secret", "passphrase"].iter().any(|sign| name.contains(sign))
+        || matches!(name, "ssl.key.pem" | "sasl.oauthbearer.assertion.private.key.pem")
+}
+
 /// Which of our clients a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
