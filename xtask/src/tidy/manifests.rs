@@ -12,7 +12,10 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("simulator", &["model"]),
     ("lake", &["autoloader", "model"]),
     ("serve", &["lake", "model"]),
-    ("marketlake", &["autoloader", "ingest", "lake", "model", "secrets", "serve", "simulator", "stores"]),
+    (
+        "marketlake",
+        &["autoloader", "ingest", "lake", "model", "secrets", "serve", "simulator", "stores"],
+    ),
     ("xtask", &[]),
 ];
 
