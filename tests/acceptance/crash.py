@@ -134,7 +134,7 @@ def assert_unharmed(vendor, pipeline, has_faults=False):
     """After a restart everything is there, once, and equals the truth."""
     settle(vendor, pipeline, FINAL)
     pipeline.verify()
-    lake = Lake(pipeline.data, vendor.truth())
+    lake = Lake(pipeline.lake, vendor.truth())
     lake.assert_once()
     lake.assert_truth()
     if not has_faults:

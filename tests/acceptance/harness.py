@@ -269,6 +269,8 @@ class Pipeline:
     def __init__(self, folder, vendor, start_date, **sections):
         self.folder, self.vendor = folder, vendor
         self.data = folder / "data"
+        # Where others find the tables, and what they need to open them.
+        self.lake, self.lake_options = self.data / "lake", None
         self.sections = {
             "source": {
                 "base_url": f"{vendor.url}/v2", "requests_per_second": 50, "quota_month": 0,
@@ -332,7 +334,7 @@ class Pipeline:
         last = []
 
         def look():
-            if not (self.folder / "data" / "topic").exists():
+            if not (self.data / "topic").exists():
                 return False  # the pipeline is still starting
             status = self.status()
             versions = [table["version"] for table in status["tables"]]

@@ -20,10 +20,13 @@ def numbers(names):
 
 
 class Lake:
-    """The tables of a data folder as they are now, and the truth beside them, in one DuckDB."""
+    """The tables of a lake as they are now, and the truth beside them, in one DuckDB.
 
-    def __init__(self, data, truth=None):
-        self.data = data
+    `place` is the lake's folder or address, `options` is what delta-rs needs to open it.
+    """
+
+    def __init__(self, place, truth=None, options=None):
+        self.place, self.options = str(place).rstrip("/"), options
         self.sql = duckdb.connect()
         self.sql.execute("SET TimeZone = 'UTC'")
         self.known = set()
@@ -37,8 +40,8 @@ class Lake:
         """Makes a Delta table known under `layer_name`."""
         view = name.replace(".", "_")
         if view not in self.known:
-            path = self.data / "lake" / name.replace(".", "/")
-            rows = DeltaTable(str(path)).to_pyarrow_table()
+            path = f"{self.place}/{name.replace('.', '/')}"
+            rows = DeltaTable(path, storage_options=self.options).to_pyarrow_table()
             self.sql.register(f"{view}_arrow", rows)
             self.sql.execute(f"CREATE TABLE {view} AS SELECT * FROM {view}_arrow")
             self.known.add(view)

@@ -74,7 +74,7 @@ def run(request, tmp_path_factory):
     ts_morning = now()
     for moment in (NEXT_DAY, FINAL):
         settle(vendor, pipeline, moment)
-    lake = Lake(pipeline.data, vendor.truth())
+    lake = Lake(pipeline.lake, vendor.truth())
     faults = vendor.faults() - ours
     print(f"faults: {dict(faults)}")
     vendor.stop()

@@ -57,7 +57,7 @@ def test_work_goes_on_when_there_is_room_again(folder):
         enlarge()
         pipeline.drain()
         pipeline.verify()
-        lake = Lake(pipeline.data, vendor.truth())
+        lake = Lake(pipeline.lake, vendor.truth())
         lake.assert_truth()
         lake.assert_once()
 

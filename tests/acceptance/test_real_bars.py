@@ -22,7 +22,7 @@ def lake(tmp_path_factory):
         poll={"datasets": ["intraday"]}, refine={"semantics": "bar"},
     )
     pipeline.drain()
-    lake = Lake(pipeline.data, vendor.truth())
+    lake = Lake(pipeline.lake, vendor.truth())
     vendor.stop()
     return lake
 

@@ -18,6 +18,6 @@ def test_silver_and_gold_equal_the_truth(folder):
     code, _ = up.terminate()
     assert code == 0
     pipeline.verify()
-    lake = Lake(pipeline.data, vendor.truth())
+    lake = Lake(pipeline.lake, vendor.truth())
     lake.assert_truth()
     lake.assert_once()

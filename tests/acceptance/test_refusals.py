@@ -20,7 +20,7 @@ def begin(folder, **vendor):
 def assert_complete(vendor, pipeline):
     pipeline.drain()
     pipeline.verify()
-    lake = Lake(pipeline.data, vendor.truth())
+    lake = Lake(pipeline.lake, vendor.truth())
     lake.assert_truth()
     lake.assert_once()
 

@@ -8,12 +8,11 @@ use std::{collections::BTreeMap, num::NonZeroU64, path::PathBuf, sync::Arc};
 use ingest::{
     marketstack::{ApiVersion, Marketstack, SourceConfig},
     poller::{PollConfig, Poller, PollerParts},
+    quota::Reservation,
     state::State,
-    topic::{EmbeddedTopic, EmbeddedTopicConfig, TopicReader, TopicWriter},
+    topic::TopicWriter,
 };
-use lake::Location;
 use model::{Clock, Dataset, session::trading_date};
-use object_store::{ObjectStore, local::LocalFileSystem};
 use secrets::{Redactor, Scopes};
 
 use crate::{
@@ -24,15 +23,21 @@ use crate::{
 mod access_key;
 mod data_dir;
 mod failures;
+mod options;
 mod password;
 pub(crate) mod probe;
 pub(crate) mod servers;
+mod shelf;
 pub(crate) mod stages;
+mod topic;
 
 pub(crate) use access_key::CurrentKey;
 pub(crate) use data_dir::DataDir;
 pub(crate) use failures::ResultExt;
 pub(crate) use password::ensure_password;
+pub(crate) use topic::Topic;
+
+use shelf::Shelf;
 
 /// Longest wait for a connection to the vendor: longer than any working network needs.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -43,8 +48,6 @@ const PAGE_ROWS: u32 = 1000;
 const SYMBOLS_PER_REQUEST: u32 = 100;
 /// Most pages of one fetch, all of which repeat when it breaks: 50,000 rows, ten seconds.
 const PAGES_MAX: u32 = 50;
-/// How long a topic operation waits for another process: a thousand of its appends.
-const TOPIC_BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What the components of one process share.
 pub(crate) struct Workbench {
@@ -53,6 +56,7 @@ pub(crate) struct Workbench {
     pub(crate) redactor: Redactor,
     pub(crate) scopes: Scopes,
     pub(crate) data: DataDir,
+    shelf: Shelf,
 }
 
 impl Workbench {
@@ -64,51 +68,38 @@ impl Workbench {
         data: DataDir,
     ) -> Self {
         let scopes = Scopes::new(&config.scopes, redactor.clone());
-        Self { config, clock, redactor, scopes, data }
-    }
-
-    /// Opens the embedded topic; share one within a process, so that readers are woken.
-    pub(crate) async fn topic(&self) -> Result<Arc<EmbeddedTopic>, Failure> {
-        let config = EmbeddedTopicConfig {
-            partitions: self.config.topic.partitions,
-            durability: match self.config.topic.durability {
-                Durability::Process => ingest::topic::embedded::Durability::KillSafe,
-                Durability::Power => ingest::topic::embedded::Durability::PowerSafe,
-            },
-            busy_timeout: TOPIC_BUSY,
-        };
-        let path = self.data.topic_db();
-        let topic = EmbeddedTopic::open(&path, &config, Arc::clone(&self.clock)).await;
-        Ok(Arc::new(topic.or_fail()?))
+        Self { config, clock, redactor, scopes, data, shelf: Shelf::default() }
     }
 
     /// Opens the poller's durable state.
     pub(crate) fn poll_state(&self) -> Result<Arc<State>, Failure> {
-        let durability = match self.config.topic.durability {
+        let durability = match self.config.durability {
             Durability::Process => ingest::state::Durability::Process,
             Durability::Power => ingest::state::Durability::Power,
         };
         Ok(Arc::new(State::open(&self.data.ingest(), durability).or_fail()?))
     }
 
-    /// Returns the landing zone, rooted so that keys are relative to it.
-    pub(crate) fn landing_store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
-        local_store(&self.data.landing())
+    /// Counts a request that is about to be sent to the vendor, outside the poller.
+    pub(crate) fn count_request(&self) -> Result<(), Failure> {
+        let limit = self.config.source.quota_month.map(NonZeroU64::get);
+        let reserved = self.poll_state()?.reserve_quota(1, limit, self.clock.now()).or_fail()?;
+        match reserved {
+            Reservation::Granted => Ok(()),
+            Reservation::Exhausted => Err(Failure::config(
+                "the monthly quota is used up; raise `source.quota_month` if the plan allows more",
+            )),
+        }
     }
 
-    /// Returns the store of the loader's plans.
-    pub(crate) fn checkpoint_store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
-        local_store(&self.data.checkpoints())
-    }
-
-    /// Returns where the tables lie.
-    pub(crate) fn lake(&self) -> Result<Location, Failure> {
-        Location::local(&self.data.lake()).or_fail()
+    /// Returns the requests of this month that are used.
+    pub(crate) fn quota_used(&self) -> Result<u64, Failure> {
+        self.poll_state()?.quota_used(self.clock.now()).or_fail()
     }
 
     /// Opens the read side of the tables.
     pub(crate) async fn reader(&self) -> Result<lake::Reader, Failure> {
-        let location = self.lake()?;
+        let location = self.lake().await?;
         let reader = lake::Reader::open(location.store, location.url).await.or_fail()?;
         // A full disk must not hide the status; only queries beyond their memory need the room.
         Ok(reader.clone().with_spill_folder(&self.data.spill()).unwrap_or_else(|error| {
@@ -128,7 +119,8 @@ impl Workbench {
         format!("{}{dataset}", self.config.topic.prefix)
     }
 
-    fn poller(&self, topic: Arc<dyn TopicWriter>, key: &CurrentKey) -> Result<Poller, Failure> {
+    /// Returns the vendor's client.
+    pub(crate) fn market(&self, key: &CurrentKey) -> Result<Marketstack, Failure> {
         let source = &self.config.source;
         let settings = SourceConfig {
             base_url: source.base_url.to_string(),
@@ -141,8 +133,11 @@ impl Workbench {
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
         };
-        let market = Marketstack::new(&settings, Arc::new(key.clone()), Arc::clone(&self.clock))
-            .or_fail()?;
+        Marketstack::new(&settings, Arc::new(key.clone()), Arc::clone(&self.clock)).or_fail()
+    }
+
+    fn poller(&self, topic: Arc<dyn TopicWriter>, key: &CurrentKey) -> Result<Poller, Failure> {
+        let market = self.market(key)?;
         let parts = PollerParts {
             config: self.poll_config()?,
             source: Arc::new(market),
@@ -203,12 +198,8 @@ impl Workbench {
 
     /// Returns how many partitions a dataset's loader looks at: a topic keeps the number it was
     /// created with, whatever the settings say later.
-    async fn partitions(
-        &self,
-        topic: &Arc<EmbeddedTopic>,
-        dataset: Dataset,
-    ) -> Result<u32, Failure> {
-        let existing = topic.partitions(&self.topic_name(dataset)).await.or_fail()?;
+    async fn partitions(&self, topic: &Topic, dataset: Dataset) -> Result<u32, Failure> {
+        let existing = topic.reader.partitions(&self.topic_name(dataset)).await.or_fail()?;
         Ok(existing.max(self.config.topic.partitions.get()))
     }
 
@@ -220,14 +211,6 @@ impl Workbench {
             Semantics::Bar => lake::Semantics::Bar,
         }
     }
-}
-
-fn local_store(folder: &std::path::Path) -> Result<Arc<dyn ObjectStore>, Failure> {
-    let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| {
-        Failure::new(model::ErrorKind::Config, error)
-            .context(format!("opening the folder `{}`", folder.display()))
-    })?;
-    Ok(Arc::new(store))
 }
 
 /// What stages publish for the status of their own process, by stage name.

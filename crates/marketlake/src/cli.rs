@@ -90,10 +90,15 @@ pub(crate) enum Command {
     /// Prints the counts for each dataset and day, and fails if a row is lost, invented, changed or
     /// doubled.
     Verify(VerifyArgs),
+    /// Reach everything the settings name, and say what is wrong and how to mend it.
+    ///
+    /// Tries what the pipeline needs: reads secrets, asks the vendor (one request of the quota),
+    /// sends a record through the topic, creates objects in the stores, compares clocks.
+    Doctor,
     /// Show or check the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// List, check or read the secrets that settings refer to.
+    /// List, read, store or check the secrets that settings refer to.
     #[command(subcommand)]
     Secrets(SecretsCommand),
 }
@@ -128,8 +133,14 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretsCommand {
-    /// List scopes and keys; values are not read.
-    List,
+    /// List the scopes and what stands behind each; nothing is asked.
+    Scopes,
+    /// List the keys of all scopes, or of one; values are not read.
+    List {
+        /// The scope.
+        #[arg(value_name = "SCOPE")]
+        scope: Option<String>,
+    },
     /// Read one secret; prints a mask unless `--reveal` is given.
     Get {
         /// A reference without braces: SCOPE/KEY.
@@ -138,6 +149,21 @@ pub(crate) enum SecretsCommand {
         /// Print the value itself. Mind your terminal's history and who looks over your shoulder.
         #[arg(long)]
         reveal: bool,
+    },
+    /// Store one secret, read from standard input, in a scope that can be written.
+    ///
+    /// The value is never an argument: those are in the shell's history and every process list. One
+    /// line break at its end is not part of it.
+    Put {
+        /// A reference without braces: SCOPE/KEY.
+        #[arg(value_name = "SCOPE/KEY")]
+        reference: String,
+    },
+    /// Remove one secret from a scope that can be written.
+    Delete {
+        /// A reference without braces: SCOPE/KEY.
+        #[arg(value_name = "SCOPE/KEY")]
+        reference: String,
     },
     /// Resolve every secret that the settings refer to, and say which are missing.
     Check,

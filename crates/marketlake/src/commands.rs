@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod pipeline;
 pub(crate) mod query;
 pub(crate) mod settings;
@@ -43,6 +44,10 @@ impl Context {
     /// on a full disk, when it is needed most.
     pub(crate) fn open_existing(&self) -> Result<Workbench, Failure> {
         let folder = &self.config.data_dir;
+        if self.config.lake.address.is_some() {
+            // What there is to look at lies elsewhere.
+            return self.open();
+        }
         if !folder.join("lake").try_exists().unwrap_or(false) {
             return Err(Failure::config(format!(
                 "there is no data folder `{}`; `marketlake up` or `marketlake demo` creates one, \

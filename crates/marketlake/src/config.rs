@@ -14,7 +14,7 @@ use std::{
 
 use chrono::NaiveDate;
 use model::{BarInterval, Dataset, clock::MarketTime};
-use secrets::{ScopeConfig, SecretName, SecretRef};
+use secrets::{ScopeConfig, Secret, SecretName, SecretRef};
 use url::Url;
 
 mod file;
@@ -29,11 +29,13 @@ pub(crate) use layers::{Layers, Origin};
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
+    pub(crate) durability: Durability,
     pub(crate) source: SourceConfig,
     pub(crate) poll: PollConfig,
     pub(crate) market_time: MarketTimeConfig,
     pub(crate) topic: TopicConfig,
     pub(crate) landing: LandingConfig,
+    pub(crate) lake: StoreConfig,
     pub(crate) load: LoadConfig,
     pub(crate) refine: RefineConfig,
     pub(crate) maintenance: MaintenanceConfig,
@@ -90,8 +92,75 @@ impl MarketTimeConfig {
 pub(crate) struct TopicConfig {
     pub(crate) prefix: String,
     pub(crate) partitions: NonZeroU32,
-    pub(crate) durability: Durability,
     pub(crate) retention: Duration,
+    /// `None`: the embedded topic.
+    pub(crate) kafka: Option<KafkaConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaConfig {
+    pub(crate) brokers: String,
+    /// 0: the cluster decides.
+    pub(crate) replication: u16,
+    pub(crate) compression: Compression,
+    pub(crate) group: String,
+    /// Properties of librdkafka under its own names.
+    pub(crate) properties: Options,
+}
+
+impl Config {
+    /// Returns every secret that is read while marketlake runs, with the setting that refers to it.
+    pub(crate) fn references(&self) -> Vec<(String, SecretRef)> {
+        let mut references = vec![("source.access_key".to_owned(), self.source.access_key.clone())];
+        if let Some(password) = &self.postgres.password {
+            references.push(("postgres.password".to_owned(), password.clone()));
+        }
+        let no_options = Options::new();
+        let kafka = self.topic.kafka.as_ref().map_or(&no_options, |kafka| &kafka.properties);
+        let tables = [
+            ("topic.kafka", kafka),
+            ("landing.options", &self.landing.store.options),
+            ("lake.options", &self.lake.options),
+        ];
+        for (section, options) in tables {
+            references.extend(options.iter().filter_map(|(name, value)| match value {
+                OptionValue::Secret(reference) => {
+                    Some((format!("{section}.{name}"), reference.clone()))
+                }
+                OptionValue::Plain(_) => None,
+            }));
+        }
+        references
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Lz4,
+    Snappy,
+    Zstd,
+}
+
+/// Where a store lies and how it is opened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoreConfig {
+    /// `None`: a folder of the data folder.
+    pub(crate) address: Option<String>,
+    pub(crate) options: Options,
+}
+
+/// What a library is told, by the library's own names.
+pub(crate) type Options = BTreeMap<String, OptionValue>;
+
+/// The value of one option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OptionValue {
+    /// No secret.
+    Plain(String),
+    /// Read whenever the library asks.
+    Secret(SecretRef),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +171,7 @@ pub(crate) enum Durability {
 
 #[derive(Clone, Debug)]
 pub(crate) struct LandingConfig {
+    pub(crate) store: StoreConfig,
     pub(crate) generation: u32,
     pub(crate) bytes_max: u64,
     pub(crate) rows_max: NonZeroU32,
@@ -241,17 +311,21 @@ pub(crate) fn read_file(path: &Path) -> Result<SettingsFile, Problems> {
     )
 }
 
-/// Merges default, file, environment and flags, and checks everything. Pure.
+/// Settings that were read, before the secrets they refer to are.
+#[derive(Debug)]
+pub(crate) struct Unresolved {
+    layers: Layers,
+    problems: Problems,
+}
+
+/// Merges default, file, environment and flags. Pure.
 ///
 /// `flags` are pairs of path and text, such as `("data_dir", "/srv/lake")`, with the flag's name.
-///
-/// # Errors
-/// Every problem there is, not only the first.
-pub(crate) fn load(
+pub(crate) fn read(
     file: Option<&SettingsFile>,
     environment: impl IntoIterator<Item = (String, String)>,
     flags: &[(&str, &str, String)],
-) -> Result<Loaded, Problems> {
+) -> Unresolved {
     let mut problems = Problems::default();
     let mut layers = Layers::of_defaults();
     if let Some(file) = file {
@@ -261,15 +335,38 @@ pub(crate) fn load(
     for (path, flag, value) in flags {
         layers.add_text(path, Origin::Flag((*flag).to_owned()), value, &mut problems);
     }
-    let config = validate::validate(layers.to_file(&mut problems), &mut problems);
-    for problem in &mut problems.0 {
-        if problem.origin.is_none() {
-            problem.origin = layers.origin(&problem.path).map(ToString::to_string);
-        }
+    Unresolved { layers, problems }
+}
+
+impl Unresolved {
+    /// Returns the settings that are references to be resolved before anything else, by path.
+    pub(crate) fn references(&self) -> Vec<(String, SecretRef)> {
+        self.layers.references().map(|(path, found)| (path.to_owned(), found)).collect()
     }
-    match config {
-        Some(config) if problems.0.is_empty() => Ok(Loaded { config, layers }),
-        _ => Err(problems),
+
+    /// Returns the scopes as far as they are valid; what is wrong with others [`Self::check`] says.
+    pub(crate) fn scopes(&self) -> BTreeMap<SecretName, ScopeConfig> {
+        let mut ignored = Problems::default();
+        let file = self.layers.to_file(&BTreeMap::new(), &mut ignored);
+        file.map(|file| validate::scopes(file.secrets, &mut ignored)).unwrap_or_default()
+    }
+
+    /// Checks everything, with the values of [`Self::references`]. Pure.
+    ///
+    /// # Errors
+    /// Every problem there is, not only the first.
+    pub(crate) fn check(self, resolved: &BTreeMap<String, Secret>) -> Result<Loaded, Problems> {
+        let Self { layers, mut problems } = self;
+        let config = validate::validate(layers.to_file(resolved, &mut problems), &mut problems);
+        for problem in &mut problems.0 {
+            if problem.origin.is_none() {
+                problem.origin = layers.origin(&problem.path).map(ToString::to_string);
+            }
+        }
+        match config {
+            Some(config) if problems.0.is_empty() => Ok(Loaded { config, layers }),
+            _ => Err(problems),
+        }
     }
 }
 

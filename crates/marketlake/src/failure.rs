@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use model::ErrorKind;
-use secrets::Redactor;
+use secrets::{ErrorClass, Redactor};
 
 /// A failure on its way to the supervisor or to the terminal.
 #[derive(Debug)]
@@ -61,8 +61,15 @@ impl Failure {
 
 impl From<secrets::Error> for Failure {
     fn from(error: secrets::Error) -> Self {
-        // Every secret problem is mended by the operator; the crate knows no other kind.
-        Self::new(ErrorKind::Config, error)
+        Self { retry_after: error.retry_after(), ..Self::new(kind_of(&error), error) }
+    }
+}
+
+/// Returns what a secret that cannot be had asks of the caller.
+pub(crate) fn kind_of(error: &secrets::Error) -> ErrorKind {
+    match error.class() {
+        ErrorClass::Transient => ErrorKind::Transient,
+        ErrorClass::Config | ErrorClass::Permission => ErrorKind::Config,
     }
 }
 

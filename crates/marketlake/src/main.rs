@@ -19,6 +19,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod doctor;
 mod failure;
 mod progress;
 mod render;
@@ -57,7 +58,7 @@ fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
     if global.output == Output::Csv && !matches!(command, Command::Query { .. }) {
         return Err(Failure::config("`--output csv` is only for `query`; use text or json"));
     }
-    let loaded = commands::settings::load(&global)?;
+    let loaded = commands::settings::load(&global, redactor)?;
     if let Command::Config(command) = command {
         return commands::settings::run(&command, &loaded, global.output, redactor);
     }
@@ -102,6 +103,7 @@ async fn dispatch(command: Command, context: Context) -> Result<commands::Ended,
         Command::Query { sql } => commands::query::run(context, &sql).await,
         Command::Status => commands::status::run(context).await,
         Command::Verify(args) => commands::verify::run(context, args).await,
+        Command::Doctor => commands::doctor::run(context).await,
         Command::Secrets(command) => commands::vault::run(context, command).await,
         Command::Config(ConfigCommand::Show | ConfigCommand::Check) => {
             Err(Failure::internal("config commands run without a runtime"))

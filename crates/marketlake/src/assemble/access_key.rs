@@ -49,6 +49,18 @@ impl CurrentKey {
         }
         Ok(())
     }
+
+    /// Reads the key anew after the vendor refused it; returns whether it is another one now, so
+    /// that it is worth trying again.
+    pub(crate) async fn renew(&self) -> bool {
+        let Some((scopes, reference)) = &self.origin else { return false };
+        scopes.invalidate(reference).await;
+        let Ok(renewed) = scopes.resolve(reference).await else { return false };
+        let mut secret = self.secret.write().unwrap_or_else(PoisonError::into_inner);
+        let is_another = secret.expose() != renewed.expose();
+        *secret = renewed;
+        is_another
+    }
 }
 
 impl fmt::Debug for CurrentKey {

@@ -27,8 +27,7 @@ impl DataDir {
     /// Creates the folders that are missing, with mode 0700, and writes a file on trial.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let data = Self::open_untried(path)?;
-        data.try_writing()
-            .map_err(|error| failed("writing in the data folder", &data.root, error))?;
+        data.try_writing()?;
         Ok(data)
     }
 
@@ -116,11 +115,13 @@ impl DataDir {
         }
     }
 
-    fn try_writing(&self) -> io::Result<()> {
+    /// Writes a file on trial, and removes it again.
+    pub(crate) fn try_writing(&self) -> Result<(), Failure> {
         let path = self.root.join(format!(".trial-{:016x}", rand::random::<u64>()));
         let written = write_private(&path, &vec![0; TRIAL_BYTES]);
         let removed = fs::remove_file(&path);
-        written.and(removed)
+        let tried = written.and(removed);
+        tried.map_err(|error| failed("writing in the data folder", &self.root, error))
     }
 
     fn warn_if_open(&self) {

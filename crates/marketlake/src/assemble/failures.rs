@@ -26,6 +26,12 @@ impl OurError for ingest::Error {
     }
 }
 
+impl OurError for stores::Error {
+    fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
 impl OurError for lake::Error {
     fn error_kind(&self) -> ErrorKind {
         self.kind()

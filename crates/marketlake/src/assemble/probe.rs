@@ -13,10 +13,7 @@ use std::{
 use async_trait::async_trait;
 use autoloader::{Loader, Trigger};
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use ingest::{
-    state::State,
-    topic::{EmbeddedTopic, TopicReader},
-};
+use ingest::{state::State, topic::TopicReader};
 use lake::BronzeTarget;
 use model::{
     Clock, Dataset,
@@ -28,7 +25,7 @@ use object_store::ObjectStore;
 use serve::http::StatusProbe;
 use tokio::sync::Mutex;
 
-use super::{Gauges, ResultExt, Workbench, stages};
+use super::{Gauges, ResultExt, Topic, Workbench, stages};
 use crate::{failure::Failure, supervise::Board};
 
 /// How long an answer is good for: the console asks every second, and each question lists folders.
@@ -66,7 +63,7 @@ pub(crate) struct PipelineProbe {
     market_time: MarketTime,
     is_simulated: bool,
     state: Arc<State>,
-    topic: Arc<EmbeddedTopic>,
+    topic: Arc<dyn TopicReader>,
     topics: Vec<String>,
     generation: u32,
     landing: Arc<dyn ObjectStore>,
@@ -98,23 +95,23 @@ impl PipelineProbe {
     /// Opens what the probe asks; nothing is asked yet.
     pub(crate) async fn open(
         bench: &Workbench,
-        topic: Arc<EmbeddedTopic>,
+        topic: &Topic,
         reader: lake::Reader,
         (board, gauges): (Board, Gauges),
     ) -> Result<Self, Failure> {
         let mut loaders = Vec::new();
         for dataset in Dataset::ALL {
-            loaders.push(stages::loader(bench, &topic, dataset, Trigger::Continuous).await?);
+            loaders.push(stages::loader(bench, topic, dataset, Trigger::Continuous).await?);
         }
         Ok(Self {
             clock: Arc::clone(&bench.clock),
             market_time: bench.config.market_time.market_time(),
             is_simulated: bench.config.market_time.replay.is_some(),
             state: bench.poll_state()?,
-            topic,
+            topic: Arc::clone(&topic.reader),
             topics: Dataset::ALL.map(|dataset| bench.topic_name(dataset)).to_vec(),
             generation: bench.config.landing.generation,
-            landing: bench.landing_store()?,
+            landing: bench.landing_store().await?,
             loaders,
             reader,
             board,

@@ -5,15 +5,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use autoloader::{Loader, LoaderConfig, Trigger};
 use ingest::{
-    landing::{Lander, probe_create_only},
+    landing::Lander,
     poller::{Poller, WaitsFor},
-    topic::{EmbeddedTopic, TopicReader, TopicWriter, embedded::Retention},
 };
 use lake::{BronzeTarget, Maintenance, MaintenanceConfig, RefineConfig, Refiner, row_schema};
-use model::{Clock, Dataset};
+use model::{Clock, Dataset, ErrorKind};
 use tokio::sync::Notify;
 
-use super::{CurrentKey, Gauge, Gauges, ResultExt, Workbench};
+use super::{CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench};
 use crate::{
     failure::Failure,
     supervise::{Slot, Stage, Step, Until},
@@ -25,6 +24,10 @@ const IDLE_ACROSS_PROCESSES: Duration = Duration::from_millis(100);
 const IDLE_WITHIN_PROCESS: Duration = Duration::from_secs(1);
 /// Upkeep names its own next moment; this bounds how late a changed clock is noticed.
 const IDLE_OF_MAINTENANCE: Duration = Duration::from_secs(60);
+/// How long a lag that stands still counts as work that is coming: longer than a group takes to
+/// divide the partitions. After that it is what nobody can read, such as a foreign producer's
+/// transaction markers.
+const LAG_STANDS_MAX: Duration = Duration::from_secs(60);
 /// How often landed records are dropped from the topic.
 const RETAIN_EVERY: Duration = Duration::from_secs(600);
 /// How often files that no version needs are deleted: a listing of the whole lake.
@@ -81,13 +84,8 @@ pub(crate) struct PollStage {
 }
 
 impl PollStage {
-    pub(crate) fn open(
-        bench: &Workbench,
-        topic: Arc<EmbeddedTopic>,
-        key: CurrentKey,
-    ) -> Result<Self, Failure> {
-        let topic: Arc<dyn TopicWriter> = topic;
-        Ok(Self { poller: bench.poller(topic, &key)?, key })
+    pub(crate) fn open(bench: &Workbench, topic: &Topic, key: CurrentKey) -> Result<Self, Failure> {
+        Ok(Self { poller: bench.poller(Arc::clone(&topic.writer), &key)?, key })
     }
 }
 
@@ -95,7 +93,13 @@ impl PollStage {
 impl Stage for PollStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         self.key.refresh().await?;
-        let progress = self.poller.run_once().await.or_fail()?;
+        let progress = match self.poller.run_once().await.or_fail() {
+            // A key that was rotated since it was read: the next try uses the new one.
+            Err(failure) if failure.kind == ErrorKind::Config && self.key.renew().await => {
+                return Err(Failure { kind: ErrorKind::Transient, ..failure });
+            }
+            progress => progress?,
+        };
         // A retry that has to wait for quota as well does not come by itself any time soon.
         let is_out_of_quota = matches!(progress.waits_for, Some(WaitsFor::Quota { .. }));
         let problem = progress.problem.as_deref();
@@ -128,24 +132,24 @@ fn reason(waits_for: WaitsFor, problem: Option<&str>) -> String {
 /// Seals records into landing objects, topic by topic, and drops from the topic what has landed.
 pub(crate) struct LandStage {
     landers: Vec<(String, Lander)>,
-    topic: Arc<EmbeddedTopic>,
-    retention: Duration,
+    topic: Topic,
     clock: Arc<dyn Clock>,
     retain_at: Duration,
+    moved_at: Duration,
     gauges: Gauges,
 }
 
 impl LandStage {
     pub(crate) async fn open(
         bench: &Workbench,
-        topic: Arc<EmbeddedTopic>,
+        topic: Topic,
         gauges: Gauges,
     ) -> Result<Self, Failure> {
-        let store = bench.landing_store()?;
-        probe_create_only(&store).await.or_fail()?;
+        let store = bench.landing_store().await?;
+        stores::probe_create_only(&store).await.or_fail()?;
         let mut landers = Vec::new();
         for dataset in Dataset::ALL {
-            let reader: Arc<dyn TopicReader> = Arc::<EmbeddedTopic>::clone(&topic);
+            let reader = Arc::clone(&topic.reader);
             let config = bench.landing_config(dataset);
             let name = config.topic.clone();
             let lander = Lander::new(Arc::clone(&store), reader, Arc::clone(&bench.clock), config);
@@ -153,22 +157,18 @@ impl LandStage {
         }
         Ok(Self {
             landers,
-            topic,
-            retention: bench.config.topic.retention,
-            clock: Arc::clone(&bench.clock),
             retain_at: bench.clock.monotonic() + RETAIN_EVERY,
+            topic,
+            moved_at: bench.clock.monotonic(),
+            clock: Arc::clone(&bench.clock),
             gauges,
         })
     }
 
     async fn retain(&mut self) -> Result<(), Failure> {
         self.retain_at = self.clock.monotonic() + RETAIN_EVERY;
-        let retention = Retention { age_max: Some(self.retention), bytes_max: None, force: false };
         for (topic, lander) in &self.landers {
-            let dropped = self.topic.retain(topic, &lander.landed(), retention).await.or_fail()?;
-            if dropped.batches != 0 {
-                tracing::info!(topic, records = dropped.records, "dropped landed records");
-            }
+            self.topic.retain(topic, &lander.landed()).await?;
         }
         Ok(())
     }
@@ -191,7 +191,9 @@ impl Stage for LandStage {
             // Records were read into an open object, and there are more to read.
             step.next_in = Some(Duration::ZERO);
         }
-        if !step.has_moved {
+        if step.has_moved {
+            self.moved_at = self.clock.monotonic();
+        } else {
             let mut lag = 0;
             let mut landed = 0;
             for (_, lander) in &self.landers {
@@ -200,6 +202,10 @@ impl Stage for LandStage {
             }
             let gauge = Gauge { lag, rows_total: Some(landed) };
             super::publish(&self.gauges, "land", gauge);
+            // The group may still be dividing the partitions, and a record that was acknowledged
+            // may be on its way from the broker.
+            let waited = self.clock.monotonic().saturating_sub(self.moved_at);
+            step.has_pending |= lag != 0 && waited < LAG_STANDS_MAX;
             if self.retain_at <= self.clock.monotonic() {
                 self.retain().await?;
             }
@@ -211,14 +217,14 @@ impl Stage for LandStage {
 /// Builds the loader of one dataset.
 pub(crate) async fn loader(
     bench: &Workbench,
-    topic: &Arc<EmbeddedTopic>,
+    topic: &Topic,
     dataset: Dataset,
     trigger: Trigger,
 ) -> Result<Loader<BronzeTarget>, Failure> {
     let name = bench.topic_name(dataset);
     let generation = bench.config.landing.generation;
     let pipeline = format!("{name}-{generation}");
-    let target = BronzeTarget::open(&bench.lake()?, dataset, &pipeline).await.or_fail()?;
+    let target = BronzeTarget::open(&bench.lake().await?, dataset, &pipeline).await.or_fail()?;
     let config = LoaderConfig {
         generation,
         files_max: usize::try_from(bench.config.load.files_max.get()).unwrap_or(usize::MAX),
@@ -228,8 +234,8 @@ pub(crate) async fn loader(
     };
     Ok(Loader::new(
         config,
-        bench.landing_store()?,
-        bench.checkpoint_store()?,
+        bench.landing_store().await?,
+        bench.checkpoint_store().await?,
         row_schema(dataset),
         target,
         Arc::clone(&bench.clock),
@@ -244,7 +250,7 @@ pub(crate) struct LoadStage {
 impl LoadStage {
     pub(crate) async fn open(
         bench: &Workbench,
-        topic: &Arc<EmbeddedTopic>,
+        topic: &Topic,
         trigger: Trigger,
     ) -> Result<Self, Failure> {
         let mut loaders = Vec::new();
@@ -276,7 +282,7 @@ pub(crate) struct RefineStage {
 impl RefineStage {
     pub(crate) async fn open(bench: &Workbench) -> Result<Self, Failure> {
         let config = RefineConfig { generation: REFINE_GENERATION, semantics: bench.semantics() };
-        Ok(Self { refiner: Refiner::open(&bench.lake()?, config).await.or_fail()? })
+        Ok(Self { refiner: Refiner::open(&bench.lake().await?, config).await.or_fail()? })
     }
 }
 
@@ -298,7 +304,7 @@ pub(crate) struct MaintainStage {
 }
 
 impl MaintainStage {
-    pub(crate) fn open(bench: &Workbench) -> Result<Self, Failure> {
+    pub(crate) async fn open(bench: &Workbench) -> Result<Self, Failure> {
         let settings = &bench.config.maintenance;
         let config = MaintenanceConfig {
             checkpoint_versions: u64::from(settings.checkpoint_versions.get()),
@@ -308,7 +314,7 @@ impl MaintainStage {
         let every = settings.every;
         let now = bench.clock.monotonic();
         Ok(Self {
-            maintenance: Maintenance::new(bench.lake()?, config),
+            maintenance: Maintenance::new(bench.lake().await?, config),
             every,
             clock: Arc::clone(&bench.clock),
             // Not at once: a start is when everybody waits for the first answer.

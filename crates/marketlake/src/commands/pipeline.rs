@@ -10,7 +10,7 @@ use serve::http::StatusProbe;
 use super::{Context, Ended};
 use crate::{
     assemble::{
-        CurrentKey, Gauges, ResultExt, Workbench, ensure_password,
+        CurrentKey, Gauges, ResultExt, Topic, Workbench, ensure_password,
         probe::PipelineProbe,
         servers::{PortTaken, Ports},
         stages::{
@@ -72,15 +72,15 @@ pub(crate) async fn start(
     // Ports before anything else: a second `up` by mistake ends here, with nothing begun.
     let ports = Ports::open(bench, whole.when_taken).await?;
     let (http, postgres) = ports.addresses()?;
-    let topic = bench.topic().await?;
+    let topic = Topic::open(bench).await?;
     let reader = bench.reader().await?;
     let (board, gauges) = (Board::default(), Gauges::default());
     let clock = Arc::clone(&bench.clock);
     let mut supervisor = Supervisor::new(clock, board.clone(), bench.redactor.clone());
     let mut slots = Vec::new();
     if let Some(key) = key {
-        let poll = PollStage::open(bench, Arc::clone(&topic), key)?;
-        let land = LandStage::open(bench, Arc::clone(&topic), Arc::clone(&gauges)).await?;
+        let poll = PollStage::open(bench, &topic, key)?;
+        let land = LandStage::open(bench, topic.clone(), Arc::clone(&gauges)).await?;
         let load = LoadStage::open(bench, &topic, Trigger::Continuous).await?;
         let refine = RefineStage::open(bench).await?;
         let stages: Vec<(&'static str, Box<dyn Stage>)> = vec![
@@ -90,11 +90,11 @@ pub(crate) async fn start(
             ("refine", Box::new(refine)),
         ];
         let maintain: Vec<(&'static str, Box<dyn Stage>)> =
-            vec![("maintain", Box::new(MaintainStage::open(bench)?))];
+            vec![("maintain", Box::new(MaintainStage::open(bench).await?))];
         slots.extend(connect(stages, Company::Together, Until::Shutdown));
         slots.extend(connect(maintain, Company::Maintenance, Until::Shutdown));
     }
-    let probe = PipelineProbe::open(bench, topic, reader.clone(), (board, gauges)).await?;
+    let probe = PipelineProbe::open(bench, &topic, reader.clone(), (board, gauges)).await?;
     // After all that can fail: a password made up by a start that ends before it is printed would
     // be known to nobody, and its verifier would stay.
     let login = ensure_password(bench, whole.is_password_renewed).await?;
@@ -127,17 +127,18 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         Only::Poll => {
             let reference = bench.config.source.access_key.clone();
             let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
-            ("poll", Box::new(PollStage::open(&bench, bench.topic().await?, key)?))
+            ("poll", Box::new(PollStage::open(&bench, &Topic::open(&bench).await?, key)?))
         }
         Only::Land => {
-            let topic = bench.topic().await?;
+            let topic = Topic::open(&bench).await?;
             ("land", Box::new(LandStage::open(&bench, topic, Gauges::default()).await?))
         }
         Only::Load => {
-            ("load", Box::new(LoadStage::open(&bench, &bench.topic().await?, trigger).await?))
+            let topic = Topic::open(&bench).await?;
+            ("load", Box::new(LoadStage::open(&bench, &topic, trigger).await?))
         }
         Only::Refine => {
-            maintain.push(("maintain", Box::new(MaintainStage::open(&bench)?)));
+            maintain.push(("maintain", Box::new(MaintainStage::open(&bench).await?)));
             ("refine", Box::new(RefineStage::open(&bench).await?))
         }
     };
@@ -167,11 +168,11 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
 
 /// Returns the rows in front of a stage, as far as counting is cheap; 0 when it is not.
 async fn waiting(bench: &Workbench, only: Only) -> Result<u64, Failure> {
-    let (topic, reader) = (bench.topic().await?, bench.reader().await?);
+    let (topic, reader) = (Topic::open(bench).await?, bench.reader().await?);
     if only == Only::Refine {
         return reader.rows_unrefined(REFINE_GENERATION).await.or_fail();
     }
-    let probe = PipelineProbe::open(bench, topic, reader, Default::default()).await?;
+    let probe = PipelineProbe::open(bench, &topic, reader, Default::default()).await?;
     let stages = probe.status().await.stages;
     let stage = |name: &str| stages.iter().find(|stage| stage.name == name);
     let (Some(land), Some(load)) = (stage("land"), stage("load")) else {

@@ -5,7 +5,7 @@ use serve::http::StatusProbe;
 
 use super::{Context, Ended};
 use crate::{
-    assemble::{Gauges, probe::PipelineProbe},
+    assemble::{Gauges, Topic, probe::PipelineProbe},
     cli::Output,
     failure::Failure,
     render,
@@ -14,9 +14,9 @@ use crate::{
 
 pub(crate) async fn run(context: Context) -> Result<Ended, Failure> {
     let bench = context.open_existing()?;
-    let (topic, reader) = (bench.topic().await?, bench.reader().await?);
+    let (topic, reader) = (Topic::open(&bench).await?, bench.reader().await?);
     let nobody = (Board::default(), Gauges::default());
-    let status = PipelineProbe::open(&bench, topic, reader, nobody).await?.status().await;
+    let status = PipelineProbe::open(&bench, &topic, reader, nobody).await?.status().await;
     let text = match context.output {
         Output::Json => {
             let json = serde_json::to_string_pretty(&status).map_err(|error| {

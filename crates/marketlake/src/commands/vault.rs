@@ -1,7 +1,12 @@
-//! `secrets list|get|check`.
+//! `secrets scopes|list|get|put|delete|check`.
 
-use secrets::{Scopes, SecretName, SecretRef};
-use serde_json::json;
+use std::io::{self, Read};
+
+use comfy_table::Table;
+use model::ErrorKind;
+use secrets::{ScopeConfig, Scopes, Secret, SecretName, SecretRef, provider::VALUE_BYTES_MAX};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{Context, Ended};
 use crate::{
@@ -13,55 +18,123 @@ use crate::{
 pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<Ended, Failure> {
     let scopes = Scopes::new(&context.config.scopes, context.redactor.clone());
     match command {
-        SecretsCommand::List => list(&context, &scopes).await,
+        SecretsCommand::Scopes => show_scopes(&context),
+        SecretsCommand::List { scope } => list(&context, &scopes, scope.as_deref()).await,
         SecretsCommand::Get { reference, reveal } => {
-            get(&context, &scopes, &reference, reveal).await
+            get(&context, &scopes, &parse(&reference)?, reveal).await
         }
+        SecretsCommand::Put { reference } => put(&scopes, &parse(&reference)?).await,
+        SecretsCommand::Delete { reference } => delete(&scopes, &parse(&reference)?).await,
         SecretsCommand::Check => check(&context, &scopes).await,
     }
 }
 
-async fn list(context: &Context, scopes: &Scopes) -> Result<Ended, Failure> {
+fn show_scopes(context: &Context) -> Result<Ended, Failure> {
+    let mut table = render::table(&["scope", "provider", "place"]);
+    let mut objects = Vec::new();
+    for (scope, config) in &context.config.scopes {
+        let (provider, place) = (config.provider_name(), place(config));
+        table.add_row([scope.as_str(), provider, &place]);
+        objects.push(json!({"scope": scope.as_str(), "provider": provider, "place": place}));
+    }
+    print(context, &table, &json!(objects))
+}
+
+/// Returns where the values of a scope are, for people.
+fn place(config: &ScopeConfig) -> String {
+    match config {
+        ScopeConfig::Env { prefix } => format!("variables {prefix}…"),
+        ScopeConfig::File { dir } => dir.display().to_string(),
+        ScopeConfig::Vault(vault) => vault.path.display().to_string(),
+        ScopeConfig::AzureKeyVault(azure) => azure.vault_url.to_string(),
+        ScopeConfig::AwsSecretsManager(aws) => format!("{} {}", aws.endpoint, aws.prefix),
+        ScopeConfig::HashicorpVault(vault) => {
+            format!("{}{}/{}", vault.address, vault.mount, vault.prefix)
+        }
+        _ => String::new(),
+    }
+}
+
+/// Lists the keys scope by scope; one that cannot be asked does not hide the others.
+async fn list(context: &Context, scopes: &Scopes, only: Option<&str>) -> Result<Ended, Failure> {
     let mut table = render::table(&["scope", "provider", "key"]);
     let mut objects = Vec::new();
-    for (scope, provider) in scopes.iter() {
+    let mut code = 0;
+    let is_wanted = |scope: &str| only.is_none_or(|only| only == scope);
+    let mut wanted = scopes.iter().filter(|(scope, _)| is_wanted(scope.as_str())).peekable();
+    if wanted.peek().is_none() {
+        return Err(Failure::config(format!(
+            "there is no scope `{}`; `marketlake secrets scopes` lists them",
+            only.unwrap_or_default()
+        )));
+    }
+    for (scope, provider) in wanted {
         let name = context.config.scopes.get(scope).map_or("", |config| config.provider_name());
-        let keys = provider.keys().await?;
-        if keys.is_empty() {
-            table.add_row([scope.as_str(), name, "(none)"]);
+        match provider.keys().await.map_err(Failure::from) {
+            Ok(keys) => {
+                if keys.is_empty() {
+                    table.add_row([scope.as_str(), name, "(none)"]);
+                }
+                for key in &keys {
+                    table.add_row([scope.as_str(), name, key]);
+                }
+                objects.push(json!({"scope": scope.as_str(), "provider": name, "keys": keys}));
+            }
+            Err(failure) => {
+                code = failure.kind.exit_code();
+                let problem = failure.in_one_line(&context.redactor);
+                table.add_row([scope.as_str(), name, &format!("({problem})")]);
+                objects
+                    .push(json!({"scope": scope.as_str(), "provider": name, "problem": problem}));
+            }
         }
-        for key in &keys {
-            table.add_row([scope.as_str(), name, key]);
-        }
-        objects.push(json!({"scope": scope.as_str(), "provider": name, "keys": keys}));
     }
-    match context.output {
-        Output::Json => render::print(&format!("{:#}\n", json!(objects)))?,
-        _ => render::print(&format!("{table}\n"))?,
-    }
+    Ok(Ended { code, ..print(context, &table, &json!(objects))? })
+}
+
+/// Stores the value on standard input.
+async fn put(scopes: &Scopes, reference: &SecretRef) -> Result<Ended, Failure> {
+    let mut value = Zeroizing::new(String::new());
+    // One byte more than any provider takes, so that a value that is too large is refused as such.
+    let limit = u64::try_from(VALUE_BYTES_MAX + 2).unwrap_or(u64::MAX);
+    io::stdin().lock().take(limit).read_to_string(&mut value).map_err(|error| {
+        Failure::new(ErrorKind::Config, error).context("reading the value from standard input")
+    })?;
+    let text = value.strip_suffix('\n').unwrap_or(&value);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    scopes.put(reference, &Secret::new(text.to_owned())).await?;
+    render::print(&format!("stored `{}` in scope `{}`\n", reference.key, reference.scope))?;
     Ok(Ended::default())
+}
+
+async fn delete(scopes: &Scopes, reference: &SecretRef) -> Result<Ended, Failure> {
+    let SecretRef { scope, key } = reference;
+    let answer = if scopes.delete(reference).await? { "removed" } else { "there was no" };
+    render::print(&format!("{answer} `{key}` in scope `{scope}`\n"))?;
+    Ok(Ended::default())
+}
+
+/// Reads a reference in both notations: as written in settings, and short.
+fn parse(text: &str) -> Result<SecretRef, Failure> {
+    if let Ok(reference) = text.parse() {
+        return Ok(reference);
+    }
+    let name = |text: &str| {
+        text.parse::<SecretName>().map_err(|error| Failure::new(ErrorKind::Config, error))
+    };
+    let (scope, key) = text
+        .split_once('/')
+        .ok_or_else(|| Failure::config("write SCOPE/KEY, such as env/marketstack-access-key"))?;
+    Ok(SecretRef { scope: name(scope)?, key: name(key)? })
 }
 
 async fn get(
     context: &Context,
     scopes: &Scopes,
-    text: &str,
+    reference: &SecretRef,
     is_revealed: bool,
 ) -> Result<Ended, Failure> {
-    let name = |text: &str| {
-        text.parse::<SecretName>().map_err(|error| Failure::new(model::ErrorKind::Config, error))
-    };
-    // Both notations: as written in settings, and short.
-    let reference: SecretRef = match text.parse() {
-        Ok(reference) => reference,
-        Err(_) => {
-            let (scope, key) = text.split_once('/').ok_or_else(|| {
-                Failure::config("write SCOPE/KEY, such as env/marketstack-access-key")
-            })?;
-            SecretRef { scope: name(scope)?, key: name(key)? }
-        }
-    };
-    let secret = scopes.resolve(&reference).await?;
+    let secret = scopes.resolve(reference).await?;
     let value = if is_revealed { secret.expose() } else { "********" };
     match context.output {
         Output::Json => {
@@ -80,15 +153,11 @@ async fn get(
 
 /// Resolves what the settings refer to; says for each whether it is there, never what it is.
 async fn check(context: &Context, scopes: &Scopes) -> Result<Ended, Failure> {
-    let mut references = vec![("source.access_key", &context.config.source.access_key)];
-    if let Some(password) = &context.config.postgres.password {
-        references.push(("postgres.password", password));
-    }
     let mut table = render::table(&["setting", "scope", "key", "result"]);
     let mut objects = Vec::new();
     let mut code = 0;
-    for (setting, reference) in references {
-        let result = match scopes.resolve(reference).await {
+    for (setting, reference) in context.config.references() {
+        let result = match scopes.resolve(&reference).await {
             Ok(_) => "found".to_owned(),
             Err(error) => {
                 let failure = Failure::from(error);
@@ -97,12 +166,16 @@ async fn check(context: &Context, scopes: &Scopes) -> Result<Ended, Failure> {
             }
         };
         let (scope, key) = (reference.scope.as_str(), reference.key.as_str());
-        table.add_row([setting, scope, key, &result]);
+        table.add_row([&setting, scope, key, &result]);
         objects.push(json!({"setting": setting, "scope": scope, "key": key, "result": result}));
     }
+    Ok(Ended { code, ..print(context, &table, &json!(objects))? })
+}
+
+fn print(context: &Context, table: &Table, objects: &Value) -> Result<Ended, Failure> {
     match context.output {
-        Output::Json => render::print(&format!("{:#}\n", json!(objects)))?,
+        Output::Json => render::print(&format!("{objects:#}\n"))?,
         _ => render::print(&format!("{table}\n"))?,
     }
-    Ok(Ended { code, ..Ended::default() })
+    Ok(Ended::default())
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
-use ingest::{state::fetched_pages, topic::TopicReader};
+use ingest::state::fetched_pages;
 use lake::{Breach, DatasetDay, FetchedPage, Looked, Verification, VerifyScope, VerifyTopic};
 use model::{Dataset, ErrorKind};
 use serde_json::json;
 
 use super::{Context, Ended};
 use crate::{
-    assemble::{ResultExt, Workbench, stages::REFINE_GENERATION},
+    assemble::{ResultExt, Topic, Workbench, stages::REFINE_GENERATION},
     cli::{Output, VerifyArgs},
     failure::Failure,
     render,
@@ -21,7 +21,7 @@ pub(crate) async fn run(
     VerifyArgs { from, to, settled: is_settled }: VerifyArgs,
 ) -> Result<Ended, Failure> {
     let bench = context.open_existing()?;
-    let topic = bench.topic().await?;
+    let topic = Topic::open(&bench).await?.reader;
     // Pages first, then the topic's ends, then what landed: what comes to be meanwhile must not look
     // lost.
     let fetched = pages(&bench)?;
@@ -52,8 +52,10 @@ pub(crate) async fn run(
             work.at(looked.at);
             work.advance(looked.rows);
         };
-        let landing = bench.landing_store()?;
-        lake::verify(landing, &bench.lake()?, &scope, &fetched, &mut observe).await.or_fail()?
+        let landing = bench.landing_store().await?;
+        lake::verify(landing, &bench.lake().await?, &scope, &fetched, &mut observe)
+            .await
+            .or_fail()?
     };
     match context.output {
         Output::Json => render::print(&as_json(&verification))?,

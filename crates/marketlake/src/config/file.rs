@@ -8,11 +8,13 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
     pub(super) data_dir: String,
+    pub(super) durability: String,
     pub(super) source: SourceFile,
     pub(super) poll: PollFile,
     pub(super) market_time: MarketTimeFile,
     pub(super) topic: TopicFile,
     pub(super) landing: LandingFile,
+    pub(super) lake: LakeFile,
     pub(super) load: LoadFile,
     pub(super) refine: RefineFile,
     pub(super) maintenance: MaintenanceFile,
@@ -57,20 +59,39 @@ pub(super) struct MarketTimeFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TopicFile {
+    pub(super) brokers: String,
     pub(super) prefix: String,
     pub(super) partitions: i64,
-    pub(super) durability: String,
+    pub(super) replication: i64,
+    pub(super) compression: String,
     pub(super) retention: String,
+    pub(super) group: String,
+    /// Properties of librdkafka.
+    #[serde(default)]
+    pub(super) kafka: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LandingFile {
+    pub(super) url: String,
+    /// Options of the store.
+    #[serde(default)]
+    pub(super) options: BTreeMap<String, String>,
     pub(super) generation: i64,
     pub(super) on_gap: String,
     pub(super) bytes_max: String,
     pub(super) rows_max: i64,
     pub(super) age_max: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LakeFile {
+    pub(super) url: String,
+    /// Options of the store.
+    #[serde(default)]
+    pub(super) options: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,15 +134,8 @@ pub(super) struct PostgresFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretsFile {
-    pub(super) scopes: BTreeMap<String, ScopeFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ScopeFile {
-    pub(super) provider: Option<String>,
-    pub(super) prefix: Option<String>,
-    pub(super) dir: Option<String>,
+    /// The fields of each scope, its `provider` among them.
+    pub(super) scopes: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]

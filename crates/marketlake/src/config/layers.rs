@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use secrets::{Secret, SecretRef};
 use toml::{Table, Value};
 
 use super::{Problem, Problems, SettingsFile, file::ConfigFile};
@@ -16,12 +17,14 @@ const DEFAULT: &str = include_str!("../../../../config/default.toml");
 /// What the name of an environment variable that is a setting starts with.
 const ENVIRONMENT_PREFIX: &str = "MARKETLAKE__";
 
-/// The one table whose keys are chosen by the user: `secrets.scopes.<name>.<field>`.
+/// The table whose tables are named by the user: `secrets.scopes.<name>.<field>`.
 const SCOPES: &str = "secrets.scopes.";
-const SCOPE_FIELDS: [&str; 3] = ["provider", "prefix", "dir"];
 
-/// Settings that hold a reference to a secret. Their values never appear in a message, for it may
-/// be the secret itself that somebody wrote there.
+/// Tables whose keys are the business of a library; who knows them checks them in `validate`.
+const OPEN: [&str; 3] = ["topic.kafka.", "landing.options.", "lake.options."];
+
+/// Settings that hold a reference to a secret and are read again while marketlake runs. Their
+/// values never appear in a message, for it may be the secret itself that somebody wrote there.
 pub(super) const REFERENCES: [&str; 2] = ["source.access_key", "postgres.password"];
 
 /// Where a value came from.
@@ -122,20 +125,12 @@ impl Layers {
         text: &str,
         problems: &mut Problems,
     ) {
-        let value = match self.expected(path) {
-            Some(Value::Integer(_)) => text.trim().parse().ok().map(Value::Integer),
-            Some(Value::Boolean(_)) => text.trim().parse().ok().map(Value::Boolean),
-            Some(Value::Array(_)) => {
-                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
-            }
-            _ => None,
-        };
-        let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+        let value = from_text(self.expected(path).as_ref(), text);
         self.add(path, origin, value, problems);
     }
 
     fn add(&mut self, path: &str, origin: Origin, value: Value, problems: &mut Problems) {
+        let value = if is_open(path) { as_text(value) } else { value };
         let mut refuse = |message: String| {
             let origin = Some(origin.to_string());
             problems.0.push(Problem { path: path.to_owned(), origin, message });
@@ -143,7 +138,7 @@ impl Layers {
         let Some(expected) = self.expected(path) else {
             return refuse(self.unknown(path));
         };
-        if !is_same_type(&expected, &value) {
+        if !is_same_type(&expected, &value) && reference(&value).is_none() {
             let found = type_name(&value);
             return refuse(format!("must be {}, not {found}", type_name(&expected)));
         }
@@ -155,30 +150,32 @@ impl Layers {
 
     /// Returns a value of the type that `path` must have, or `None` for an unknown path.
     fn expected(&self, path: &str) -> Option<Value> {
-        let is_scope_field = path
-            .strip_prefix(SCOPES)
-            .and_then(|rest| rest.rsplit_once('.'))
-            .is_some_and(|(scope, field)| !scope.is_empty() && SCOPE_FIELDS.contains(&field));
-        if is_scope_field {
+        if is_open(path) {
             return Some(Value::String(String::new()));
         }
         self.defaults.get(path).cloned()
     }
 
     fn unknown(&self, path: &str) -> String {
-        let is_section = self.defaults.keys().any(|known| known.starts_with(&format!("{path}.")));
+        let section = format!("{path}.");
+        let is_section = OPEN.contains(&section.as_str())
+            || self.defaults.keys().any(|known| known.starts_with(&section));
         if is_section {
             return "is a section, not a setting".to_owned();
         }
-        let scope_fields = path.strip_prefix(SCOPES).and_then(|rest| rest.split_once('.'));
-        let mut known: Vec<String> = self.defaults.keys().cloned().collect();
-        if let Some((scope, _)) = scope_fields {
-            known.extend(SCOPE_FIELDS.map(|field| format!("{SCOPES}{scope}.{field}")));
-        }
+        let known: Vec<String> = self.defaults.keys().cloned().collect();
         match nearest(path, &known) {
             Some(name) => format!("is no setting; did you mean `{name}`?"),
             None => "is no setting; `marketlake config show` lists them all".to_owned(),
         }
+    }
+
+    /// Returns the references in settings that are read once, at the start. Those of [`REFERENCES`]
+    /// and of open tables are read whenever they are needed.
+    pub(super) fn references(&self) -> impl Iterator<Item = (&str, SecretRef)> {
+        self.entries()
+            .filter(|Entry { path, .. }| !is_open(path) && !REFERENCES.contains(&path.as_str()))
+            .filter_map(|Entry { path, value, .. }| Some((path.as_str(), reference(value)?)))
     }
 
     /// Returns whether the scope that `path` belongs to was given another provider, so that the
@@ -203,12 +200,32 @@ impl Layers {
         })
     }
 
-    /// Returns the merged settings as the file type. Keys and types were checked on the way in, so
-    /// a failure here is a default that the types do not know: a bug, reported as a problem.
-    pub(super) fn to_file(&self, problems: &mut Problems) -> Option<ConfigFile> {
+    /// Returns the merged settings as the file type, with `resolved` in place of the references
+    /// that are read once. Keys and types were checked on the way in, so a failure here is a default
+    /// that the types do not know: a bug, reported as a problem.
+    pub(super) fn to_file(
+        &self,
+        resolved: &BTreeMap<String, Secret>,
+        problems: &mut Problems,
+    ) -> Option<ConfigFile> {
         let mut root = Table::new();
         for Entry { path, value, .. } in self.entries() {
-            insert(&mut root, path, value.clone());
+            let value = match (resolved.get(path), self.expected(path)) {
+                (Some(secret), Some(expected)) => {
+                    let value = from_text(Some(&expected), secret.expose());
+                    if !is_same_type(&expected, &value) {
+                        let wanted = type_name(&expected);
+                        problems.add(path, format!("must be {wanted}; the secret is not"));
+                        insert(&mut root, path, expected);
+                        continue;
+                    }
+                    value
+                }
+                // Not resolved (yet): the value is of no use, its type has to fit.
+                (None, Some(expected)) if !is_same_type(&expected, value) => expected,
+                _ => value.clone(),
+            };
+            insert(&mut root, path, value);
         }
         let result = ConfigFile::deserialize_table(root);
         problems.take("config/default.toml", result)
@@ -221,10 +238,53 @@ impl ConfigFile {
     }
 }
 
-/// Splits `secrets.scopes.NAME.field` at its own dots: a scope's name may hold dots itself.
+/// Returns whether the user chooses the key: a scope's field, or a library's option.
+fn is_open(path: &str) -> bool {
+    let is_scope_field = path
+        .strip_prefix(SCOPES)
+        .and_then(|rest| rest.rsplit_once('.'))
+        .is_some_and(|(scope, field)| !scope.is_empty() && !field.is_empty());
+    is_scope_field || OPEN.iter().any(|table| path.len() > table.len() && path.starts_with(table))
+}
+
+/// Reads a text as a value of the expected type; one that is none stays text.
+fn from_text(expected: Option<&Value>, text: &str) -> Value {
+    let value = match expected {
+        Some(Value::Integer(_)) => text.trim().parse().ok().map(Value::Integer),
+        Some(Value::Boolean(_)) => text.trim().parse().ok().map(Value::Boolean),
+        Some(Value::Array(_)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => None,
+    };
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// In an open table `true`, `5` and `"5"` mean the same: its owner reads text.
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::Integer(number) => Value::String(number.to_string()),
+        Value::Boolean(switch) => Value::String(switch.to_string()),
+        other => other,
+    }
+}
+
+/// Returns the reference that a value is, if it is one.
+fn reference(value: &Value) -> Option<SecretRef> {
+    value.as_str()?.parse().ok()
+}
+
+/// Splits a path at the dots between tables: a scope's name and an open key may hold dots.
 fn segments(path: &str) -> Vec<&str> {
-    match path.strip_prefix(SCOPES).and_then(|rest| rest.rsplit_once('.')) {
-        Some((scope, field)) => vec!["secrets", "scopes", scope, field],
+    if let Some((scope, field)) = path.strip_prefix(SCOPES).and_then(|rest| rest.rsplit_once('.')) {
+        return vec!["secrets", "scopes", scope, field];
+    }
+    match OPEN.iter().find_map(|table| Some((table, path.strip_prefix(table)?))) {
+        Some((table, key)) => {
+            let tables = table.trim_end_matches('.').split('.');
+            tables.chain(std::iter::once(key)).collect()
+        }
         None => path.split('.').collect(),
     }
 }

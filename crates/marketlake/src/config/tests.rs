@@ -1,13 +1,26 @@
 //! Settings: every default documented and valid, every problem in one report, no secret in any
 //! text.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use secrets::Redactor;
 
-use super::{Loaded, Problems, SettingsFile, load};
+use super::{Loaded, OptionValue, Problems, SettingsFile, read};
 
 const DEFAULT: &str = include_str!("../../../../config/default.toml");
+
+fn load(
+    file: Option<&SettingsFile>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(&str, &str, String)],
+) -> Result<Loaded, Problems> {
+    let read = read(file, environment, flags);
+    assert_eq!(read.references(), [], "nothing here is a reference");
+    read.check(&BTreeMap::new())
+}
 
 fn load_with(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, Problems> {
     let file = SettingsFile { name: "lake.toml".to_owned(), text: file.to_owned() };
@@ -171,4 +184,92 @@ fn a_replay_needs_both_its_moments() {
         "the settings have 1 problem\n\
          market_time.speed (file `lake.toml`): must be 1 without a replay (`epoch` and `start`)",
     );
+}
+
+#[test]
+fn options_of_libraries_are_taken_as_their_owners_know_them() {
+    let file = r#"
+[topic]
+brokers = "kafka-1:9092, kafka-2:9092"
+[topic.kafka]
+security_protocol = "SASL_SSL"
+"sasl.mechanisms" = "PLAIN"
+sasl_password = "{{secrets/env/kafka}}"
+[landing]
+url = "s3://bucket/landing"
+[landing.options]
+allow_http = true
+aws_secret_access_key = "{{secrets/env/landing}}"
+"#;
+    let environment = [("MARKETLAKE__LANDING__OPTIONS__REGION", "eu-west-1")];
+    let loaded = load_with(file, &environment).unwrap();
+    let kafka = loaded.config.topic.kafka.as_ref().unwrap();
+    assert_eq!(kafka.brokers, "kafka-1:9092,kafka-2:9092");
+    let names: Vec<&str> = kafka.properties.keys().map(String::as_str).collect();
+    assert_eq!(names, ["sasl.mechanisms", "sasl.password", "security.protocol"]);
+    let options = &loaded.config.landing.store.options;
+    assert_eq!(options["allow_http"], OptionValue::Plain("true".to_owned()));
+    assert_eq!(options["region"], OptionValue::Plain("eu-west-1".to_owned()));
+    let references: Vec<String> =
+        loaded.config.references().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(
+        references,
+        ["source.access_key", "topic.kafka.sasl.password", "landing.options.aws_secret_access_key"]
+    );
+    load_with(&loaded.layers.show_text(&Redactor::default()), &[]).unwrap();
+}
+
+#[test]
+fn services_that_cannot_work_are_refused_without_showing_a_secret() {
+    let canary = "cnry-0123";
+    for (file, wanted) in [
+        ("[topic.kafka]\nssl_ca_location = \"/ca.pem\"", "topic.brokers"),
+        ("[topic]\nbrokers = \"kafka\"", "no address"),
+        ("[topic]\nbrokers = \"a:1\"\n[topic.kafka]\nacks = \"1\"", "may not be set"),
+        ("[topic]\nbrokers = \"a:1\"\n[topic.kafka]\nsasl_password = \"cnry-0123\"", "never hold"),
+        ("[topic]\nbrokers = \"a:1\"\n[topic.kafka]\nssl_ca = \"x\"", "no property"),
+        ("[lake.options]\nregion = \"x\"", "lake.url"),
+        ("[lake]\nurl = \"ftp://x/y\"", "no kind of store"),
+        ("[lake]\nurl = \"s3://b/p\"\n[lake.options]\nregio = \"x\"", "did you mean `region`"),
+        (
+            "[lake]\nurl = \"s3://b/p\"\n[lake.options]\nsecret_access_key = \"cnry-0123\"",
+            "never hold",
+        ),
+        ("[secrets.scopes.x]\nprovider = \"azur_key_vault\"", "azure_key_vault"),
+        (
+            "[secrets.scopes.x]\nprovider = \"vault\"\npath = \"/v\"\npassphrase = \"cnry-0123\"",
+            "never hold",
+        ),
+    ] {
+        let problems = load_with(file, &[]).expect_err(file).to_string();
+        assert!(problems.contains(wanted), "{file}: {problems}");
+        assert!(!problems.contains(canary), "{problems}");
+    }
+}
+
+#[test]
+fn a_reference_may_stand_for_any_setting() {
+    let file = "[source]\nquota_month = \"{{secrets/env/quota}}\"\n\
+                base_url = \"{{secrets/env/url}}\"\n[poll]\nafter_hours = \"{{secrets/env/hours}}\"\n";
+    let file = SettingsFile { name: "lake.toml".to_owned(), text: file.to_owned() };
+    let unresolved = || read(Some(&file), [], &[]);
+    let paths: Vec<String> = unresolved().references().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["source.base_url", "source.quota_month", "poll.after_hours"]);
+    assert_eq!(unresolved().scopes().len(), 1);
+    let resolved = |quota: &str| {
+        let values = [
+            ("source.base_url", "https://vendor.example/v2"),
+            ("source.quota_month", quota),
+            ("poll.after_hours", "true"),
+        ];
+        let secret = |value: &str| secrets::Secret::new(value.to_owned());
+        BTreeMap::from(values.map(|(path, value)| (path.to_owned(), secret(value))))
+    };
+    let loaded = unresolved().check(&resolved("4711")).unwrap();
+    assert_eq!(loaded.config.source.quota_month.unwrap().get(), 4711);
+    assert!(loaded.config.poll.after_hours);
+    let shown = loaded.layers.show_text(&Redactor::default());
+    assert!(shown.contains("{{secrets/env/quota}}") && !shown.contains("4711"), "{shown}");
+    let problems = unresolved().check(&resolved("cnry")).unwrap_err().to_string();
+    assert!(problems.contains("source.quota_month") && !problems.contains("cnry"), "{problems}");
 }

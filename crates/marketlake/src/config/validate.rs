@@ -1,20 +1,17 @@
 //! From the settings as written to the settings as trusted: pure, and never stops at the first
 //! problem.
 
+mod services;
 mod values;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    num::NonZeroU64,
-    path::PathBuf,
-    str::FromStr,
+    collections::BTreeSet, net::SocketAddr, num::NonZeroU64, path::PathBuf, str::FromStr,
     time::Duration,
 };
 
 use chrono::{DateTime, NaiveDate, Utc};
 use model::{BarInterval, clock::MarketTime, landing::LandingKey};
-use secrets::{ScopeConfig, SecretName, SecretRef};
+use secrets::SecretName;
 use url::{Host, Url};
 
 use super::{
@@ -23,10 +20,13 @@ use super::{
     Semantics, SourceConfig, SourceVersion, TopicConfig,
     file::{
         ConfigFile, HttpFile, LandingFile, LoadFile, LogFile, MaintenanceFile, MarketTimeFile,
-        PollFile, PostgresFile, RefineFile, SecretsFile, SourceFile, TopicFile,
+        PollFile, PostgresFile, RefineFile, SourceFile, TopicFile,
     },
     units::parse_duration,
-    validate::values::{at_least, choose, list, non_zero, optional, size_between},
+    validate::{
+        services::reference,
+        values::{at_least, choose, list, non_zero, optional, size_between},
+    },
 };
 
 /// Leases and landing chains exist per partition; more buys nothing on one machine.
@@ -38,6 +38,8 @@ const LONGEST_DATASET: &str = "exchanges";
 /// A writer that was paused for less than this must find the files it is about to commit.
 const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
+pub(super) use services::scopes;
+
 pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Option<Config> {
     let file = file?;
     let data_dir = problems.take(
@@ -48,13 +50,18 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
             Ok(PathBuf::from(&file.data_dir))
         },
     );
+    let durability = problems.take(
+        "durability",
+        choose(&file.durability, &[("process", Durability::Process), ("power", Durability::Power)]),
+    );
     let scopes = scopes(file.secrets, problems);
     let known: BTreeSet<SecretName> = scopes.keys().cloned().collect();
     let source = source(&file.source, &known, problems);
     let poll = poll(&file.poll, problems);
     let market_time = market_time(&file.market_time, problems);
-    let topic = topic(file.topic, problems);
-    let landing = landing(&file.landing, problems);
+    let topic = topic(file.topic, &known, problems);
+    let landing = landing(file.landing, &known, problems);
+    let lake = services::store("lake", &file.lake.url, &file.lake.options, &known, problems);
     let load = load(&file.load, problems);
     let refine = refine(&file.refine, problems);
     let maintenance = maintenance(&file.maintenance, problems);
@@ -63,11 +70,13 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
     let log = log(file.log, problems);
     let config = Config {
         data_dir: data_dir?,
+        durability: durability?,
         source: source?,
         poll: poll?,
         market_time: market_time?,
         topic: topic?,
         landing: landing?,
+        lake: lake?,
         load: load?,
         refine: refine?,
         maintenance: maintenance?,
@@ -150,26 +159,6 @@ fn base_url(text: &str, version: Option<SourceVersion>) -> Result<Url, String> {
         "http" => Err(format!("`{text}` must be https: the access key travels in the address")),
         scheme => Err(format!("`{scheme}` is no scheme of a REST vendor; write https")),
     }
-}
-
-/// Parses a reference; empty text is none. The text itself never enters a message.
-fn reference(text: &str, scopes: &BTreeSet<SecretName>) -> Result<Option<SecretRef>, String> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let reference: SecretRef = text.parse().map_err(|error| {
-        format!(
-            "is {error}; settings never hold a secret itself: set the environment variable \
-             MARKETLAKE_SECRET_<KEY> and write \"{{{{secrets/env/<key>}}}}\""
-        )
-    })?;
-    if !scopes.contains(&reference.scope) {
-        return Err(format!(
-            "refers to scope `{}`, which has no table `[secrets.scopes.{}]`",
-            reference.scope, reference.scope
-        ));
-    }
-    Ok(Some(reference))
 }
 
 fn poll(file: &PollFile, problems: &mut Problems) -> Option<PollConfig> {
@@ -266,7 +255,12 @@ fn market_time(file: &MarketTimeFile, problems: &mut Problems) -> Option<MarketT
     Some(MarketTimeConfig { replay })
 }
 
-fn topic(file: TopicFile, problems: &mut Problems) -> Option<TopicConfig> {
+fn topic(
+    file: TopicFile,
+    scopes: &BTreeSet<SecretName>,
+    problems: &mut Problems,
+) -> Option<TopicConfig> {
+    let kafka = services::kafka(&file, scopes, problems);
     let prefix = if LandingKey::is_topic_name(&format!("{}{LONGEST_DATASET}", file.prefix)) {
         Ok(file.prefix)
     } else {
@@ -274,20 +268,21 @@ fn topic(file: TopicFile, problems: &mut Problems) -> Option<TopicConfig> {
     };
     let prefix = problems.take("topic.prefix", prefix);
     let partitions = problems.take("topic.partitions", non_zero(file.partitions, PARTITIONS_MAX));
-    let durability = problems.take(
-        "topic.durability",
-        choose(&file.durability, &[("process", Durability::Process), ("power", Durability::Power)]),
-    );
     let retention = problems.take("topic.retention", parse_duration(&file.retention));
     Some(TopicConfig {
         prefix: prefix?,
         partitions: partitions?,
-        durability: durability?,
         retention: retention?,
+        kafka: kafka?,
     })
 }
 
-fn landing(file: &LandingFile, problems: &mut Problems) -> Option<LandingConfig> {
+fn landing(
+    file: LandingFile,
+    scopes: &BTreeSet<SecretName>,
+    problems: &mut Problems,
+) -> Option<LandingConfig> {
+    let store = services::store("landing", &file.url, &file.options, scopes, problems);
     let generation = problems.take(
         "landing.generation",
         u32::try_from(file.generation).map_err(|_| "must be 0 or more".to_owned()),
@@ -302,6 +297,7 @@ fn landing(file: &LandingFile, problems: &mut Problems) -> Option<LandingConfig>
     let age_max =
         problems.take("landing.age_max", at_least(&file.age_max, Duration::from_millis(1)));
     Some(LandingConfig {
+        store: store?,
         generation: generation?,
         bytes_max: bytes_max?,
         rows_max: rows_max?,
@@ -394,47 +390,6 @@ fn bind(text: &str) -> Result<SocketAddr, String> {
         ));
     }
     Ok(address)
-}
-
-fn scopes(file: SecretsFile, problems: &mut Problems) -> BTreeMap<SecretName, ScopeConfig> {
-    let mut scopes = BTreeMap::new();
-    for (name, scope) in file.scopes {
-        let path = |field: &str| format!("secrets.scopes.{name}.{field}");
-        let Ok(scope_name) = name.parse::<SecretName>() else {
-            problems.add(&path("provider"), "the scope's name must be letters, digits, `-_@.`");
-            continue;
-        };
-        let config = match (scope.provider.as_deref(), scope.prefix, scope.dir) {
-            (Some("env"), Some(prefix), None) => ScopeConfig::Env { prefix },
-            (Some("file"), None, Some(dir)) => ScopeConfig::File { dir: PathBuf::from(dir) },
-            (Some("env"), _, Some(_)) => {
-                problems.add(&path("dir"), "provider `env` has a `prefix` and no `dir`");
-                continue;
-            }
-            (Some("env"), None, _) => {
-                problems.add(&path("prefix"), "provider `env` needs the names' common `prefix`");
-                continue;
-            }
-            (Some("file"), Some(_), _) => {
-                problems.add(&path("prefix"), "provider `file` has a `dir` and no `prefix`");
-                continue;
-            }
-            (Some("file"), _, None) => {
-                problems.add(&path("dir"), "provider `file` needs the folder `dir`");
-                continue;
-            }
-            (Some(other), _, _) => {
-                problems.add(&path("provider"), format!("`{other}` is not one of env, file"));
-                continue;
-            }
-            (None, _, _) => {
-                problems.add(&path("provider"), "is needed: env or file");
-                continue;
-            }
-        };
-        scopes.insert(scope_name, config);
-    }
-    scopes
 }
 
 fn log(file: LogFile, problems: &mut Problems) -> Option<LogConfig> {

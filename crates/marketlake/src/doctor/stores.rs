@@ -1,0 +1,93 @@
+//! Stores: whether objects can be created once, read and listed, and what time it is there.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
+
+use super::{Doctor, Report, skew};
+use crate::{
+    assemble::{ResultExt, Workbench},
+    failure::Failure,
+};
+
+pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
+    let mut landing = None;
+    let work = async {
+        let store = bench.landing_store().await?;
+        let report = list(&store).await;
+        landing = Some(store);
+        report
+    };
+    let remedy = "`landing.url` and `[landing.options]` say where it lies and who asks";
+    let is_reached = doctor.check("landing", "list", remedy, work).await;
+    store(doctor, bench, "landing", landing.filter(|_| is_reached)).await;
+
+    let mut lake = None;
+    let work = async {
+        let store = bench.checkpoint_store().await?;
+        let report = list(&store).await;
+        lake = Some(store);
+        report
+    };
+    let remedy = "`lake.url` and `[lake.options]` say where it lies and who asks";
+    let is_reached = doctor.check("lake", "list", remedy, work).await;
+    store(doctor, bench, "lake", lake.filter(|_| is_reached)).await;
+    if is_reached {
+        let work = tables(bench);
+        doctor.check("lake", "tables", "`marketlake verify` looks closer", work).await;
+    } else {
+        doctor.skip("lake", &["tables"], "list");
+    }
+}
+
+async fn store(
+    doctor: &mut Doctor,
+    bench: &Workbench,
+    service: &'static str,
+    store: Option<Arc<dyn ObjectStore>>,
+) {
+    let checks = ["create once", "clock"];
+    let Some(store) = store else { return doctor.skip(service, &checks, "list") };
+    let work = async {
+        ::stores::probe_create_only(&store).await.or_fail()?;
+        Ok(Report::ok("a second creator is refused"))
+    };
+    let remedy = "the store must create conditionally, and the user must be allowed to write";
+    if !doctor.check(service, checks[0], remedy, work).await {
+        return doctor.skip(service, &checks[1..], checks[0]);
+    }
+    let work = clock(bench, &store);
+    doctor.check(service, checks[1], "the user must be allowed to read", work).await;
+}
+
+async fn list(store: &Arc<dyn ObjectStore>) -> Result<Report, Failure> {
+    let found = match store.list(None).next().await {
+        None => "it is empty",
+        Some(Ok(_)) => "it has objects",
+        Some(Err(error)) => return Err(failed(error, store)),
+    };
+    Ok(Report::ok(format!("{store}: {found}")))
+}
+
+/// Writes an object, and compares the time the store gives it with ours.
+async fn clock(bench: &Workbench, store: &Arc<dyn ObjectStore>) -> Result<Report, Failure> {
+    let path = Path::from(format!("probe-{:016x}", rand::random::<u64>()));
+    let created = store.put_opts(&path, "doctor".into(), PutOptions::from(PutMode::Create)).await;
+    created.map_err(|error| failed(error, store))?;
+    let ours = bench.clock.now();
+    let found = store.head(&path).await.map_err(|error| failed(error, store));
+    // Harmless when it stays: nothing reads it, and a store that forbids deleting is a good one.
+    drop(store.delete(&path).await);
+    Ok(skew(found?.last_modified, ours))
+}
+
+async fn tables(bench: &Workbench) -> Result<Report, Failure> {
+    let tables = bench.reader().await?.tables().await.or_fail()?;
+    let rows: u64 = tables.iter().map(|table| table.rows).sum();
+    Ok(Report::ok(format!("{} tables, {rows} rows", tables.len())))
+}
+
+fn failed(error: object_store::Error, store: &Arc<dyn ObjectStore>) -> Failure {
+    Failure::new(::stores::store_kind(&error), error).context(format!("asking {store}"))
+}

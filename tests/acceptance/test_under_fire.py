@@ -1,0 +1,144 @@
+"""Kafka on three nodes, one killed every ten seconds; S3 that fails, lies and cuts; stages killed.
+
+Nothing is lost, nothing is doubled.
+"""
+
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.request
+
+import pytest
+
+import crash
+import recorded
+from harness import PATIENCE, ROOT, STAGES, Market, Vendor, chance, free_port, settle, until
+from services import Place, address
+from tables import Lake
+
+pytestmark = pytest.mark.xdist_group("real services")
+
+NODES = ["kafka3-1", "kafka3-2", "kafka3-3"]
+BROKER_EVERY = 10
+# Long enough for every broker to be killed three times.
+SECONDS = 100
+FAULT_RATE = 0.15
+
+
+def services(*arguments):
+    done = subprocess.run(
+        [ROOT / "scripts" / "services", *arguments], capture_output=True, text=True, timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class FaultProxy:
+    """Stands before MinIO and breaks some of its answers."""
+
+    def __init__(self, folder, seed):
+        program = os.environ.get("MARKETLAKE_FAULT_PROXY")
+        assert program, "MARKETLAKE_FAULT_PROXY is not set: scripts/test names the one that it built"
+        self.port = free_port()
+        self.log = open(folder / "fault-proxy.log", "wb")
+        self.child = subprocess.Popen(
+            [
+                program, "--listen", f"127.0.0.1:{self.port}", "--upstream", address("S3"),
+                "--seed", str(seed), "--rate", str(FAULT_RATE),
+            ],
+            stdout=self.log, stderr=self.log,
+        )
+        until("answer of the proxy", lambda: self.faults() is not None)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def faults(self):
+        try:
+            with urllib.request.urlopen(f"{self.url}/__faults", timeout=30) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def stop(self):
+        self.child.kill()
+        self.child.wait(PATIENCE)
+        self.log.close()
+
+
+class Arsonist(threading.Thread):
+    """Kills a broker every few seconds and starts it again, until told to stop."""
+
+    def __init__(self, random):
+        super().__init__(daemon=True)
+        self.random, self.over, self.kills, self.error = random, threading.Event(), 0, None
+
+    def run(self):
+        try:
+            while not self.over.wait(BROKER_EVERY):
+                node = self.random.choice(NODES)
+                services("kill", node)
+                self.kills += 1
+                services("start", node)
+        except (AssertionError, subprocess.SubprocessError) as error:
+            self.error = error
+
+    def stop(self):
+        self.over.set()
+        self.join(2 * PATIENCE)
+        assert self.error is None, self.error
+
+
+@pytest.fixture
+def cluster():
+    services("start", "kafka3")
+    yield services("env").split("MARKETLAKE_TEST_KAFKA3=")[1].split()[0].strip("'\"")
+    services("stop", "kafka3")
+
+
+def test_brokers_store_and_stages_fail_at_once(folder, cluster):
+    random = chance("under fire")
+    proxy = FaultProxy(folder, random.randrange(1_000_000))
+    arsonist = Arsonist(random)
+    try:
+        vendor = Vendor(
+            folder, Market(crash.START, speed=30),
+            ["--symbols", 8, "--days", crash.DAYS, "--seed", random.randrange(1_000_000)],
+        )
+        place = Place(brokers=cluster, replication=3, s3=proxy.url)
+        pipeline = place.pipeline(
+            folder, vendor, recorded.FIRST_DATE, source={"requests_per_second": 10},
+        )
+        running = {stage: pipeline.start(stage) for stage in STAGES}
+        arsonist.start()
+        end = time.monotonic() + SECONDS
+        kills = 0
+        while time.monotonic() < end:
+            time.sleep(random.uniform(1, 6))
+            for stage, process in running.items():
+                assert process.is_running(), f"{stage} ended:\n{process.errors()[-3000:]}"
+            stage = random.choice(STAGES)
+            running[stage].kill()
+            running[stage] = pipeline.start(stage)
+            kills += 1
+        arsonist.stop()
+        fired = proxy.faults()
+        print(f"{arsonist.kills} brokers and {kills} stages killed, faults of the store: {fired}")
+        assert arsonist.kills >= 3 and kills >= 15 and sum(fired.values()) >= 30, fired
+        # While everything still runs, the backlog goes away by itself: nobody is wedged.
+        for process in running.values():
+            assert process.is_running(), process.errors()[-3000:]
+            code, _ = process.terminate(patience=60)
+            assert code == 0, process.errors()[-3000:]
+        settle(vendor, pipeline, crash.FINAL)
+        pipeline.verify()
+        lake = Lake(pipeline.lake, vendor.truth(), pipeline.lake_options)
+        lake.assert_once()
+        lake.assert_truth()
+        lake.assert_one_version()
+    finally:
+        arsonist.over.set()
+        proxy.stop()
