@@ -9,6 +9,8 @@ mod address;
 pub mod contract;
 mod credentials;
 mod error;
+#[cfg(feature = "test-util")]
+pub mod fault_proxy;
 mod local;
 mod options;
 mod probe;
