@@ -93,6 +93,13 @@ impl FaultProxy {
         self.shared.state().begin_outage(until);
     }
 
+    /// Waits until every delayed write has arrived, or failed to.
+    pub async fn settle(&self) {
+        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        // Nobody closes the semaphore: all its permits are there when nothing is under way.
+        drop(self.shared.delayed.acquire_many(all).await);
+    }
+
     /// Returns how often each fault has struck.
     #[must_use]
     pub fn fired(&self) -> BTreeMap<Fault, u64> {

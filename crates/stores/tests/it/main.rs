@@ -1,5 +1,7 @@
-//! The stores as their users see them: the contract, bad credentials and certificates, lost power.
+//! The stores as their users see them: the contract, bad credentials and certificates, broken
+//! replies, lost power.
 
+mod faults;
 mod services;
 mod stores;
 mod trouble;
