@@ -2,6 +2,8 @@
 //! replies, lost power.
 
 mod faults;
+mod local;
+mod probe;
 mod services;
 mod stores;
 mod trouble;
