@@ -6,4 +6,5 @@ mod local;
 mod probe;
 mod services;
 mod stores;
+mod tls;
 mod trouble;

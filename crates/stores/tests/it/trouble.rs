@@ -24,7 +24,7 @@ use crate::services::{
 const CANARY: &str = "cnry-6f1c0a7be2d94f53a1d0";
 
 /// Probes a store that must refuse, and checks what it says.
-async fn check(address: &str, options: &[(&str, &str)], trouble: Trouble) {
+pub(crate) async fn check(address: &str, options: &[(&str, &str)], trouble: Trouble) {
     let store = open(address, options).await.store;
     let error = probe_create_only(&store).await.expect_err(address);
     assert_eq!(error.trouble(), Some(trouble), "{address}: {error:?}");
