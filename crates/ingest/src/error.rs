@@ -156,6 +156,32 @@ pub enum Error {
         /// The store's answer.
         source: object_store::Error,
     },
+    /// The store that pollers share refused an operation, or its outcome could not be found out.
+    #[error("{doing} `{key}` in the store that pollers share")]
+    PollStore {
+        /// What was being done.
+        doing: &'static str,
+        /// The object or prefix.
+        key: String,
+        /// The store's answer.
+        source: object_store::Error,
+    },
+    /// An object that pollers share is not what its writer wrote.
+    #[error("reading `{key}` in the store that pollers share: {problem}")]
+    PollObject {
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another poller has the shard now, or this one cannot be sure that it still has it.
+    #[error("polling shard {shard}: {problem}; it is left to whoever holds its lease")]
+    ShardLost {
+        /// The shard.
+        shard: u32,
+        /// How it was noticed.
+        problem: &'static str,
+    },
     /// A landing object is not what its name and footer say.
     #[error("reading landing object `{key}`: {problem}")]
     LandingObject {
@@ -225,12 +251,16 @@ impl Error {
             Self::Fetch { .. } | Self::Unstable { .. } => ErrorKind::Transient,
             Self::State { source, .. } | Self::Topic { source, .. } => sqlite_kind(source),
             Self::Kafka { source, .. } => source.kind(),
-            Self::LandingStore { source, .. } => store_kind(source),
+            Self::LandingStore { source, .. } | Self::PollStore { source, .. } => {
+                store_kind(source)
+            }
+            Self::ShardLost { .. } => ErrorKind::Conflict,
             Self::NotCreateOnly { .. } => ErrorKind::Config,
             Self::StateBroken { .. }
             | Self::Append { .. }
             | Self::TopicBroken { .. }
             | Self::LandingObject { .. }
+            | Self::PollObject { .. }
             | Self::Diverged { .. }
             | Self::RecordsGone { .. } => ErrorKind::Data,
             Self::TaskLost { .. } => ErrorKind::Internal,

@@ -11,6 +11,8 @@ use model::Clock;
 #[derive(Debug)]
 pub struct Limiter {
     clock: Arc<dyn Clock>,
+    /// The spacing of one poller alone.
+    whole: Duration,
     spacing: Duration,
     next_at: Duration,
 }
@@ -20,7 +22,13 @@ impl Limiter {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, requests_per_second: NonZeroU32) -> Self {
         let next_at = clock.monotonic();
-        Self { clock, spacing: Duration::from_secs(1) / requests_per_second.get(), next_at }
+        let whole = Duration::from_secs(1) / requests_per_second.get();
+        Self { clock, whole, spacing: whole, next_at }
+    }
+
+    /// Shares the rate with others: each of `pollers` takes its part of every second, however small.
+    pub fn share_among(&mut self, pollers: NonZeroU32) {
+        self.spacing = self.whole.saturating_mul(pollers.get());
     }
 
     /// Waits until a request may begin. Dropping the future gives the turn back.

@@ -14,7 +14,7 @@ use crate::{
 
 /// How long the vendor's refusal holds. A late answer at the turn of the month, or the vendor's
 /// clock, must not cost the new month; asking again four times a day costs next to nothing.
-const REFUSAL_MAX: TimeDelta = TimeDelta::hours(6);
+pub(crate) const REFUSAL_MAX: TimeDelta = TimeDelta::hours(6);
 
 /// What the ledger answers to a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// Returns the ledger's name of a month, UTC.
-fn month(now: DateTime<Utc>) -> String {
+pub(crate) fn month(now: DateTime<Utc>) -> String {
     format!("{:04}-{:02}", now.year(), now.month())
 }
 

@@ -49,7 +49,14 @@ impl fmt::Debug for State {
 /// one in. The system gives the lock back when the process dies, however it dies.
 #[derive(Debug)]
 pub struct PollerLock {
-    _file: File,
+    _file: Option<File>,
+}
+
+impl PollerLock {
+    /// The lock of a poller whose lease is proof enough: its memory refuses what it may not do.
+    pub(crate) const fn leased() -> Self {
+        Self { _file: None }
+    }
 }
 
 /// A set of symbols that is always fetched together.
@@ -154,7 +161,7 @@ impl State {
             .open(&path)
             .map_err(|source| failed("opening the lock file", source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(PollerLock { _file: file })),
+            Ok(()) => Ok(Some(PollerLock { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(failed("locking", source)),
         }

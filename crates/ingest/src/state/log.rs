@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use chrono::{DateTime, Utc};
 use model::Dataset;
 use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::{State, time_text, upsert_progress};
 use crate::Error;
@@ -31,7 +32,7 @@ impl FetchStatus {
 }
 
 /// A page whose records are all in the topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchedPage {
     /// The kind of rows.
     pub dataset: Dataset,

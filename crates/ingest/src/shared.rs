@@ -1,0 +1,530 @@
+//! Pollers on many machines: they share the symbols through an object store and nothing else.
+//!
+//! Symbols are split into shards. Each shard is one [`Poller`] with a memory of its own, a chain of
+//! create-only objects in the store; each process holds some shards and is one member among the
+//! others, alive as long as it creates beats. What may happen:
+//!
+//! | | then |
+//! |---|---|
+//! | a poller dies | its beats stop, the others take its shards after `lease_ttl` |
+//! | it stops in order | it releases its shards; the others take them at their next look |
+//! | it sleeps and wakes | it finds its lease lapsed, or the next link of the chain taken |
+//! | one more comes | the others give up what is above their share, between two plans |
+//! | the store is away | leases lapse, nobody fetches; whoever is back first goes on |
+//! | a reply is lost | the chain is read again, whatever it says holds |
+//!
+//! Beats only say who should hold a shard. Who does is decided by the chain alone, so no clock,
+//! however wrong, can make two pollers record the same fetch id.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+    time::Duration,
+};
+
+use model::{Clock, ErrorKind, clock::MarketTime};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    limiter::Limiter,
+    poller::{PollConfig, Poller, PollerParts, Progress, WaitsFor},
+    quota::Forecast,
+    source::MarketSource,
+    topic::TopicWriter,
+};
+
+mod journal;
+mod members;
+mod objects;
+mod quota;
+mod shard;
+mod share;
+mod view;
+
+use journal::{GENERATION_MAX, SHARDS_MAX};
+use members::{Beat, Lease, Members};
+use objects::{Created, Objects, hash};
+use quota::SharedQuota;
+use shard::{Shard, ShardParts, generation_folder, load};
+use share::{Situation, decide, shard_config};
+pub use view::SharedView;
+
+/// How pollers share.
+#[derive(Clone, Debug)]
+pub struct SharedConfig {
+    /// Counts up to begin anew, with another number of shards: everything is fetched again from
+    /// the start date, under larger fetch ids. From 1 on.
+    pub generation: NonZeroU32,
+    /// Parts the symbols are split into, fixed for a generation: at least one for each poller
+    /// there will ever be. More of them spread better and make requests smaller and more.
+    pub shards: NonZeroU32,
+    /// How long a poller may show no sign of life before others take its shards. A shorter one
+    /// costs more requests to the store: four objects in this time for each poller.
+    pub lease_ttl: Duration,
+    /// This poller's name, different at every start on every machine: `A-Z a-z 0-9 . _ -`.
+    pub holder: String,
+    /// Changes between two snapshots of a shard, fixed for a generation: what a take-over reads.
+    pub snapshot_links: NonZeroU64,
+}
+
+/// Longest name of a poller.
+const HOLDER_MAX: usize = 128;
+/// A lease of under a second would lapse whenever a store is slow.
+const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
+
+impl SharedConfig {
+    /// 256 links are a quarter of a second to read, sixteen at a time from a store that answers in
+    /// 15 ms, and a snapshot is then a hundredth of all writes.
+    pub const SNAPSHOT_LINKS: NonZeroU64 = NonZeroU64::new(256).expect("not zero");
+
+    /// Checks what cannot work.
+    ///
+    /// # Errors
+    /// `Error::Settings` with the first setting that cannot work.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |setting, problem: String| Err(Error::Settings { setting, problem });
+        if GENERATION_MAX < self.generation.get() {
+            return refuse("poll.generation", format!("must be at most {GENERATION_MAX}"));
+        }
+        if SHARDS_MAX < self.shards.get() {
+            return refuse("poll.shards", format!("must be at most {SHARDS_MAX}"));
+        }
+        if self.lease_ttl < LEASE_TTL_MIN {
+            return refuse("poll.lease_ttl", "must be at least a second".to_owned());
+        }
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_name = !self.holder.is_empty()
+            && self.holder.len() <= HOLDER_MAX
+            && !self.holder.starts_with('.')
+            && self.holder.bytes().all(is_fine);
+        if !is_name {
+            let problem =
+                format!("`{}` must be 1 to {HOLDER_MAX} of `A-Z a-z 0-9 . _ -`", self.holder);
+            return refuse("poll.holder", problem);
+        }
+        Ok(())
+    }
+}
+
+/// What the pollers of a generation agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Layout {
+    shards: u32,
+    snapshot_links: u64,
+}
+
+impl Layout {
+    fn key(generation: u32) -> String {
+        format!("{}/layout", generation_folder(generation))
+    }
+
+    async fn read(objects: &Objects, generation: u32) -> Result<Option<Self>, Error> {
+        let key = Self::key(generation);
+        let Some(body) = objects.read(&key).await? else { return Ok(None) };
+        let broken = |error| format!("this release cannot read it: {error}");
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(|error| Error::PollObject { key, problem: broken(error) })
+    }
+
+    /// Writes down what this generation agrees on, or checks that it is what `config` says.
+    async fn agree(objects: &Objects, config: &SharedConfig) -> Result<Self, Error> {
+        let generation = config.generation.get();
+        let wanted =
+            Self { shards: config.shards.get(), snapshot_links: config.snapshot_links.get() };
+        let body = serde_json::to_vec(&wanted).expect("numbers always serialise");
+        if objects.create(&Self::key(generation), &body).await? == Created::Ours {
+            return Ok(wanted);
+        }
+        match Self::read(objects, generation).await? {
+            // How often snapshots are made is no reason to refuse: what was begun is kept.
+            Some(found) if found.shards == wanted.shards => Ok(found),
+            found => Err(Error::Settings {
+                setting: "poll.shards",
+                problem: format!(
+                    "generation {generation} has {} shards, not {}: set it back, or raise \
+                     `poll.generation`, which fetches everything again",
+                    found.map_or(0, |found| found.shards),
+                    wanted.shards
+                ),
+            }),
+        }
+    }
+}
+
+/// What shared polling works with.
+pub struct SharedParts {
+    /// How pollers share.
+    pub shared: SharedConfig,
+    /// What all of them fetch together.
+    pub config: PollConfig,
+    /// Where they share, rooted at a prefix of their own; it must refuse to create an object twice.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where rows come from.
+    pub source: Arc<dyn MarketSource>,
+    /// Where rows go.
+    pub topic: Arc<dyn TopicWriter>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Market time.
+    pub market_time: MarketTime,
+    /// Seeds the jitter of retries.
+    pub seed: u64,
+}
+
+impl std::fmt::Debug for SharedParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedParts").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// A shard that this process polls.
+#[derive(Debug)]
+struct Held {
+    shard: Arc<Shard>,
+    poller: Poller,
+    due_at: Duration,
+    /// When it last had its turn, to take turns.
+    ran_at: Duration,
+    progress: Option<Progress>,
+    problem: Option<String>,
+}
+
+/// The poll stage of one of many machines.
+#[derive(Debug)]
+pub struct SharedPolling {
+    parts: SharedParts,
+    objects: Objects,
+    limiter: Arc<tokio::sync::Mutex<Limiter>>,
+    lease: Arc<Lease>,
+    quota: Arc<SharedQuota>,
+    members: Members,
+    /// Unknown until the store has answered.
+    layout: Option<Layout>,
+    held: BTreeMap<u32, Held>,
+    /// The shard whose poller is at work, taken out of `held`.
+    running: Option<(u32, Arc<Shard>)>,
+    /// Since when a shard was shown by nobody.
+    unshown_since: BTreeMap<u32, Duration>,
+    next_round_at: Duration,
+}
+
+/// A shard whose store or vendor failed is left alone this long; its chunks have longer pauses of
+/// their own.
+const REST: Duration = Duration::from_secs(1);
+
+impl SharedPolling {
+    /// Creates a poller that holds nothing yet; the store is first asked by [`Self::run_once`].
+    ///
+    /// # Errors
+    /// `Error::Settings` when the settings cannot work.
+    pub fn new(parts: SharedParts) -> Result<Self, Error> {
+        parts.config.check()?;
+        parts.shared.check()?;
+        let SharedParts { shared, config, store, clock, .. } = &parts;
+        let objects = Objects::new(Arc::clone(store), Arc::clone(clock));
+        let limiter = Limiter::new(Arc::clone(clock), config.requests_per_second);
+        let lease = Arc::new(Lease::new(Arc::clone(clock), shared.lease_ttl));
+        let quota = Arc::new(SharedQuota::new(objects.clone(), shared.holder.clone()));
+        let folder = format!("{}/members", generation_folder(shared.generation.get()));
+        let (holder, ttl) = (shared.holder.clone(), shared.lease_ttl);
+        let members = Members::new(objects.clone(), folder, holder, ttl, Arc::clone(&lease));
+        let next_round_at = clock.monotonic();
+        Ok(Self {
+            parts,
+            objects,
+            limiter: Arc::new(tokio::sync::Mutex::new(limiter)),
+            lease,
+            quota,
+            members,
+            layout: None,
+            held: BTreeMap::new(),
+            running: None,
+            unshown_since: BTreeMap::new(),
+            next_round_at,
+        })
+    }
+
+    /// Compares what the settings ask for with what is left of this month's quota.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn forecast(&self) -> Result<Forecast, Error> {
+        let now = self.parts.clock.now();
+        self.quota.refresh(now).await?;
+        let left = self.quota.left(self.parts.config.quota_month, now);
+        Ok(self.parts.config.forecast(left, now))
+    }
+
+    /// Returns the shards that this process holds.
+    #[must_use]
+    pub fn shards(&self) -> BTreeSet<u32> {
+        let running = self.running.iter().filter(|(_, shard)| shard.is_held()).map(|(id, _)| *id);
+        let held = self.held.iter().filter(|(_, held)| held.shard.is_held()).map(|(id, _)| *id);
+        held.chain(running).collect()
+    }
+
+    /// Takes part in sharing, fetches what is due next, at most one plan, and returns when there
+    /// is more to do; as [`Poller::run_once`].
+    ///
+    /// Call it again by then: beats are made in here. Dropping the future loses nothing: the shard
+    /// at work is claimed again, and its window fetched again under a new fetch id.
+    ///
+    /// # Errors
+    /// What an operator has to mend. What passes is told in the progress instead: it concerns one
+    /// shard or one object, and the others go on.
+    pub async fn run_once(&mut self) -> Result<Progress, Error> {
+        self.running = None;
+        if self.next_round_at <= self.now() {
+            self.round().await?;
+        }
+        let now = self.now();
+        let due = self.held.iter().filter(|(_, held)| held.due_at <= now);
+        let next = due.min_by_key(|(_, held)| held.ran_at).map(|(id, _)| *id);
+        let Some((id, held)) = next.and_then(|id| self.held.remove_entry(&id)) else {
+            return Ok(self.progress(None));
+        };
+        self.run_shard(id, held).await
+    }
+
+    async fn run_shard(&mut self, id: u32, mut held: Held) -> Result<Progress, Error> {
+        self.running = Some((id, Arc::clone(&held.shard)));
+        let result = {
+            let mut run = Box::pin(held.poller.run_once());
+            loop {
+                let clock = Arc::clone(&self.parts.clock);
+                let wait = self.next_round_at.saturating_sub(clock.monotonic());
+                tokio::select! {
+                    biased;
+                    result = &mut run => break result,
+                    () = clock.sleep(wait) => self.round().await?,
+                }
+            }
+        };
+        self.running = None;
+        let now = self.now();
+        held.ran_at = now;
+        let moved = result.as_ref().ok().filter(|progress| progress.has_moved).cloned();
+        let result = match result {
+            Ok(progress) => {
+                held.due_at = now.saturating_add(progress.next_due);
+                held.progress = Some(progress);
+                held.problem = None;
+                Ok(())
+            }
+            Err(error) if !matches!(error.kind(), ErrorKind::Transient | ErrorKind::Conflict) => {
+                held.due_at = now.saturating_add(REST);
+                Err(error)
+            }
+            Err(error) => {
+                tracing::warn!(shard = id, %error, "will try again");
+                held.due_at = now.saturating_add(REST);
+                held.problem = Some(error.to_string());
+                Ok(())
+            }
+        };
+        if held.shard.is_held() {
+            self.held.insert(id, held);
+        } else {
+            self.next_round_at = now;
+        }
+        result.map(|()| self.progress(moved.as_ref()))
+    }
+
+    /// Releases every shard and leaves, so that the others need not wait for the lease to lapse.
+    ///
+    /// # Errors
+    /// The store failed; the others wait.
+    pub async fn leave(&mut self) -> Result<(), Error> {
+        self.running = None;
+        for (_, held) in std::mem::take(&mut self.held) {
+            match held.shard.release().await {
+                Ok(()) | Err(Error::ShardLost { .. }) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        self.members.leave().await
+    }
+
+    fn now(&self) -> Duration {
+        self.parts.clock.monotonic()
+    }
+
+    /// Does what sharing asks for now and then; what passes by itself is tried again soon.
+    async fn round(&mut self) -> Result<(), Error> {
+        match Box::pin(self.take_part()).await {
+            Ok(next) => {
+                self.next_round_at = self.now().saturating_add(next);
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Transient | ErrorKind::Conflict) => {
+                tracing::warn!(%error, "sharing with other pollers: will try again");
+                self.next_round_at = self.now().saturating_add(self.parts.shared.lease_ttl / 16);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Beats, looks at the others, and gives up or claims shards; returns when to do so again.
+    async fn take_part(&mut self) -> Result<Duration, Error> {
+        let layout = match self.layout {
+            Some(layout) => layout,
+            None => *self.layout.insert(Layout::agree(&self.objects, &self.parts.shared).await?),
+        };
+        self.held.retain(|_, held| held.shard.is_held());
+        let next = self.members.beat(&self.beat()).await?;
+        // A lease that lapsed before this beat took its shards along.
+        self.held.retain(|_, held| held.shard.is_held());
+        self.members.look().await?;
+        let others = self.members.others();
+        let pollers = u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let pollers = NonZeroU32::new(pollers).unwrap_or(NonZeroU32::MIN);
+        // The poller at work may hold the limiter while it waits its turn: next time, then.
+        if let Ok(mut limiter) = self.limiter.try_lock() {
+            limiter.share_among(pollers);
+        }
+        self.quota.refresh(self.parts.clock.now()).await?;
+        if !self.lease.holds() || !self.members.is_known() {
+            return Ok(next);
+        }
+        let has_changed = self.share_shards(layout, &others).await?;
+        // Others learn of it from the next beat.
+        Ok(if has_changed { Duration::ZERO } else { next })
+    }
+
+    fn beat(&self) -> Beat {
+        let held = self.held.iter().map(|(id, held)| (*id, &held.shard));
+        let running = self.running.iter().map(|(id, shard)| (*id, shard));
+        let live = held.chain(running).filter(|(_, shard)| shard.is_held());
+        Beat { shards: live.map(|(id, shard)| (id, shard.glance())).collect() }
+    }
+
+    /// Gives up a shard that is above our share, or claims those nobody holds.
+    async fn share_shards(
+        &mut self,
+        layout: Layout,
+        others: &BTreeSet<String>,
+    ) -> Result<bool, Error> {
+        let config = &self.parts.config;
+        let has_work = |id: &u32| shard_config(config, *id, layout.shards).is_some();
+        let wanted: BTreeSet<u32> = (0..layout.shards).filter(has_work).collect();
+        let (ours, shown) = (self.shards(), self.members.shown());
+        let now = self.now();
+        self.unshown_since.retain(|id, _| !shown.contains(id) && !ours.contains(id));
+        for id in wanted.iter().filter(|id| !shown.contains(id) && !ours.contains(id)) {
+            self.unshown_since.entry(*id).or_insert(now);
+        }
+        let start = usize::from_str_radix(&hash(self.parts.shared.holder.as_bytes())[..4], 16);
+        let situation = Situation {
+            wanted: &wanted,
+            ours: &ours,
+            shown: &shown,
+            pollers: others.len() + 1,
+            start: start.unwrap_or_default(),
+        };
+        let round = decide(&situation);
+        let mut has_changed = false;
+        // The one at work is given up another time, between two plans.
+        if let Some(held) = round.release.and_then(|id| self.held.remove(&id)) {
+            match held.shard.release().await {
+                Ok(()) | Err(Error::ShardLost { .. }) => has_changed = true,
+                Err(error) => return Err(error),
+            }
+        }
+        for id in round.claim {
+            has_changed |= self.claim(layout, id, others).await?;
+        }
+        Ok(has_changed)
+    }
+
+    /// Claims a shard unless somebody else holds it; returns whether it is ours now.
+    async fn claim(
+        &mut self,
+        layout: Layout,
+        id: u32,
+        others: &BTreeSet<String>,
+    ) -> Result<bool, Error> {
+        let SharedParts { shared, source, topic, clock, market_time, seed, .. } = &self.parts;
+        let place = layout.place(shared.generation.get(), id);
+        let state = load(&self.objects, place).await?;
+        let unshown = self.unshown_since.get(&id).copied().unwrap_or_else(|| clock.monotonic());
+        let is_left = match &state.owner {
+            None => true,
+            Some(owner) if *owner == shared.holder => true,
+            // Alive, and has not shown it for the length of a lease: it let the shard go unsaid.
+            Some(owner) if others.contains(owner) => {
+                unshown.saturating_add(shared.lease_ttl) <= clock.monotonic()
+            }
+            Some(_) => self.members.has_watched_long(),
+        };
+        let Some(config) = shard_config(&self.parts.config, id, layout.shards) else {
+            return Ok(false);
+        };
+        if !is_left {
+            return Ok(false);
+        }
+        let parts = ShardParts {
+            objects: self.objects.clone(),
+            holder: shared.holder.clone(),
+            lease: Arc::clone(&self.lease),
+            quota: Arc::clone(&self.quota),
+        };
+        let Some(shard) = Shard::claim(parts, place, state).await? else { return Ok(false) };
+        tracing::info!(shard = id, symbols = config.symbols.len(), "polls a shard");
+        let shard = Arc::new(shard);
+        let parts = PollerParts {
+            config,
+            source: Arc::clone(source),
+            topic: Arc::clone(topic),
+            state: Arc::<Shard>::clone(&shard),
+            clock: Arc::clone(clock),
+            market_time: *market_time,
+            seed: seed.wrapping_add(u64::from(id)),
+        };
+        let poller = Poller::with_limiter(parts, Arc::clone(&self.limiter))?;
+        let (due_at, ran_at) = (clock.monotonic(), Duration::ZERO);
+        let held = Held { shard, poller, due_at, ran_at, progress: None, problem: None };
+        self.held.insert(id, held);
+        Ok(true)
+    }
+
+    /// Adds up what the shards say; `moved` is what the one at work has just done.
+    fn progress(&self, moved: Option<&Progress>) -> Progress {
+        let now = self.now();
+        let wait = |at: Duration| at.saturating_sub(now);
+        let mut sum = Progress {
+            rows: moved.map_or(0, |progress| progress.rows),
+            has_moved: moved.is_some(),
+            next_due: wait(self.next_round_at),
+            waits_for: None,
+            windows_behind: 0,
+            is_retrying: false,
+            problem: None,
+        };
+        let mut waits: Vec<(Duration, WaitsFor)> = Vec::new();
+        for held in self.held.values() {
+            sum.next_due = sum.next_due.min(wait(held.due_at));
+            sum.windows_behind =
+                sum.windows_behind.saturating_add(held.shard.glance().windows_behind);
+            let known = held.progress.as_ref();
+            let problem = held.problem.as_ref().or(known.and_then(|known| known.problem.as_ref()));
+            sum.is_retrying |= problem.is_some();
+            sum.problem = sum.problem.take().or_else(|| problem.cloned());
+            let waits_for = match held.problem {
+                Some(_) => Some(WaitsFor::Retry),
+                None => known.and_then(|known| known.waits_for),
+            };
+            // One that has not had its turn, or has more to do, waits for nothing.
+            waits.push((held.due_at, waits_for.unwrap_or(WaitsFor::Market)));
+        }
+        if moved.is_none() {
+            let first = waits.iter().min_by_key(|(due_at, _)| *due_at);
+            sum.waits_for = Some(first.map_or(WaitsFor::ActivePoller, |(_, waits_for)| *waits_for));
+        }
+        sum
+    }
+}
