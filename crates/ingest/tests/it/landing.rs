@@ -1,6 +1,6 @@
 //! The landing chain: sealing, gaps, divergence, damage; under faults in `simulation`.
 
-mod faulty;
+pub(crate) mod faulty;
 pub(crate) mod memory_topic;
 mod shared;
 mod simulation;

@@ -3,6 +3,7 @@
 
 mod kafka;
 mod landing;
+mod shared;
 mod source;
 mod topic;
 mod vendor;
