@@ -354,8 +354,18 @@ impl SharedPolling {
     }
 
     /// Does what sharing asks for now and then; what passes by itself is tried again soon.
+    ///
+    /// A request that hangs must not keep the next beat waiting: what was begun is dropped then,
+    /// and begun again after the beat.
     async fn round(&mut self) -> Result<(), Error> {
-        match Box::pin(self.take_part()).await {
+        let clock = Arc::clone(&self.parts.clock);
+        let at_most = self.parts.shared.lease_ttl / 2;
+        let taken = tokio::select! {
+            biased;
+            taken = Box::pin(self.take_part()) => taken,
+            () = clock.sleep(at_most) => Ok(Duration::ZERO),
+        };
+        match taken {
             Ok(next) => {
                 self.next_round_at = self.now().saturating_add(next);
                 Ok(())
@@ -505,7 +515,7 @@ impl SharedPolling {
             is_retrying: false,
             problem: None,
         };
-        let mut waits: Vec<(Duration, WaitsFor)> = Vec::new();
+        let mut waits_for = None;
         for held in self.held.values() {
             sum.next_due = sum.next_due.min(wait(held.due_at));
             sum.windows_behind =
@@ -514,17 +524,27 @@ impl SharedPolling {
             let problem = held.problem.as_ref().or(known.and_then(|known| known.problem.as_ref()));
             sum.is_retrying |= problem.is_some();
             sum.problem = sum.problem.take().or_else(|| problem.cloned());
-            let waits_for = match held.problem {
+            let this = match held.problem {
                 Some(_) => Some(WaitsFor::Retry),
                 None => known.and_then(|known| known.waits_for),
             };
             // One that has not had its turn, or has more to do, waits for nothing.
-            waits.push((held.due_at, waits_for.unwrap_or(WaitsFor::Market)));
+            waits_for = more_urgent(waits_for, this.unwrap_or(WaitsFor::Market));
         }
         if moved.is_none() {
-            let first = waits.iter().min_by_key(|(due_at, _)| *due_at);
-            sum.waits_for = Some(first.map_or(WaitsFor::ActivePoller, |(_, waits_for)| *waits_for));
+            sum.waits_for = waits_for.or(Some(WaitsFor::ActivePoller));
         }
         sum
     }
+}
+
+/// Returns what to tell of two shards that wait: what keeps windows behind, before what does not.
+fn more_urgent(one: Option<WaitsFor>, other: WaitsFor) -> Option<WaitsFor> {
+    let rank = |waits_for: &WaitsFor| match waits_for {
+        WaitsFor::ActivePoller => 0,
+        WaitsFor::Market => 1,
+        WaitsFor::Retry => 2,
+        WaitsFor::Quota { .. } => 3,
+    };
+    one.into_iter().chain([other]).max_by_key(rank)
 }

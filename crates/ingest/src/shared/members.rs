@@ -182,13 +182,22 @@ impl Members {
     /// Creates the next beat and returns the time until the one after it is due.
     ///
     /// Each try has a number of its own: whatever became of one before, only a beat that is
-    /// confirmed renews the lease.
+    /// confirmed renews the lease. One that takes as long as the time between two is tried again.
     pub(super) async fn beat(&mut self, beat: &Beat) -> Result<Duration, Error> {
         let begun = self.now();
         let number = self.next_number;
         self.next_number += 1;
         let body = serde_json::to_vec(beat).expect("dates and numbers always serialise");
-        match self.objects.create_once(&self.key(&self.holder, number), &body).await {
+        let key = self.key(&self.holder, number);
+        let created = tokio::select! {
+            biased;
+            created = self.objects.create_once(&key, &body) => created,
+            () = self.objects.clock().sleep(self.ttl / BEATS_PER_LEASE) => {
+                tracing::debug!("a beat takes too long");
+                return Ok(Duration::ZERO);
+            }
+        };
+        match created {
             Ok(()) => {
                 self.lease.renew(begun);
                 Ok(self.ttl / BEATS_PER_LEASE)

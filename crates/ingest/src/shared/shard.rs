@@ -141,6 +141,23 @@ pub(super) struct ShardParts {
     pub(super) quota: Arc<SharedQuota>,
 }
 
+/// Loses the shard unless what became of a link is known, also when its future is dropped.
+///
+/// While the link is on its way the shard is held all the same: its poller waits for the answer,
+/// and must not be taken for one that lost it.
+struct Outcome<'a> {
+    is_lost: &'a AtomicBool,
+    is_known: bool,
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        if !self.is_known {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A shard that this process holds.
 pub(super) struct Shard {
     place: Place,
@@ -238,13 +255,12 @@ impl Shard {
                 .map_err(|problem| Error::PollObject { key: key.clone(), problem })?;
             (key, link)
         };
-        // Until the outcome is known, also when this future is dropped before.
-        self.is_lost.store(true, Ordering::Relaxed);
+        let mut outcome = Outcome { is_lost: &self.is_lost, is_known: false };
         match self.parts.objects.create(&key, &to_json(&link)).await? {
             Created::Ours => {
                 let applied = self.lock().apply(self.place, &link);
                 applied.map_err(|problem| Error::PollObject { key, problem })?;
-                self.is_lost.store(false, Ordering::Relaxed);
+                outcome.is_known = true;
                 Ok(link.change)
             }
             Created::Others => Err(self.lost("another poller wrote to its journal")),

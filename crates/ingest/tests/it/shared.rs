@@ -4,6 +4,7 @@ mod audit;
 mod clock;
 mod machines;
 mod market;
+mod simulation;
 mod store;
 
 use std::{
@@ -26,7 +27,7 @@ use crate::landing::faulty::Dice;
 
 /// A Sunday: every session since the start is over, none is added while a test runs.
 const NOW: &str = "2024-03-17T12:00:00Z";
-const START_DATE: &str = "2024-03-01";
+const START_DATE: &str = "2024-01-16";
 const TTL: Duration = Duration::from_secs(4);
 
 fn symbols(count: u64) -> Vec<String> {

@@ -115,6 +115,11 @@ impl Audit {
         }
     }
 
+    /// Returns how many fetches were begun for a window that another one was begun for before.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.begun.values().map(|times| times - 1).sum()
+    }
+
     /// Every window was fetched to its end, and nothing was asked for without a reason.
     pub(crate) fn check_all_fetched_once(&self, common: &Common) {
         for session in sessions() {
@@ -143,7 +148,8 @@ impl Audit {
         let unexplained: u64 = unexplained.sum();
         assert!(unexplained <= common.vendor.failures(), "{unexplained} requests too many");
         let failures = common.vendor.failures() + common.topic.failures();
-        assert!(self.fails <= failures, "{} fetches were given up for nothing", self.fails);
+        let is_free = common.config.quota_month.is_none();
+        assert!(!is_free || self.fails <= failures, "{} fetches were given up for nothing", self.fails);
     }
 
     /// The topic holds every recorded page, and fetch ids rise among those.

@@ -37,10 +37,17 @@ pub(crate) struct Fired {
 /// A link of a shard's chain, noted when it came to be.
 #[derive(Clone, Debug)]
 pub(crate) struct WrittenLink {
+    pub(crate) at: Duration,
     pub(crate) shard: u32,
     pub(crate) number: u64,
     pub(crate) writer: String,
     pub(crate) change: Value,
+}
+
+impl WrittenLink {
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.change["kind"] == kind
+    }
 }
 
 #[derive(Debug)]
@@ -108,7 +115,12 @@ impl WatchedStore {
 
     /// Returns every link that was ever created, in the order of their creation.
     pub(crate) fn links(&self) -> Vec<WrittenLink> {
-        self.lock().links.clone()
+        self.links_from(0)
+    }
+
+    /// Returns those without the first ones.
+    pub(crate) fn links_from(&self, index: usize) -> Vec<WrittenLink> {
+        self.lock().links[index..].to_vec()
     }
 
     fn chance(&self, per_mille: u64, count: fn(&mut Fired) -> &mut u64) -> bool {
@@ -139,7 +151,7 @@ impl WatchedStore {
         let body = bytes::Bytes::from(payload.clone());
         let result = self.inner.put_opts(at, payload, opts).await?;
         self.lock().created.insert(at.clone(), self.world.now());
-        if let Some(link) = parse_link(at.as_ref(), &body) {
+        if let Some(link) = parse_link(self.world.now(), at.as_ref(), &body) {
             self.lock().links.push(link);
         }
         Ok(result)
@@ -161,14 +173,14 @@ impl WatchedStore {
     }
 }
 
-fn parse_link(at: &str, stored: &[u8]) -> Option<WrittenLink> {
+fn parse_link(now: Duration, at: &str, stored: &[u8]) -> Option<WrittenLink> {
     let (folder, number) = at.rsplit_once('/')?;
     let shard = folder.strip_suffix("/links")?.rsplit_once("shard=")?.1.parse().ok()?;
     let body = stored.split(|byte| *byte == b'\n').nth(1)?;
     let mut link: Value = serde_json::from_slice(body).expect("a link is JSON");
     let writer = link["writer"].as_str().expect("a writer").to_owned();
     let number = number.parse().expect("a number");
-    Some(WrittenLink { shard, number, writer, change: link["change"].take() })
+    Some(WrittenLink { at: now, shard, number, writer, change: link["change"].take() })
 }
 
 impl fmt::Display for WatchedStore {
