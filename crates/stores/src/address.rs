@@ -77,8 +77,8 @@ impl Address {
                 let path = url.to_file_path();
                 folder(path.map_err(|()| format!("it names another machine; {FORMS}"))?)
             }
-            "s3" | "s3a" => Bucket::new(StoreKind::S3, "s3", &url),
-            "gs" => Bucket::new(StoreKind::Gcs, "gs", &url),
+            "s3" | "s3a" => Bucket::of(StoreKind::S3, "s3", &url),
+            "gs" => Bucket::of(StoreKind::Gcs, "gs", &url),
             "az" | "azure" | "adl" | "abfs" | "abfss" => azure(&url),
             "https" => azure_https(&url),
             other => Err(format!("`{other}` is no kind of store; {FORMS}")),
@@ -103,7 +103,7 @@ fn folder(path: PathBuf) -> Result<Address, String> {
 }
 
 impl Bucket {
-    fn new(kind: StoreKind, scheme: &str, url: &Url) -> Result<Address, String> {
+    fn of(kind: StoreKind, scheme: &str, url: &Url) -> Result<Address, String> {
         if !url.username().is_empty() {
             return Err(format!("nothing may stand before `@`; {FORMS}"));
         }

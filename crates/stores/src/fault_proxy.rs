@@ -6,7 +6,6 @@
 //! included, so that signatures hold. A seed decides what is struck; requests that run at the same
 //! time may still meet their faults in another order.
 
-mod http;
 mod plan;
 
 use std::{
@@ -24,11 +23,9 @@ use tokio::{
 };
 use url::Url;
 
+use self::plan::{Decision, State};
 pub use self::plan::{Fault, Plan};
-use self::{
-    http::{Message, Reader},
-    plan::{Decision, State},
-};
+use crate::http::{self, Message, Reader};
 
 #[cfg(test)]
 mod tests;

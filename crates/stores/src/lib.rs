@@ -11,6 +11,10 @@ mod credentials;
 mod error;
 #[cfg(feature = "test-util")]
 pub mod fault_proxy;
+#[cfg(feature = "test-util")]
+pub mod gcs_double;
+#[cfg(feature = "test-util")]
+mod http;
 mod local;
 mod options;
 mod probe;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::http::Message;
+use crate::http::Message;
 
 /// How long an outage lasts that the dice began. Longer than a client's own tries take.
 const OUTAGE: Duration = Duration::from_secs(5);

@@ -1,14 +1,19 @@
 //! What strikes which request, and that a message goes through as it came.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use proptest::prelude::*;
+use chrono::DateTime;
+use model::ManualClock;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::{
-    Fault, Plan, authority,
-    http::{Message, Reader},
+    Fault, FaultProxy, Plan, authority,
     plan::{Decision, State},
 };
+use crate::http::Message;
 
 fn request(start: &str, headers: &[&str]) -> Message {
     let headers = headers.iter().map(|line| (*line).to_owned()).collect();
@@ -75,75 +80,68 @@ fn an_upstream_speaks_plain_http() {
     }
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+/// As a client would send it, with a name of its own for the host and odd capitals.
+const PUT: &str = "PUT /b/k%2F%C3%A9?x=%20+ HTTP/1.1\r\nHOST: store.example:81\r\nIf-None-Match: \
+                   *\r\nx-amz-Date: 20261123T000000Z\r\ncontent-length: 4\r\n\r\nbody";
+const GET: &str = "GET /b/k HTTP/1.1\r\nHost: store.example:81\r\n\r\n";
+const REPLY: &str = "HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 10\r\n\r\n0123456789";
+
+/// Sends one request through a proxy that strikes once; returns what the client and the store saw.
+async fn send(fault: Option<Fault>, request: &str) -> (String, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let upstream = format!("http://{}", listener.local_addr().expect("an address"));
+    let plan = match fault {
+        Some(fault) => Plan::always(fault, 1),
+        None => Plan::new(0, 0.0),
+    };
+    let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+    let proxy = FaultProxy::start("127.0.0.1:0", &upstream, plan, clock).await.expect("a port");
+    let length = request.len();
+    let store = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("the proxy connects");
+        let mut seen = vec![0; length];
+        socket.read_exact(&mut seen).await.expect("the request");
+        socket.write_all(REPLY.as_bytes()).await.expect("the proxy listens");
+        String::from_utf8(seen).expect("text")
+    });
+    let address = proxy.url().trim_start_matches("http://").to_owned();
+    let mut client = TcpStream::connect(address).await.expect("the proxy is there");
+    client.write_all(request.as_bytes()).await.expect("the proxy listens");
+    client.shutdown().await.expect("nothing more to say");
+    let mut told = String::new();
+    client.read_to_string(&mut told).await.expect("an answer, or none");
+    proxy.settle().await;
+    assert_eq!(proxy.fired().values().sum::<u64>(), u64::from(fault.is_some()), "{fault:?}");
+    drop(proxy);
+    // The store never saw a request that was not passed on.
+    let seen = if store.is_finished() { store.await.expect("it saw all") } else { String::new() };
+    (told, seen)
 }
 
-#[test]
-fn a_body_in_chunks_gets_a_length() {
-    let mut wire: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: \
-        chunked\r\nETag: x\r\n\r\n3;ext=1\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: y\r\n\r\nnext";
-    let reply = run(Reader::new(&mut wire).response("GET")).unwrap();
-    assert_eq!(reply.body, b"abc0123456789");
-    assert_eq!(reply.headers, ["ETag: x", "Content-Length: 13"]);
-    assert_eq!(wire, b"next");
+#[tokio::test]
+async fn a_request_and_its_reply_go_through_byte_for_byte() {
+    assert_eq!(send(None, PUT).await, (REPLY.to_owned(), PUT.to_owned()));
+    assert_eq!(send(None, GET).await, (REPLY.to_owned(), GET.to_owned()));
 }
 
-#[test]
-fn a_response_without_a_body_is_read_as_one() {
-    for (method, head) in [
-        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"),
-        ("GET", "HTTP/1.1 304 Not Modified\r\n\r\n"),
-        ("DELETE", "HTTP/1.1 204 No Content\r\n\r\n"),
+#[tokio::test]
+async fn each_fault_breaks_what_its_name_says() {
+    for (fault, request, status, is_seen) in [
+        (Fault::AppliedThenError, PUT, "HTTP/1.1 500 ", true),
+        (Fault::AppliedThenCut, PUT, "", true),
+        (Fault::CutBefore, PUT, "", false),
+        (Fault::SlowDown, PUT, "HTTP/1.1 503 ", false),
+        (Fault::ConflictWithoutWriting, PUT, "HTTP/1.1 409 ", false),
+        (Fault::TruncatedGet, GET, "HTTP/1.1 200 ", true),
     ] {
-        let wire = format!("{head}next");
-        let mut rest = wire.as_bytes();
-        let reply = run(Reader::new(&mut rest).response(method)).expect(method);
-        assert_eq!((reply.encode(), rest), (head.as_bytes().to_vec(), &b"next"[..]));
+        let (told, seen) = send(Some(fault), request).await;
+        assert!(told.starts_with(status), "{fault:?}: {told}");
+        assert!(!status.is_empty() || told.is_empty(), "{fault:?}: {told}");
+        assert_eq!(seen, if is_seen { request } else { "" }, "{fault:?}");
     }
-}
-
-#[test]
-fn what_cannot_be_told_apart_is_refused() {
-    for wire in [
-        "PUT /k HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
-        "PUT /k HTTP/1.1\r\nContent-Length: many\r\n\r\nabc",
-        "PUT /k HTTP/1.1\r\nContent-Length: 4\r\n\r\nabc",
-        "PUT /k HTTP/1.1\r\nContent-Length: 67108865\r\n\r\n",
-        "PUT /k HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
-        "PUT /k HTTP/1.1\r\nHost: a",
-    ] {
-        let mut rest = wire.as_bytes();
-        run(Reader::new(&mut rest).request()).expect_err(wire);
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_request_goes_through_as_it_came(
-        target in "/[a-z%0-9=&?/+]{0,40}",
-        headers in prop::collection::vec("X-[a-z]{1,8}: [ -~]{0,30}", 0..6),
-        body in prop::collection::vec(any::<u8>(), 0..500),
-    ) {
-        let mut sent = request(&format!("PUT {target} HTTP/1.1"), &[]);
-        sent.headers = headers;
-        sent.headers.push(format!("content-length: {}", body.len()));
-        sent.body = body;
-        let mut wire = sent.encode();
-        wire.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n");
-        let mut rest = wire.as_slice();
-        let read = run(Reader::new(&mut rest).request()).unwrap();
-        prop_assert_eq!(read.as_ref(), Some(&sent));
-        let next = run(Reader::new(&mut rest).request()).unwrap().unwrap();
-        prop_assert_eq!(next.target(), "/");
-        prop_assert_eq!(run(Reader::new(&mut rest).request()).unwrap(), None);
-    }
-
-    #[test]
-    fn no_bytes_are_too_odd(wire in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut rest = wire.as_slice();
-        drop(run(Reader::new(&mut rest).request()));
-        let mut rest = wire.as_slice();
-        drop(run(Reader::new(&mut rest).response("GET")));
-    }
+    let (told, _) = send(Some(Fault::TruncatedGet), GET).await;
+    assert!(told.contains("Content-Length: 10\r\n") && told.ends_with("\r\n\r\n01234"), "{told}");
+    let (told, seen) = send(Some(Fault::DelayedPut), PUT).await;
+    assert!(told.is_empty() || told.starts_with("HTTP/1.1 504 "), "{told}");
+    assert_eq!(seen, PUT, "it arrives later");
 }

@@ -110,7 +110,7 @@ impl MultipartUpload for Upload {
         let (file, at, mut from) = (Arc::clone(&self.file), self.at.clone(), self.bytes);
         self.bytes += u64::try_from(data.content_length()).unwrap_or(u64::MAX);
         let write = move || {
-            for part in data.iter() {
+            for part in &data {
                 file.write_all_at(part, from)?;
                 from += u64::try_from(part.len()).unwrap_or(u64::MAX);
             }

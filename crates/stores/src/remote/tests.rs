@@ -146,3 +146,22 @@ async fn an_offset_holds_where_the_service_ignores_it() {
     let after = store.list_with_offset(None, &Path::from("2")).map_ok(|found| found.location);
     assert_eq!(after.try_collect::<Vec<_>>().await.expect("listing"), [Path::from("3")]);
 }
+
+#[test]
+fn only_what_was_seen_decides() {
+    let ours = Found::Ours(PutResult { e_tag: None, version: None });
+    for (answer, found, create, replacement) in [
+        (Answer::Exists, &ours, Verdict::Written, Verdict::Written),
+        (Answer::Exists, &Found::Others, Verdict::Lost, Verdict::Refused),
+        (Answer::Exists, &Found::Nothing, Verdict::Again, Verdict::Refused),
+        (Answer::Exists, &Found::Unknown, Verdict::Open, Verdict::Open),
+        (Answer::Refused, &Found::Unknown, Verdict::Refused, Verdict::Refused),
+        (Answer::Lost, &ours, Verdict::Written, Verdict::Written),
+        (Answer::Lost, &Found::Others, Verdict::Lost, Verdict::Open),
+        (Answer::Lost, &Found::Nothing, Verdict::Open, Verdict::Open),
+        (Answer::Lost, &Found::Unknown, Verdict::Open, Verdict::Open),
+    ] {
+        let told = (decide(true, answer, found), decide(false, answer, found));
+        assert_eq!(told, (create, replacement), "{answer:?}, {found:?}");
+    }
+}

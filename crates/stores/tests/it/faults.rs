@@ -8,11 +8,12 @@ use model::{Clock, ErrorKind};
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, Result, path::Path};
 use stores::{
     fault_proxy::{Fault, FaultProxy, Plan},
+    gcs_double::GcsDouble,
     store_kind,
 };
 use uuid::Uuid;
 
-use crate::services::{SystemClock, minio, s3_endpoint};
+use crate::services::{SystemClock, minio, open, s3_endpoint};
 
 /// Calls of one caller until it is sure. At a rate of 0.3 one in three fails; this many in a row
 /// fail once in 10^20 runs.
@@ -21,14 +22,30 @@ const CALLS_MAX: u32 = 40;
 /// Between two calls of one caller.
 const CALLER_WAIT: Duration = Duration::from_millis(200);
 
-/// MinIO, once through a proxy and once as it is, both below a prefix of their own.
+/// A store, once through a proxy and once as it is, both below a prefix of their own.
 struct Bench {
     proxy: FaultProxy,
     broken: Arc<dyn ObjectStore>,
     direct: Arc<dyn ObjectStore>,
+    _double: Option<GcsDouble>,
 }
 
 impl Bench {
+    /// The double of GCS, which needs no service.
+    async fn on_double(plan: Plan) -> Self {
+        let clock = Arc::new(SystemClock);
+        let double = GcsDouble::start("127.0.0.1:0", "b", clock).await.expect("a port");
+        let proxy = FaultProxy::start("127.0.0.1:0", double.url(), plan, Arc::new(SystemClock))
+            .await
+            .expect("a port");
+        let gcs = async |url| {
+            open("gs://b/faults", &[("base_url", url), ("skip_signature", "true")]).await.store
+        };
+        let (broken, direct) = (gcs(proxy.url()).await, gcs(double.url()).await);
+        Self { proxy, broken, direct, _double: Some(double) }
+    }
+
+    /// MinIO.
     async fn new(plan: Plan) -> Self {
         let endpoint = s3_endpoint();
         let prefix = format!("faults-{}", Uuid::new_v4().simple());
@@ -37,7 +54,7 @@ impl Bench {
             .expect("a port");
         let broken = minio(proxy.url(), &prefix).await;
         let direct = minio(&endpoint, &prefix).await;
-        Self { proxy, broken, direct }
+        Self { proxy, broken, direct, _double: None }
     }
 
     /// Returns what really lies there.
@@ -155,15 +172,25 @@ async fn a_write_that_arrives_late_was_left_open() {
 #[ignore = "needs scripts/services start"]
 async fn a_fault_that_strikes_once_is_outlasted() {
     for fault in Fault::SINGLE {
-        let bench = Bench::new(plan(fault, 1)).await;
-        let (at, content) = (Path::from("object"), Bytes::from(vec![b'x'; 100_000]));
-        assert!(claim(&bench.broken, &at, &content).await, "{}", fault.name());
-        let found = outlast(async || read(&bench.broken, &at).await).await.expect("reading");
-        assert!(found == content, "{}: {} bytes", fault.name(), found.len());
-        assert_eq!(bench.fired(fault), 1, "{} struck", fault.name());
-        bench.proxy.settle().await;
-        assert!(bench.truth(&at).await.expect("the object") == content, "{}", fault.name());
+        strikes_once(fault, Bench::new(plan(fault, 1)).await).await;
     }
+}
+
+#[tokio::test]
+async fn a_fault_that_strikes_a_double_once_is_outlasted() {
+    for fault in Fault::SINGLE {
+        strikes_once(fault, Bench::on_double(plan(fault, 1)).await).await;
+    }
+}
+
+async fn strikes_once(fault: Fault, bench: Bench) {
+    let (at, content) = (Path::from("object"), Bytes::from(vec![b'x'; 100_000]));
+    assert!(claim(&bench.broken, &at, &content).await, "{}", fault.name());
+    let found = outlast(async || read(&bench.broken, &at).await).await.expect("reading");
+    assert!(found == content, "{}: {} bytes", fault.name(), found.len());
+    assert_eq!(bench.fired(fault), 1, "{} struck", fault.name());
+    bench.proxy.settle().await;
+    assert!(bench.truth(&at).await.expect("the object") == content, "{}", fault.name());
 }
 
 #[tokio::test]

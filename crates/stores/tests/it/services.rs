@@ -18,7 +18,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(u64::try_from(Utc::now().timestamp_millis()).unwrap())
+        Duration::from_millis(u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default())
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {

@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path as Key};
-use stores::{Durability, FixedOptions, StoreKind, contract::store_contract};
+use stores::{
+    Durability, FixedOptions, StoreKind, contract::store_contract, gcs_double::GcsDouble,
+};
 
 use crate::services::{
     AZURITE_KEY, SystemClock, aws_endpoint, azure_endpoint, gcs_endpoint, minio, open, s3_endpoint,
@@ -95,6 +97,15 @@ async fn fake_gcs_cannot_arbitrate_and_is_refused() {
     let store = open("gs://marketlake/contract", &options).await.store;
     // It has the conditional create of the JSON interface only, and object_store speaks XML.
     stores::probe_create_only(&store).await.expect_err("a store that creates nothing");
+}
+
+#[tokio::test]
+async fn gcs_keeps_the_contract_as_far_as_a_double_of_it_tells() {
+    let double =
+        GcsDouble::start("127.0.0.1:0", "marketlake", Arc::new(SystemClock)).await.expect("a port");
+    let options = [("base_url", double.url()), ("skip_signature", "true")];
+    store_contract(async || open("gs://marketlake/contract", &options).await.store, TWO_PAGES)
+        .await;
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
-//! The little of HTTP/1.1 that a proxy needs: one message in, the same message out.
+//! The little of HTTP/1.1 that a proxy and a double need: one message in, the same message out.
 
 use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+
+#[cfg(test)]
+mod tests;
 
 /// Request line and headers together. S3 allows 8 KiB of them, Azure about 16 KiB.
 const HEAD_BYTES_MAX: u64 = 64 * 1024;
@@ -12,22 +15,22 @@ const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A request or a response, its body whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Message {
+pub(crate) struct Message {
     /// The request line, or the status line.
-    pub(super) start: String,
+    pub(crate) start: String,
     /// The header lines as they came, except that a body sent in chunks has a length.
-    pub(super) headers: Vec<String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Message {
     /// Returns the method of a request; of a response, its protocol.
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.start.split(' ').next().unwrap_or_default()
     }
 
     /// Returns path and query of a request.
-    pub(super) fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.start.split(' ').nth(1).unwrap_or_default()
     }
 
@@ -35,12 +38,12 @@ impl Message {
         self.target().parse().unwrap_or_default()
     }
 
-    pub(super) fn is_success(&self) -> bool {
+    pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status())
     }
 
     /// Returns the value of the first header of this name.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -48,13 +51,13 @@ impl Message {
     }
 
     /// Returns whether the other side closes the connection after this message.
-    pub(super) fn ends_connection(&self) -> bool {
+    pub(crate) fn ends_connection(&self) -> bool {
         self.start.starts_with("HTTP/1.0")
             || self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// Returns the message as it goes over the wire.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1_024 + self.body.len());
         for line in std::iter::once(&self.start).chain(&self.headers) {
             bytes.extend_from_slice(line.as_bytes());
@@ -77,7 +80,7 @@ impl Message {
 }
 
 /// Returns a response of the proxy's own, as it goes over the wire.
-pub(super) fn response(status: &str, content_type: &str, body: &str) -> Vec<u8> {
+pub(crate) fn response(status: &str, content_type: &str, body: &str) -> Vec<u8> {
     let message = Message {
         start: format!("HTTP/1.1 {status}"),
         headers: vec![
@@ -115,17 +118,17 @@ fn framing(head: &Message) -> io::Result<Framing> {
 }
 
 /// Reads messages from one connection.
-pub(super) struct Reader<'a, R> {
+pub(crate) struct Reader<'a, R> {
     from: &'a mut R,
 }
 
 impl<'a, R: AsyncBufRead + Unpin> Reader<'a, R> {
-    pub(super) fn new(from: &'a mut R) -> Self {
+    pub(crate) fn new(from: &'a mut R) -> Self {
         Self { from }
     }
 
     /// Reads a request; `None` when the client has closed the connection instead.
-    pub(super) async fn request(&mut self) -> io::Result<Option<Message>> {
+    pub(crate) async fn request(&mut self) -> io::Result<Option<Message>> {
         let Some(mut request) = self.head().await? else { return Ok(None) };
         match framing(&request)? {
             Framing::Length(length) => request.body = self.exactly(length).await?,
@@ -139,7 +142,7 @@ impl<'a, R: AsyncBufRead + Unpin> Reader<'a, R> {
     }
 
     /// Reads the response to a request with this method.
-    pub(super) async fn response(&mut self, method: &str) -> io::Result<Message> {
+    pub(crate) async fn response(&mut self, method: &str) -> io::Result<Message> {
         loop {
             let Some(mut response) = self.head().await? else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
