@@ -184,7 +184,18 @@ impl Shared {
         socket.set_nodelay(true)?;
         let mut client = BufReader::new(socket);
         let mut upstream = None;
-        while let Some(request) = Reader::new(&mut client).request().await? {
+        loop {
+            let request = match Reader::new(&mut client).request().await {
+                Ok(Some(request)) => request,
+                Ok(None) => return Ok(()),
+                // TLS, perhaps: a client must learn that it is not spoken here.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    let text = error.to_string();
+                    let reply = http::response("400 Bad Request", "text/plain", &text);
+                    return client.get_mut().write_all(&reply).await;
+                }
+                Err(error) => return Err(error),
+            };
             match self.answer(request, &mut upstream).await? {
                 Reply::Whole(bytes) => client.get_mut().write_all(&bytes).await?,
                 Reply::Cut(bytes) => {
@@ -193,7 +204,6 @@ impl Shared {
                 }
             }
         }
-        Ok(())
     }
 
     async fn answer(

@@ -174,6 +174,11 @@ impl<'a, R: AsyncBufRead + Unpin> Reader<'a, R> {
     }
 
     async fn head(&mut self) -> io::Result<Option<Message>> {
+        // A method or a protocol. TLS begins with a byte that is no letter, and has no lines to wait
+        // for.
+        if self.from.fill_buf().await?.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+            return Err(invalid("what comes is not HTTP"));
+        }
         let mut limited = (&mut *self.from).take(HEAD_BYTES_MAX);
         let Some(start) = line(&mut limited).await? else { return Ok(None) };
         let mut headers = Vec::new();

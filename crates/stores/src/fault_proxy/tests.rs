@@ -125,6 +125,13 @@ async fn a_request_and_its_reply_go_through_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn what_is_not_http_is_told_so() {
+    // As TLS begins; there is no line to wait for.
+    let (told, seen) = send(None, "\u{16}\u{3}\u{1}\u{2}").await;
+    assert!(told.starts_with("HTTP/1.1 400 ") && seen.is_empty(), "{told}, {seen}");
+}
+
+#[tokio::test]
 async fn each_fault_breaks_what_its_name_says() {
     for (fault, request, status, is_seen) in [
         (Fault::AppliedThenError, PUT, "HTTP/1.1 500 ", true),
