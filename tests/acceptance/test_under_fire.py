@@ -22,9 +22,12 @@ pytestmark = pytest.mark.xdist_group("real services")
 
 NODES = ["kafka3-1", "kafka3-2", "kafka3-3"]
 BROKER_EVERY = 10
-# Long enough for every broker to be killed three times.
-SECONDS = 100
-FAULT_RATE = 0.15
+# Long enough for a dozen brokers.
+SECONDS = 120
+FAULT_RATE = 0.08
+# Replies that do not say what was done, and those that end in the middle.
+AMBIGUOUS = ["applied-then-500", "applied-then-cut", "delayed-put"]
+BROKEN = ["cut-before", "503-slow-down", "truncated-get"]
 
 
 def services(*arguments):
@@ -117,7 +120,7 @@ def test_brokers_store_and_stages_fail_at_once(folder, cluster):
         end = time.monotonic() + SECONDS
         kills = 0
         while time.monotonic() < end:
-            time.sleep(random.uniform(1, 6))
+            time.sleep(random.uniform(2, 8))
             for stage, process in running.items():
                 assert process.is_running(), f"{stage} ended:\n{process.errors()[-3000:]}"
             stage = random.choice(STAGES)
@@ -127,12 +130,17 @@ def test_brokers_store_and_stages_fail_at_once(folder, cluster):
         arsonist.stop()
         fired = proxy.faults()
         print(f"{arsonist.kills} brokers and {kills} stages killed, faults of the store: {fired}")
-        assert arsonist.kills >= 3 and kills >= 15 and sum(fired.values()) >= 30, fired
-        # While everything still runs, the backlog goes away by itself: nobody is wedged.
+        assert arsonist.kills >= 3 and kills >= 15, (arsonist.kills, kills)
+        assert sum(fired[name] for name in AMBIGUOUS) >= 3, fired
+        assert all(fired[name] >= 10 for name in BROKEN), fired
+        landed = sum(len(place.landing_objects(dataset)) for dataset in ("intraday", "eod"))
+        assert landed >= 20, f"only {landed} objects landed under fire"
         for process in running.values():
             assert process.is_running(), process.errors()[-3000:]
             code, _ = process.terminate(patience=60)
             assert code == 0, process.errors()[-3000:]
+        # The market is settled when the fire is out; what it has left behind counts.
+        pipeline.sections["landing.options"]["aws_endpoint"] = address("S3")
         settle(vendor, pipeline, crash.FINAL)
         pipeline.verify()
         lake = Lake(pipeline.lake, vendor.truth(), pipeline.lake_options)

@@ -15,7 +15,7 @@ mod probe;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use model::{Clock, landing::LandingKey};
 use object_store::ObjectStore;
 
@@ -217,10 +217,13 @@ impl Lander {
                 partition.forget();
             }
         }
-        let progress = futures::stream::iter(runs)
-            .buffered(PARTITIONS_AT_ONCE)
-            .try_fold(Progress::default(), |all, one| async move { Ok(all.and(one)) })
-            .await;
+        // All of them run to their end, whatever becomes of the others: what a partition has learnt
+        // of its chain would be forgotten, and a store that fails now and then would hold up all.
+        let runs: Vec<Result<Progress, Error>> =
+            futures::stream::iter(runs).buffered(PARTITIONS_AT_ONCE).collect().await;
+        let progress = runs
+            .into_iter()
+            .try_fold(Progress::default(), |all, one| one.map(|progress| all.and(progress)));
         // After a failure as well: what landed has landed.
         let landed: Vec<(u32, u64)> = self
             .partitions

@@ -35,6 +35,9 @@ mod labels;
 pub mod memory;
 mod parked;
 pub mod plan;
+mod progress;
+
+pub use progress::{Progress, WaitsFor};
 
 use coverage::Coverage;
 use memory::Memory;
@@ -182,41 +185,6 @@ impl fmt::Debug for PollerParts {
     }
 }
 
-/// What one call of [`Poller::run_once`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Rows that went to the topic.
-    pub rows: u64,
-    /// Whether anything was fetched.
-    pub has_moved: bool,
-    /// When to call again, wall time from now. Calling earlier is harmless.
-    pub next_due: Duration,
-    /// What it waits for; `None` after a fetch.
-    pub waits_for: Option<WaitsFor>,
-    /// Windows that are due and not fetched.
-    pub windows_behind: u64,
-    /// Whether a chunk failed and has not been fetched since, whatever else is waited for.
-    pub is_retrying: bool,
-    /// The latest failure of such a chunk, with its causes.
-    pub problem: Option<String>,
-}
-
-/// What a poller without work waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitsFor {
-    /// The next interval to close, session to open, or list to be published.
-    Market,
-    /// A new month of quota, or the end of the vendor's refusal.
-    Quota {
-        /// When requests are made again.
-        ts_reset: DateTime<Utc>,
-    },
-    /// The active poller of this folder to stop.
-    ActivePoller,
-    /// A chunk that failed to have its next turn.
-    Retry,
-}
-
 /// The poll stage. Any number may run on one folder; one of them is active.
 #[derive(Debug)]
 pub struct Poller {
@@ -295,7 +263,7 @@ impl Poller {
             self.active = self.activate().await?;
         }
         let Some(active) = &mut self.active else {
-            return Ok(idle(WaitsFor::ActivePoller, STANDBY_WAIT, 0));
+            return Ok(Progress::idle(WaitsFor::ActivePoller, STANDBY_WAIT, 0));
         };
         let now = self.parts.clock.now();
         let market_now = self.parts.market_time.at(now);
@@ -312,8 +280,8 @@ impl Poller {
         active.count_behind(&self.parts, market_now, !matches!(decision, Decision::Fetch(_)))?;
         let behind = active.windows_behind;
         let retry = |wait: Duration, waits_for| match next_retry {
-            Some(retry) if retry < wait => idle(WaitsFor::Retry, retry, behind),
-            _ => idle(waits_for, wait, behind),
+            Some(retry) if retry < wait => Progress::idle(WaitsFor::Retry, retry, behind),
+            _ => Progress::idle(waits_for, wait, behind),
         };
         match decision {
             Decision::Fetch(plan) => self.fetch_and_park(plan, market_now).await,
@@ -372,18 +340,18 @@ impl Poller {
         let result = self.fetch(&plan, market_now).await;
         let monotonic = self.parts.clock.monotonic();
         let Some(active) = &mut self.active else {
-            return result.map(|rows| moved(rows, 0));
+            return result.map(|rows| Progress::moved(rows, 0));
         };
         active.was_live = plan.reason == Reason::Live;
         match result {
             Ok(rows) => {
                 active.parked.release(plan.chunk);
-                Ok(moved(rows, active.windows_behind))
+                Ok(Progress::moved(rows, active.windows_behind))
             }
             // The ledger knows; the planner will wait for the reset, or plan something cheaper.
             Err(Error::QuotaExhausted { dataset, ts_reset }) => {
                 tracing::warn!(%dataset, %ts_reset, "the month's quota is used up");
-                Ok(idle(WaitsFor::Quota { ts_reset }, WAIT_MIN, active.windows_behind))
+                Ok(Progress::idle(WaitsFor::Quota { ts_reset }, WAIT_MIN, active.windows_behind))
             }
             Err(error) => {
                 if error.kind() == ErrorKind::Transient {
@@ -426,30 +394,6 @@ impl Active {
         self.windows_behind = behind;
         self.behind_counted_at = Some(monotonic);
         Ok(())
-    }
-}
-
-const fn idle(waits_for: WaitsFor, next_due: Duration, windows_behind: u64) -> Progress {
-    Progress {
-        rows: 0,
-        has_moved: false,
-        next_due,
-        waits_for: Some(waits_for),
-        windows_behind,
-        is_retrying: false,
-        problem: None,
-    }
-}
-
-const fn moved(rows: u64, windows_behind: u64) -> Progress {
-    Progress {
-        rows,
-        has_moved: true,
-        next_due: Duration::ZERO,
-        waits_for: None,
-        windows_behind,
-        is_retrying: false,
-        problem: None,
     }
 }
 

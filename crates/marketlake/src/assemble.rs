@@ -7,10 +7,9 @@ use std::{collections::BTreeMap, num::NonZeroU64, path::PathBuf, sync::Arc};
 
 use ingest::{
     marketstack::{ApiVersion, Marketstack, SourceConfig},
-    poller::{PollConfig, Poller, PollerParts},
+    poller::PollConfig,
     quota::Reservation,
     state::State,
-    topic::TopicWriter,
 };
 use model::{Clock, Dataset, session::trading_date};
 use secrets::{Redactor, Scopes};
@@ -25,6 +24,7 @@ mod data_dir;
 mod failures;
 mod options;
 mod password;
+pub(crate) mod polling;
 pub(crate) mod probe;
 pub(crate) mod servers;
 mod shelf;
@@ -92,11 +92,6 @@ impl Workbench {
         }
     }
 
-    /// Returns the requests of this month that are used.
-    pub(crate) fn quota_used(&self) -> Result<u64, Failure> {
-        self.poll_state()?.quota_used(self.clock.now()).or_fail()
-    }
-
     /// Opens the read side of the tables.
     pub(crate) async fn reader(&self) -> Result<lake::Reader, Failure> {
         let location = self.lake().await?;
@@ -134,24 +129,6 @@ impl Workbench {
             request_timeout: REQUEST_TIMEOUT,
         };
         Marketstack::new(&settings, Arc::new(key.clone()), Arc::clone(&self.clock)).or_fail()
-    }
-
-    fn poller(&self, topic: Arc<dyn TopicWriter>, key: &CurrentKey) -> Result<Poller, Failure> {
-        let market = self.market(key)?;
-        let parts = PollerParts {
-            config: self.poll_config()?,
-            source: Arc::new(market),
-            topic,
-            state: self.poll_state()?,
-            clock: Arc::clone(&self.clock),
-            market_time: self.config.market_time.market_time(),
-            seed: rand::random(),
-        };
-        let poller = Poller::new(parts).or_fail()?;
-        if let Some(warning) = poller.forecast().or_fail()?.warning() {
-            tracing::warn!("quota: {warning}");
-        }
-        Ok(poller)
     }
 
     fn poll_config(&self) -> Result<PollConfig, Failure> {

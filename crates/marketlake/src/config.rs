@@ -72,6 +72,17 @@ pub(crate) struct PollConfig {
     pub(crate) revise_days: u32,
     pub(crate) settle: Duration,
     pub(crate) poll_every: Duration,
+    /// `None`: one poller, its memory in the data folder.
+    pub(crate) shared: Option<SharedPollConfig>,
+}
+
+/// What pollers that divide the symbols must agree on.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedPollConfig {
+    pub(crate) state: StoreConfig,
+    pub(crate) shards: NonZeroU32,
+    pub(crate) generation: NonZeroU32,
+    pub(crate) lease: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

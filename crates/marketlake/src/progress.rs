@@ -159,4 +159,8 @@ impl Stage for Shown {
         self.work.at(step.waits_for.as_deref().unwrap_or_default());
         Ok(step)
     }
+
+    async fn end(&mut self) {
+        self.stage.end().await;
+    }
 }

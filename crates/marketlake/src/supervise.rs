@@ -62,6 +62,10 @@ pub(crate) trait Stage: Send {
     /// # Errors
     /// Whatever its kind says; see the table above.
     async fn run_once(&mut self) -> Result<Step, Failure>;
+
+    /// Gives back what others could use, before the stage ends by itself or drains. Cut off like
+    /// any work that takes too long to drain.
+    async fn end(&mut self) {}
 }
 
 /// When a stage's task ends by itself.
@@ -263,6 +267,12 @@ struct Runner {
 
 impl Runner {
     async fn run(mut self) -> Result<(), Failure> {
+        let ended = self.run_to_end().await;
+        self.slot.stage.end().await;
+        ended
+    }
+
+    async fn run_to_end(&mut self) -> Result<(), Failure> {
         let mut failures: u32 = 0;
         while !self.shutdown.is_cancelled() {
             let wait = match self.slot.stage.run_once().await {

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use autoloader::{Loader, Trigger};
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use ingest::{state::State, topic::TopicReader};
+use ingest::topic::TopicReader;
 use lake::BronzeTarget;
 use model::{
     Clock, Dataset,
@@ -25,7 +25,7 @@ use object_store::ObjectStore;
 use serve::http::StatusProbe;
 use tokio::sync::Mutex;
 
-use super::{Gauges, ResultExt, Topic, Workbench, stages};
+use super::{Gauges, ResultExt, Topic, Workbench, polling::PollMemory, stages};
 use crate::{failure::Failure, supervise::Board};
 
 /// How long an answer is good for: the console asks every second, and each question lists folders.
@@ -62,7 +62,7 @@ pub(crate) struct PipelineProbe {
     clock: Arc<dyn Clock>,
     market_time: MarketTime,
     is_simulated: bool,
-    state: Arc<State>,
+    memory: PollMemory,
     topic: Arc<dyn TopicReader>,
     topics: Vec<String>,
     generation: u32,
@@ -107,7 +107,7 @@ impl PipelineProbe {
             clock: Arc::clone(&bench.clock),
             market_time: bench.config.market_time.market_time(),
             is_simulated: bench.config.market_time.replay.is_some(),
-            state: bench.poll_state()?,
+            memory: PollMemory::open(bench).await?,
             topic: Arc::clone(&topic.reader),
             topics: Dataset::ALL.map(|dataset| bench.topic_name(dataset)).to_vec(),
             generation: bench.config.landing.generation,
@@ -130,7 +130,7 @@ impl PipelineProbe {
             Err(failure) => (Vec::new(), Some(failure.in_one_line(&self.redactor))),
         };
         let stages = vec![
-            self.stage("poll", "windows", now, self.poll(now)),
+            self.stage("poll", "windows", now, self.poll(now).await),
             self.stage("land", "records", now, self.land().await),
             self.stage("load", "objects", now, self.load(&tables).await),
             self.stage("refine", "versions", now, self.refine(&tables).await),
@@ -177,8 +177,8 @@ impl PipelineProbe {
         }
     }
 
-    fn poll(&self, now: DateTime<Utc>) -> Result<Answer, Failure> {
-        let status = self.state.status(now).or_fail()?;
+    async fn poll(&self, now: DateTime<Utc>) -> Result<Answer, Failure> {
+        let status = self.memory.status(now).await?;
         Ok(Answer {
             lag: status.windows_behind,
             rows_total: status.rows_total,

@@ -58,7 +58,7 @@ impl Workbench {
     }
 
     /// Opens a store; `folder` where the settings name none.
-    async fn open_store(
+    pub(crate) async fn open_store(
         &self,
         setting: &str,
         config: &StoreConfig,

@@ -4,15 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use autoloader::{Loader, LoaderConfig, Trigger};
-use ingest::{
-    landing::Lander,
-    poller::{Poller, WaitsFor},
-};
+use ingest::{landing::Lander, poller::WaitsFor};
 use lake::{BronzeTarget, Maintenance, MaintenanceConfig, RefineConfig, Refiner, row_schema};
 use model::{Clock, Dataset, ErrorKind};
 use tokio::sync::Notify;
 
-use super::{CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench};
+use super::{CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench, polling::Polling};
 use crate::{
     failure::Failure,
     supervise::{Slot, Stage, Step, Until},
@@ -79,13 +76,18 @@ pub(crate) fn connect(
 
 /// Fetches and appends.
 pub(crate) struct PollStage {
-    poller: Poller,
+    polling: Polling,
     key: CurrentKey,
 }
 
 impl PollStage {
-    pub(crate) fn open(bench: &Workbench, topic: &Topic, key: CurrentKey) -> Result<Self, Failure> {
-        Ok(Self { poller: bench.poller(Arc::clone(&topic.writer), &key)?, key })
+    pub(crate) async fn open(
+        bench: &Workbench,
+        topic: &Topic,
+        key: CurrentKey,
+    ) -> Result<Self, Failure> {
+        let polling = Polling::open(bench, Arc::clone(&topic.writer), &key).await?;
+        Ok(Self { polling, key })
     }
 }
 
@@ -93,7 +95,7 @@ impl PollStage {
 impl Stage for PollStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         self.key.refresh().await?;
-        let progress = match self.poller.run_once().await.or_fail() {
+        let (progress, is_dividing) = match self.polling.run_once().await.or_fail() {
             // A key that was rotated since it was read: the next try uses the new one.
             Err(failure) if failure.kind == ErrorKind::Config && self.key.renew().await => {
                 return Err(Failure { kind: ErrorKind::Transient, ..failure });
@@ -107,9 +109,16 @@ impl Stage for PollStage {
             has_moved: progress.has_moved,
             rows: progress.rows,
             next_in: Some(progress.next_due),
-            has_pending: progress.is_retrying && !is_out_of_quota,
+            has_pending: (progress.is_retrying && !is_out_of_quota) || is_dividing,
             waits_for: progress.waits_for.map(|waits_for| reason(waits_for, problem)),
         })
+    }
+
+    async fn end(&mut self) {
+        if let Err(failure) = self.polling.leave().await.or_fail() {
+            // Others take over all the same, after a lease.
+            tracing::info!("could not give back the symbols: {:#}", failure.error);
+        }
     }
 }
 
@@ -120,7 +129,7 @@ fn reason(waits_for: WaitsFor, problem: Option<&str>) -> String {
             "the monthly quota is used up until {ts_reset}; raise `source.quota_month` if the plan \
              allows more"
         ),
-        (WaitsFor::ActivePoller, _) => "another poller of this folder is active".to_owned(),
+        (WaitsFor::ActivePoller, _) => "other pollers have all symbols".to_owned(),
         (WaitsFor::Market | WaitsFor::Retry, Some(problem)) => {
             format!("waits to try a failed fetch again: {problem}")
         }
@@ -179,13 +188,24 @@ impl Stage for LandStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         let mut step = Step::default();
         let mut is_behind = false;
+        let mut failed = None;
         for (_, lander) in &mut self.landers {
-            let progress = lander.run_once().await.or_fail()?;
+            // A topic that fails holds up none of the others.
+            let progress = match lander.run_once().await.or_fail() {
+                Ok(progress) => progress,
+                Err(failure) => {
+                    failed.get_or_insert(failure);
+                    continue;
+                }
+            };
             step.has_moved |= progress.moved();
             is_behind |= progress.is_behind;
             step.has_pending |= progress.is_behind || progress.seal_in.is_some();
             step.rows += progress.records;
             step.next_in = [step.next_in, progress.seal_in].into_iter().flatten().min();
+        }
+        if let Some(failure) = failed {
+            return Err(failure);
         }
         if !step.has_moved && is_behind {
             // Records were read into an open object, and there are more to read.
@@ -265,12 +285,20 @@ impl LoadStage {
 impl Stage for LoadStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         let mut step = Step::default();
+        let mut failed = None;
         for loader in &mut self.loaders {
-            let progress = loader.run_once().await.or_fail()?;
-            step.has_moved |= progress.moved();
-            step.rows += progress.rows();
+            // A dataset that fails holds up none of the others.
+            match loader.run_once().await.or_fail() {
+                Ok(progress) => {
+                    step.has_moved |= progress.moved();
+                    step.rows += progress.rows();
+                }
+                Err(failure) => {
+                    failed.get_or_insert(failure);
+                }
+            }
         }
-        Ok(step)
+        failed.map_or(Ok(step), Err)
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn start(
     let mut supervisor = Supervisor::new(clock, board.clone(), bench.redactor.clone());
     let mut slots = Vec::new();
     if let Some(key) = key {
-        let poll = PollStage::open(bench, &topic, key)?;
+        let poll = PollStage::open(bench, &topic, key).await?;
         let land = LandStage::open(bench, topic.clone(), Arc::clone(&gauges)).await?;
         let load = LoadStage::open(bench, &topic, Trigger::Continuous).await?;
         let refine = RefineStage::open(bench).await?;
@@ -127,7 +127,7 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         Only::Poll => {
             let reference = bench.config.source.access_key.clone();
             let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
-            ("poll", Box::new(PollStage::open(&bench, &Topic::open(&bench).await?, key)?))
+            ("poll", Box::new(PollStage::open(&bench, &Topic::open(&bench).await?, key).await?))
         }
         Only::Land => {
             let topic = Topic::open(&bench).await?;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
-use ingest::state::fetched_pages;
 use lake::{Breach, DatasetDay, FetchedPage, Looked, Verification, VerifyScope, VerifyTopic};
 use model::{Dataset, ErrorKind};
 use serde_json::json;
 
 use super::{Context, Ended};
 use crate::{
-    assemble::{ResultExt, Topic, Workbench, stages::REFINE_GENERATION},
+    assemble::{ResultExt, Topic, Workbench, polling::PollMemory, stages::REFINE_GENERATION},
     cli::{Output, VerifyArgs},
     failure::Failure,
     render,
@@ -24,7 +23,7 @@ pub(crate) async fn run(
     let topic = Topic::open(&bench).await?.reader;
     // Pages first, then the topic's ends, then what landed: what comes to be meanwhile must not look
     // lost.
-    let fetched = pages(&bench)?;
+    let fetched = pages(&bench).await?;
     let mut topics = Vec::new();
     for dataset in Dataset::ALL {
         let name = bench.topic_name(dataset);
@@ -81,14 +80,15 @@ fn holds(verification: &Verification) -> Option<bool> {
     }
 }
 
-fn pages(bench: &Workbench) -> Result<Vec<FetchedPage>, Failure> {
-    fetched_pages(bench.poll_state()?)
-        .map(|page| {
-            let page = page.or_fail()?;
-            let (dataset, fetch_id) = (page.dataset, page.fetch_id);
-            Ok(FetchedPage { dataset, fetch_id, page: page.page, rows: page.rows })
-        })
-        .collect()
+async fn pages(bench: &Workbench) -> Result<Vec<FetchedPage>, Failure> {
+    let pages = PollMemory::open(bench).await?.pages().await?;
+    let shown = pages.into_iter().map(|page| FetchedPage {
+        dataset: page.dataset,
+        fetch_id: page.fetch_id,
+        page: page.page,
+        rows: page.rows,
+    });
+    Ok(shown.collect())
 }
 
 const HEADER: [&str; 11] = [

@@ -46,6 +46,10 @@ pub(super) struct PollFile {
     pub(super) revise_days: i64,
     pub(super) settle: String,
     pub(super) poll_every: String,
+    pub(super) state_url: String,
+    pub(super) shards: i64,
+    pub(super) generation: i64,
+    pub(super) lease: String,
 }
 
 #[derive(Debug, Deserialize)]

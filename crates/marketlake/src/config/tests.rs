@@ -235,6 +235,7 @@ fn services_that_cannot_work_are_refused_without_showing_a_secret() {
             "[lake]\nurl = \"s3://b/p\"\n[lake.options]\nsecret_access_key = \"cnry-0123\"",
             "never hold",
         ),
+        ("[poll]\nstate_url = \"s3://b/p\"", "topic.brokers"),
         ("[secrets.scopes.x]\nprovider = \"azur_key_vault\"", "azure_key_vault"),
         (
             "[secrets.scopes.x]\nprovider = \"vault\"\npath = \"/v\"\npassphrase = \"cnry-0123\"",

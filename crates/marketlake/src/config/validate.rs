@@ -61,6 +61,11 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
     let market_time = market_time(&file.market_time, problems);
     let topic = topic(file.topic, &known, problems);
     let landing = landing(file.landing, &known, problems);
+    let shared = services::shared_poll(
+        &file.poll,
+        landing.as_ref().map(|landing| &landing.store.options),
+        problems,
+    );
     let lake = services::store("lake", &file.lake.url, &file.lake.options, &known, problems);
     let load = load(&file.load, problems);
     let refine = refine(&file.refine, problems);
@@ -72,7 +77,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
         data_dir: data_dir?,
         durability: durability?,
         source: source?,
-        poll: poll?,
+        poll: PollConfig { shared: shared?, ..poll? },
         market_time: market_time?,
         topic: topic?,
         landing: landing?,
@@ -94,6 +99,12 @@ fn relations(config: &Config, problems: &mut Problems) {
     if http == postgres && http.port() != 0 {
         problems
             .add("postgres.bind", "is the address of `http.bind`; one port serves one protocol");
+    }
+    if config.poll.shared.is_some() && config.topic.kafka.is_none() {
+        problems.add(
+            "poll.state_url",
+            "needs `topic.brokers`: the embedded topic is one file of one machine",
+        );
     }
     if config.poll.look_back.as_secs() < config.poll.interval.length().num_seconds().unsigned_abs()
     {
@@ -211,6 +222,8 @@ fn poll(file: &PollFile, problems: &mut Problems) -> Option<PollConfig> {
         revise_days: revise_days?,
         settle: settle?,
         poll_every: poll_every?,
+        // Its store is opened as the landing zone is: see `services::shared_poll`.
+        shared: None,
     })
 }
 

@@ -39,6 +39,19 @@ pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
     } else {
         doctor.skip("lake", &["tables"], "list");
     }
+    if let Some(shared) = &bench.config.poll.shared {
+        let mut state = None;
+        let work = async {
+            let folder = bench.data.ingest();
+            let opened = bench.open_store("poll.state_url", &shared.state, &folder).await?;
+            let report = list(&opened.store).await;
+            state = Some(opened.store);
+            report
+        };
+        let remedy = "`poll.state_url` and `[landing.options]` say where it lies and who asks";
+        let is_reached = doctor.check("poll state", "list", remedy, work).await;
+        store(doctor, bench, "poll state", state.filter(|_| is_reached)).await;
+    }
 }
 
 async fn store(

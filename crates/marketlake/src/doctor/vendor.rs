@@ -5,7 +5,7 @@ use model::Dataset;
 
 use super::{Doctor, Report};
 use crate::{
-    assemble::{CurrentKey, ResultExt, Workbench},
+    assemble::{CurrentKey, ResultExt, Workbench, polling::PollMemory},
     failure::Failure,
 };
 
@@ -13,7 +13,7 @@ pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
     let work = answer(bench);
     let remedy = "`source.base_url` and `source.access_key` say whom to ask and as whom";
     doctor.check("vendor", "answer", remedy, work).await;
-    let work = async { quota(bench) };
+    let work = quota(bench);
     doctor.check("vendor", "quota", "see `source.quota_month`", work).await;
 }
 
@@ -41,12 +41,13 @@ async fn answer(bench: &Workbench) -> Result<Report, Failure> {
     )))
 }
 
-fn quota(bench: &Workbench) -> Result<Report, Failure> {
+async fn quota(bench: &Workbench) -> Result<Report, Failure> {
     let Some(limit) = bench.config.source.quota_month else {
         return Ok(Report::ok("nothing is counted"));
     };
     let limit = limit.get();
-    let used = bench.quota_used()?;
+    let memory = PollMemory::open(bench).await?;
+    let used = memory.status(bench.clock.now()).await?.quota_used;
     let detail = format!("{used} of {limit} requests of this month are used");
     if used.saturating_mul(10) < limit.saturating_mul(9) {
         return Ok(Report::ok(detail));

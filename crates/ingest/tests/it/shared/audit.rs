@@ -149,7 +149,11 @@ impl Audit {
         assert!(unexplained <= common.vendor.failures(), "{unexplained} requests too many");
         let failures = common.vendor.failures() + common.topic.failures();
         let is_free = common.config.quota_month.is_none();
-        assert!(!is_free || self.fails <= failures, "{} fetches were given up for nothing", self.fails);
+        assert!(
+            !is_free || self.fails <= failures,
+            "{} fetches were given up for nothing",
+            self.fails
+        );
     }
 
     /// The topic holds every recorded page, and fetch ids rise among those.

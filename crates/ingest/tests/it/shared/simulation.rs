@@ -85,7 +85,8 @@ fn world_of(seed: u64, dice: &mut Dice) -> Common {
     let hang = Duration::from_millis(dice.roll(8_000));
     common.store = WatchedStore::new(&common.world, seed, hang, store_clock_speed);
     common.shared.snapshot_links = NonZeroU64::new(2 + dice.roll(20)).expect("not zero");
-    common.config.page_rows = NonZeroU32::new(2 + u32::try_from(dice.roll(4)).expect("small")).expect("not zero");
+    common.config.page_rows =
+        NonZeroU32::new(2 + u32::try_from(dice.roll(4)).expect("small")).expect("not zero");
     common.config.quota_month = dice.percent(25).then(|| 50 + dice.roll(200));
     common
 }

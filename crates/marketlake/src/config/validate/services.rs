@@ -5,11 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use ingest::topic::kafka;
 use secrets::{ScopeConfig, SecretName, SecretRef};
 
-use super::values::choose;
+use super::values::{at_least, choose, non_zero};
 use crate::config::{
-    Compression, KafkaConfig, OptionValue, Options, Problems, StoreConfig,
-    file::{SecretsFile, TopicFile},
+    Compression, KafkaConfig, OptionValue, Options, Problems, SharedPollConfig, StoreConfig,
+    file::{PollFile, SecretsFile, TopicFile},
 };
+
+/// Parts of the symbols: beyond this a part is a handful of symbols, and leases cost more than
+/// the work they divide.
+const SHARDS_MAX: i64 = 256;
+/// A store may take seconds to answer; a lease must outlast that several times over.
+const LEASE_MIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Parses a reference; empty text is none. The text itself never enters a message.
 pub(super) fn reference(
@@ -158,6 +164,25 @@ pub(super) fn store(
         Ok((name.to_owned(), stores::is_secret_option(kind, name)))
     });
     Some(StoreConfig { address: Some(address.to_owned()), options: options? })
+}
+
+/// Reads how pollers share; `Some(None)` is one poller alone.
+pub(super) fn shared_poll(
+    file: &PollFile,
+    landing_options: Option<&Options>,
+    problems: &mut Problems,
+) -> Option<Option<SharedPollConfig>> {
+    let shards = problems.take("poll.shards", non_zero(file.shards, SHARDS_MAX));
+    let generation = problems.take("poll.generation", non_zero(file.generation, 1000));
+    let lease = problems.take("poll.lease", at_least(&file.lease, LEASE_MIN));
+    let address = file.state_url.trim();
+    if address.is_empty() {
+        return Some(None);
+    }
+    problems.take("poll.state_url", stores::check_address(address))?;
+    let options = landing_options?.clone();
+    let state = StoreConfig { address: Some(address.to_owned()), options };
+    Some(Some(SharedPollConfig { state, shards: shards?, generation: generation?, lease: lease? }))
 }
 
 /// Reads the options of a library. `check` gives an option's name as the library knows it and

@@ -1,0 +1,158 @@
+//! The poller: alone on its data folder, or one of several that share through a store.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use ingest::{
+    poller::{Poller, PollerParts, Progress},
+    shared::{SharedConfig, SharedParts, SharedPolling, SharedView},
+    state::{FetchedPage, PollStatus, State, fetched_pages},
+    topic::TopicWriter,
+};
+use model::Clock;
+
+use super::{CurrentKey, ResultExt, Workbench};
+use crate::{config::SharedPollConfig, failure::Failure};
+
+/// Whoever fetches.
+pub(crate) enum Polling {
+    Alone(Box<Poller>),
+    Shared(Box<Sharing>),
+}
+
+/// One of several pollers.
+pub(crate) struct Sharing {
+    polling: SharedPolling,
+    clock: Arc<dyn Clock>,
+    lease: Duration,
+    /// How many parts of the symbols are ours, and since when.
+    shards: (usize, Duration),
+}
+
+impl Polling {
+    /// Builds the poller that the settings name.
+    pub(crate) async fn open(
+        bench: &Workbench,
+        topic: Arc<dyn TopicWriter>,
+        key: &CurrentKey,
+    ) -> Result<Self, Failure> {
+        let source = Arc::new(bench.market(key)?);
+        let (config, clock) = (bench.poll_config()?, Arc::clone(&bench.clock));
+        let market_time = bench.config.market_time.market_time();
+        let seed = rand::random();
+        let Some(settings) = &bench.config.poll.shared else {
+            let state = bench.poll_state()?;
+            let parts = PollerParts { config, source, topic, state, clock, market_time, seed };
+            let poller = Poller::new(parts).or_fail()?;
+            warn(poller.forecast().or_fail()?.warning());
+            return Ok(Self::Alone(Box::new(poller)));
+        };
+        let store = bench.poll_store(settings).await?;
+        stores::probe_create_only(&store).await.or_fail()?;
+        let shared = SharedConfig {
+            generation: settings.generation,
+            shards: settings.shards,
+            lease_ttl: settings.lease,
+            holder: format!("{:016x}", rand::random::<u64>()),
+            snapshot_links: SharedConfig::SNAPSHOT_LINKS,
+        };
+        let began = clock.monotonic();
+        let parts = SharedParts {
+            shared,
+            config,
+            store,
+            source,
+            topic,
+            clock: Arc::clone(&clock),
+            market_time,
+            seed,
+        };
+        let polling = SharedPolling::new(parts).or_fail()?;
+        warn(polling.forecast().await.or_fail()?.warning());
+        let lease = settings.lease;
+        Ok(Self::Shared(Box::new(Sharing { polling, clock, lease, shards: (0, began) })))
+    }
+
+    /// Fetches what is due next; says as well whether the parts of the symbols are still being
+    /// divided, so that more may come to be due.
+    pub(crate) async fn run_once(&mut self) -> Result<(Progress, bool), ingest::Error> {
+        match self {
+            Self::Alone(poller) => Ok((poller.run_once().await?, false)),
+            Self::Shared(sharing) => sharing.run_once().await,
+        }
+    }
+
+    /// Gives back what others may take over at once.
+    pub(crate) async fn leave(&mut self) -> Result<(), ingest::Error> {
+        match self {
+            Self::Alone(_) => Ok(()),
+            Self::Shared(sharing) => sharing.polling.leave().await,
+        }
+    }
+}
+
+impl Sharing {
+    async fn run_once(&mut self) -> Result<(Progress, bool), ingest::Error> {
+        let progress = self.polling.run_once().await?;
+        let (held, now) = (self.polling.shards().len(), self.clock.monotonic());
+        if held != self.shards.0 {
+            self.shards = (held, now);
+        }
+        // Parts of a poller that went without a word come after one lease, and some more.
+        let is_dividing = now.saturating_sub(self.shards.1) < 2 * self.lease;
+        Ok((progress, is_dividing))
+    }
+}
+
+fn warn(warning: Option<String>) {
+    if let Some(warning) = warning {
+        tracing::warn!("quota: {warning}");
+    }
+}
+
+/// What pollers remember, for those who only look.
+pub(crate) enum PollMemory {
+    Folder(Arc<State>),
+    Shared(SharedView),
+}
+
+impl PollMemory {
+    /// Opens the memory that the settings name.
+    pub(crate) async fn open(bench: &Workbench) -> Result<Self, Failure> {
+        match &bench.config.poll.shared {
+            None => Ok(Self::Folder(bench.poll_state()?)),
+            Some(settings) => {
+                let store = bench.poll_store(settings).await?;
+                Ok(Self::Shared(SharedView::new(store, Arc::clone(&bench.clock))))
+            }
+        }
+    }
+
+    /// Returns what the pollers say of themselves.
+    pub(crate) async fn status(&self, now: DateTime<Utc>) -> Result<PollStatus, Failure> {
+        match self {
+            Self::Folder(state) => state.status(now).or_fail(),
+            Self::Shared(view) => view.status(now).await.or_fail(),
+        }
+    }
+
+    /// Returns every page that was recorded, oldest fetch first.
+    pub(crate) async fn pages(&self) -> Result<Vec<FetchedPage>, Failure> {
+        match self {
+            Self::Folder(state) => {
+                fetched_pages(Arc::clone(state)).map(|page| page.or_fail()).collect()
+            }
+            Self::Shared(view) => view.fetched_pages().await.or_fail(),
+        }
+    }
+}
+
+impl Workbench {
+    async fn poll_store(
+        &self,
+        settings: &SharedPollConfig,
+    ) -> Result<Arc<dyn object_store::ObjectStore>, Failure> {
+        let folder = self.data.ingest();
+        Ok(self.open_store("poll.state_url", &settings.state, &folder).await?.store)
+    }
+}
