@@ -16,6 +16,9 @@ use crate::{
 /// How long an operation of the embedded topic waits for another process: a thousand of its appends.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How long a cluster may take to answer: a broker that is replaced needs some seconds.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The open topic. Share one within a process, so that readers are woken.
 #[derive(Clone)]
 pub(crate) struct Topic {
@@ -28,6 +31,14 @@ pub(crate) struct Topic {
 impl Topic {
     /// Opens the topic that the settings name.
     pub(crate) async fn open(bench: &Workbench) -> Result<Self, Failure> {
+        Self::open_with_patience(bench, REQUEST_TIMEOUT).await
+    }
+
+    /// Opens it for somebody who waits less, or longer, for a cluster that does not answer.
+    pub(crate) async fn open_with_patience(
+        bench: &Workbench,
+        request_timeout: Duration,
+    ) -> Result<Self, Failure> {
         let settings = &bench.config.topic;
         let clock = Arc::clone(&bench.clock);
         let Some(kafka) = &settings.kafka else {
@@ -59,6 +70,7 @@ impl Topic {
                 Compression::Snappy => topic::kafka::Compression::Snappy,
                 Compression::Zstd => topic::kafka::Compression::Zstd,
             },
+            request_timeout,
             ..KafkaTopicConfig::new(&kafka.brokers)
         };
         let properties = Arc::new(CurrentOptions::new(&bench.scopes, &kafka.properties));

@@ -1,5 +1,7 @@
 //! The topic: whether records can be written and read, and how much waits.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ingest::topic::{Fetched, NewRecord, TopicReader, TopicWriter};
 use model::Dataset;
@@ -12,6 +14,8 @@ use crate::{
 
 /// Put behind the prefix: a topic of the doctor's own, which nothing lands.
 const TRIAL_TOPIC: &str = "doctor";
+/// How long the cluster may take to answer; well within the time of the whole check.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Reads before a record that was acknowledged counts as not found.
 const READS_MAX: u32 = 10;
 /// Content of one read: the trial's records are a few bytes.
@@ -21,7 +25,7 @@ pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
     let mut opened = None;
     let is_kafka = bench.config.topic.kafka.is_some();
     let work = async {
-        let topic = Topic::open(bench).await?;
+        let topic = Topic::open_with_patience(bench, PATIENCE).await?;
         let mut existing = 0;
         for dataset in Dataset::ALL {
             let partitions = topic.reader.partitions(&bench.topic_name(dataset)).await.or_fail()?;

@@ -357,8 +357,8 @@ async fn real_contract(real: &Real) {
 /// not change its own: it starts itself again with them.
 #[tokio::test]
 #[ignore = "needs scripts/services start"]
-async fn a_real_vault_keeps_the_contract_whoever_asks() {
-    let name = "a_real_vault_keeps_the_contract_whoever_asks";
+async fn the_running_double_keeps_the_contract_whoever_asks() {
+    let name = "the_running_double_keeps_the_contract_whoever_asks";
     if std::env::vars_os().any(|(variable, _)| variable == "IDENTITY_ENDPOINT") {
         for credential in ["managed_identity", "default"] {
             real_contract(&real(&[("credential", credential)], &[]).await).await;
