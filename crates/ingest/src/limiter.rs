@@ -11,8 +11,7 @@ use model::Clock;
 #[derive(Debug)]
 pub struct Limiter {
     clock: Arc<dyn Clock>,
-    /// The spacing of one poller alone.
-    whole: Duration,
+    requests_per_second: NonZeroU32,
     spacing: Duration,
     next_at: Duration,
 }
@@ -22,13 +21,13 @@ impl Limiter {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, requests_per_second: NonZeroU32) -> Self {
         let next_at = clock.monotonic();
-        let whole = Duration::from_secs(1) / requests_per_second.get();
-        Self { clock, whole, spacing: whole, next_at }
+        let spacing = spacing(requests_per_second, NonZeroU32::MIN);
+        Self { clock, requests_per_second, spacing, next_at }
     }
 
-    /// Shares the rate with others: each of `pollers` takes its part of every second, however small.
+    /// Shares the rate with others: each of `pollers` takes its part of it, however small.
     pub fn share_among(&mut self, pollers: NonZeroU32) {
-        self.spacing = self.whole.saturating_mul(pollers.get());
+        self.spacing = spacing(self.requests_per_second, pollers);
     }
 
     /// Waits until a request may begin. Dropping the future gives the turn back.
@@ -41,11 +40,32 @@ impl Limiter {
     }
 }
 
+/// Returns the time between two requests of one of `pollers`.
+///
+/// Whole requests of a second each, so that no second sees too many, whatever the pollers' beats
+/// are to each other. With more pollers than requests that cannot be promised, only the rate.
+fn spacing(requests_per_second: NonZeroU32, pollers: NonZeroU32) -> Duration {
+    let second = Duration::from_secs(1);
+    match requests_per_second.get() / pollers.get() {
+        0 => second * pollers.get() / requests_per_second.get(),
+        each => second / each,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use model::ManualClock;
 
     use super::*;
+
+    #[test]
+    fn pollers_share_whole_requests_of_a_second_or_the_rate() {
+        let spacing = |rps: u32, pollers: u32| {
+            spacing(NonZeroU32::new(rps).unwrap(), NonZeroU32::new(pollers).unwrap()).as_millis()
+        };
+        assert_eq!([1, 2, 3, 5].map(|pollers| spacing(5, pollers)), [200, 500, 1000, 1000]);
+        assert_eq!([6, 10, 50].map(|pollers| spacing(5, pollers)), [1200, 2000, 10_000]);
+    }
 
     #[tokio::test]
     async fn no_second_sees_more_requests_than_allowed() {

@@ -18,14 +18,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::{NonZeroU32, NonZeroU64},
+    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
 
 use model::{Clock, ErrorKind, clock::MarketTime};
 use object_store::ObjectStore;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
@@ -36,6 +35,8 @@ use crate::{
     topic::TopicWriter,
 };
 
+mod chain;
+mod config;
 mod journal;
 mod members;
 mod objects;
@@ -44,116 +45,15 @@ mod shard;
 mod share;
 mod view;
 
-use journal::{GENERATION_MAX, SHARDS_MAX};
+use chain::{generation_folder, load};
+use config::Layout;
+pub use config::SharedConfig;
 use members::{Beat, Lease, Members};
-use objects::{Created, Objects, hash};
+use objects::{Objects, hash};
 use quota::SharedQuota;
-use shard::{Shard, ShardParts, generation_folder, load};
-use share::{Situation, decide, shard_config};
+use shard::{Shard, ShardParts};
+use share::{Situation, decide, split};
 pub use view::SharedView;
-
-/// How pollers share.
-#[derive(Clone, Debug)]
-pub struct SharedConfig {
-    /// Counts up to begin anew, with another number of shards: everything is fetched again from
-    /// the start date, under larger fetch ids. From 1 on.
-    pub generation: NonZeroU32,
-    /// Parts the symbols are split into, fixed for a generation: at least one for each poller
-    /// there will ever be. More of them spread better and make requests smaller and more.
-    pub shards: NonZeroU32,
-    /// How long a poller may show no sign of life before others take its shards. A shorter one
-    /// costs more requests to the store: four objects in this time for each poller.
-    pub lease_ttl: Duration,
-    /// This poller's name, different at every start on every machine: `A-Z a-z 0-9 . _ -`.
-    pub holder: String,
-    /// Changes between two snapshots of a shard, fixed for a generation: what a take-over reads.
-    pub snapshot_links: NonZeroU64,
-}
-
-/// Longest name of a poller.
-const HOLDER_MAX: usize = 128;
-/// A lease of under a second would lapse whenever a store is slow.
-const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
-
-impl SharedConfig {
-    /// 256 links are a quarter of a second to read, sixteen at a time from a store that answers in
-    /// 15 ms, and a snapshot is then a hundredth of all writes.
-    pub const SNAPSHOT_LINKS: NonZeroU64 = NonZeroU64::new(256).expect("not zero");
-
-    /// Checks what cannot work.
-    ///
-    /// # Errors
-    /// `Error::Settings` with the first setting that cannot work.
-    pub fn check(&self) -> Result<(), Error> {
-        let refuse = |setting, problem: String| Err(Error::Settings { setting, problem });
-        if GENERATION_MAX < self.generation.get() {
-            return refuse("poll.generation", format!("must be at most {GENERATION_MAX}"));
-        }
-        if SHARDS_MAX < self.shards.get() {
-            return refuse("poll.shards", format!("must be at most {SHARDS_MAX}"));
-        }
-        if self.lease_ttl < LEASE_TTL_MIN {
-            return refuse("poll.lease_ttl", "must be at least a second".to_owned());
-        }
-        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let is_name = !self.holder.is_empty()
-            && self.holder.len() <= HOLDER_MAX
-            && !self.holder.starts_with('.')
-            && self.holder.bytes().all(is_fine);
-        if !is_name {
-            let problem =
-                format!("`{}` must be 1 to {HOLDER_MAX} of `A-Z a-z 0-9 . _ -`", self.holder);
-            return refuse("poll.holder", problem);
-        }
-        Ok(())
-    }
-}
-
-/// What the pollers of a generation agree on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Layout {
-    shards: u32,
-    snapshot_links: u64,
-}
-
-impl Layout {
-    fn key(generation: u32) -> String {
-        format!("{}/layout", generation_folder(generation))
-    }
-
-    async fn read(objects: &Objects, generation: u32) -> Result<Option<Self>, Error> {
-        let key = Self::key(generation);
-        let Some(body) = objects.read(&key).await? else { return Ok(None) };
-        let broken = |error| format!("this release cannot read it: {error}");
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(|error| Error::PollObject { key, problem: broken(error) })
-    }
-
-    /// Writes down what this generation agrees on, or checks that it is what `config` says.
-    async fn agree(objects: &Objects, config: &SharedConfig) -> Result<Self, Error> {
-        let generation = config.generation.get();
-        let wanted =
-            Self { shards: config.shards.get(), snapshot_links: config.snapshot_links.get() };
-        let body = serde_json::to_vec(&wanted).expect("numbers always serialise");
-        if objects.create(&Self::key(generation), &body).await? == Created::Ours {
-            return Ok(wanted);
-        }
-        match Self::read(objects, generation).await? {
-            // How often snapshots are made is no reason to refuse: what was begun is kept.
-            Some(found) if found.shards == wanted.shards => Ok(found),
-            found => Err(Error::Settings {
-                setting: "poll.shards",
-                problem: format!(
-                    "generation {generation} has {} shards, not {}: set it back, or raise \
-                     `poll.generation`, which fetches everything again",
-                    found.map_or(0, |found| found.shards),
-                    wanted.shards
-                ),
-            }),
-        }
-    }
-}
 
 /// What shared polling works with.
 pub struct SharedParts {
@@ -204,6 +104,8 @@ pub struct SharedPolling {
     members: Members,
     /// Unknown until the store has answered.
     layout: Option<Layout>,
+    /// What each shard has to fetch; those without anything to do are not in it.
+    work: BTreeMap<u32, PollConfig>,
     held: BTreeMap<u32, Held>,
     /// The shard whose poller is at work, taken out of `held`.
     running: Option<(u32, Arc<Shard>)>,
@@ -233,6 +135,7 @@ impl SharedPolling {
         let (holder, ttl) = (shared.holder.clone(), shared.lease_ttl);
         let members = Members::new(objects.clone(), folder, holder, ttl, Arc::clone(&lease));
         let next_round_at = clock.monotonic();
+        let work = split(config, shared.shards.get());
         Ok(Self {
             parts,
             objects,
@@ -241,6 +144,7 @@ impl SharedPolling {
             quota,
             members,
             layout: None,
+            work,
             held: BTreeMap::new(),
             running: None,
             unshown_since: BTreeMap::new(),
@@ -281,16 +185,22 @@ impl SharedPolling {
         if self.next_round_at <= self.now() {
             self.round().await?;
         }
-        let now = self.now();
-        let due = self.held.iter().filter(|(_, held)| held.due_at <= now);
-        let next = due.min_by_key(|(_, held)| held.ran_at).map(|(id, _)| *id);
-        let Some((id, held)) = next.and_then(|id| self.held.remove_entry(&id)) else {
-            return Ok(self.progress(None));
-        };
-        self.run_shard(id, held).await
+        // One that has nothing to do leaves its turn to the next: what all of them wait for is
+        // known when each has had its own.
+        for _ in 0..self.held.len() {
+            let now = self.now();
+            let due = self.held.iter().filter(|(_, held)| held.due_at <= now);
+            let next = due.min_by_key(|(_, held)| held.ran_at).map(|(id, _)| *id);
+            let Some((id, held)) = next.and_then(|id| self.held.remove_entry(&id)) else { break };
+            if let Some(moved) = self.run_shard(id, held).await? {
+                return Ok(self.progress(Some(&moved)));
+            }
+        }
+        Ok(self.progress(None))
     }
 
-    async fn run_shard(&mut self, id: u32, mut held: Held) -> Result<Progress, Error> {
+    /// Runs a shard's poller once, and takes part in sharing meanwhile; returns what it moved.
+    async fn run_shard(&mut self, id: u32, mut held: Held) -> Result<Option<Progress>, Error> {
         self.running = Some((id, Arc::clone(&held.shard)));
         let result = {
             let mut run = Box::pin(held.poller.run_once());
@@ -331,7 +241,7 @@ impl SharedPolling {
         } else {
             self.next_round_at = now;
         }
-        result.map(|()| self.progress(moved.as_ref()))
+        result.map(|()| moved)
     }
 
     /// Releases every shard and leaves, so that the others need not wait for the lease to lapse.
@@ -339,9 +249,11 @@ impl SharedPolling {
     /// # Errors
     /// The store failed; the others wait.
     pub async fn leave(&mut self) -> Result<(), Error> {
-        self.running = None;
-        for (_, held) in std::mem::take(&mut self.held) {
-            match held.shard.release().await {
+        let held = std::mem::take(&mut self.held).into_values().map(|held| held.shard);
+        // Its poller is gone with the future it ran in; what it had begun is begun again.
+        let running = self.running.take().map(|(_, shard)| shard);
+        for shard in held.chain(running) {
+            match shard.release().await {
                 Ok(()) | Err(Error::ShardLost { .. }) => (),
                 Err(error) => return Err(error),
             }
@@ -419,9 +331,7 @@ impl SharedPolling {
         layout: Layout,
         others: &BTreeSet<String>,
     ) -> Result<bool, Error> {
-        let config = &self.parts.config;
-        let has_work = |id: &u32| shard_config(config, *id, layout.shards).is_some();
-        let wanted: BTreeSet<u32> = (0..layout.shards).filter(has_work).collect();
+        let wanted: BTreeSet<u32> = self.work.keys().copied().collect();
         let (ours, shown) = (self.shards(), self.members.shown());
         let now = self.now();
         self.unshown_since.retain(|id, _| !shown.contains(id) && !ours.contains(id));
@@ -471,12 +381,9 @@ impl SharedPolling {
             }
             Some(_) => self.members.has_watched_long(),
         };
-        let Some(config) = shard_config(&self.parts.config, id, layout.shards) else {
+        let Some(config) = self.work.get(&id).filter(|_| is_left).cloned() else {
             return Ok(false);
         };
-        if !is_left {
-            return Ok(false);
-        }
         let parts = ShardParts {
             objects: self.objects.clone(),
             holder: shared.holder.clone(),
@@ -528,10 +435,11 @@ impl SharedPolling {
                 Some(_) => Some(WaitsFor::Retry),
                 None => known.and_then(|known| known.waits_for),
             };
-            // One that has not had its turn, or has more to do, waits for nothing.
             waits_for = more_urgent(waits_for, this.unwrap_or(WaitsFor::Market));
         }
-        if moved.is_none() {
+        // One that has not had its turn yet waits for nothing.
+        let is_new = |held: &Held| held.progress.is_none() && held.problem.is_none();
+        if moved.is_none() && !self.held.values().any(is_new) {
             sum.waits_for = waits_for.or(Some(WaitsFor::ActivePoller));
         }
         sum

@@ -227,3 +227,6 @@ impl ShardState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ const LITTER_LEASES: u32 = 20;
 /// What a beat says of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Glance {
+    /// Links of its chain, as far as the poller knows.
+    pub(super) links: u64,
     pub(super) windows_behind: u64,
     pub(super) rows_total: u64,
     pub(super) ts_newest: Option<DateTime<Utc>>,
@@ -215,6 +217,8 @@ impl Members {
         let listing = list_beats(&self.objects, &self.folder).await?;
         let now = self.now();
         self.watched_since.get_or_insert(now);
+        // A poller that left took its beats along; there is always one of any other.
+        self.watch.seen.retain(|member, _| listing.contains_key(member));
         let mut litter = Vec::new();
         for (member, mut numbers) in listing {
             let Some(newest) = numbers.pop_last() else { continue };

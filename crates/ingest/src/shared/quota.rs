@@ -220,3 +220,6 @@ impl SharedQuota {
         refused_until.unwrap_or_else(|| next_month(now))
     }
 }
+
+#[cfg(test)]
+mod tests;

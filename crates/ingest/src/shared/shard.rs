@@ -14,10 +14,10 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
 use model::Dataset;
 
 use super::{
+    chain::key,
     journal::{Change, Link, Place, ShardState},
     members::{Glance, Lease},
     objects::{Created, Listed, Objects},
@@ -27,94 +27,13 @@ use crate::{
     Error,
     poller::memory::{Finished, Memory, RecordedPage},
     quota::Reservation,
-    state::{Chunk, FetchedPage, PollerLock},
+    state::{Chunk, PollerLock},
 };
-
-/// Links read at a time when a shard is taken over.
-const READS_AT_ONCE: usize = 16;
 
 /// How long a link stays after a later snapshot made it superfluous, by the store's own clock. A
 /// create that was on its way all this time would otherwise succeed where a link had been; no
 /// request lives as long as that.
 const KEEP: TimeDelta = TimeDelta::days(1);
-
-impl Place {
-    fn folder(self) -> String {
-        format!("{}/shard={:04}", generation_folder(self.generation), self.shard)
-    }
-
-    fn links(self) -> String {
-        format!("{}/links", self.folder())
-    }
-
-    fn snapshots(self) -> String {
-        format!("{}/snapshots", self.folder())
-    }
-
-    fn pages(self) -> String {
-        format!("{}/pages", self.folder())
-    }
-}
-
-pub(super) fn generation_folder(generation: u32) -> String {
-    format!("generation={generation:04}")
-}
-
-fn key(folder: &str, number: u64) -> String {
-    format!("{folder}/{number:020}")
-}
-
-/// Reads a shard: its newest snapshot and the links behind it.
-pub(super) async fn load(objects: &Objects, place: Place) -> Result<ShardState, Error> {
-    let newest = objects.list(&place.snapshots(), None).await?;
-    let newest = newest.iter().filter_map(Listed::number).max();
-    let mut state = match newest {
-        None => ShardState::default(),
-        Some(number) => parse(objects, &key(&place.snapshots(), number)).await?,
-    };
-    // Listed from the link before on: the offset itself is left out.
-    let before = state.next.checked_sub(1).map(|number| key(&place.links(), number));
-    let listed = objects.list(&place.links(), before.as_deref()).await?;
-    let numbers: Vec<u64> = listed.iter().filter_map(Listed::number).collect();
-    let links = stream::iter(numbers).map(|number| async move {
-        let key = key(&place.links(), number);
-        let link: Link = parse(objects, &key).await?;
-        Ok::<_, Error>((number, key, link))
-    });
-    let links: Vec<_> = links.buffered(READS_AT_ONCE).try_collect().await?;
-    for (number, key, link) in links {
-        let broken = |problem| Error::PollObject { key: key.clone(), problem };
-        if number != state.next {
-            return Err(broken(format!("link {} before it is gone", state.next)));
-        }
-        state.apply(place, &link).map_err(broken)?;
-    }
-    Ok(state)
-}
-
-/// Returns every page that was ever recorded, oldest first.
-pub(super) async fn pages(objects: &Objects, place: Place) -> Result<Vec<FetchedPage>, Error> {
-    // The end first: what moves to the archive in between is then still among its pages.
-    let state = load(objects, place).await?;
-    let archived = objects.list(&place.pages(), None).await?;
-    let archived = archived.into_iter().filter(|listed| {
-        // The archive of the pages behind the last snapshot is written before the next one, which
-        // does without them. Between the two they are in both.
-        let is_in_both = |number| number == state.next && !state.recent.is_empty();
-        listed.number().is_some_and(|number| number <= state.next && !is_in_both(number))
-    });
-    let archives = stream::iter(archived)
-        .map(|listed| async move { parse::<Vec<FetchedPage>>(objects, &listed.key).await });
-    let archives: Vec<_> = archives.buffered(READS_AT_ONCE).try_collect().await?;
-    Ok(archives.into_iter().flatten().chain(state.recent).collect())
-}
-
-async fn parse<T: serde::de::DeserializeOwned>(objects: &Objects, key: &str) -> Result<T, Error> {
-    let broken = |problem| Error::PollObject { key: key.to_owned(), problem };
-    let body = objects.read(key).await?.ok_or_else(|| broken("it is gone".to_owned()))?;
-    serde_json::from_slice(&body)
-        .map_err(|error| broken(format!("this release cannot read it: {error}")))
-}
 
 fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("dates, numbers and text always serialise")
@@ -216,12 +135,8 @@ impl Shard {
 
     /// Returns what others may know of the shard.
     pub(super) fn glance(&self) -> Glance {
-        let state = self.lock();
-        Glance {
-            windows_behind: self.windows_behind.load(Ordering::Relaxed),
-            rows_total: state.rows_total,
-            ts_newest: state.ts_newest,
-        }
+        let windows_behind = self.windows_behind.load(Ordering::Relaxed);
+        Glance { windows_behind, ..self.lock().glance() }
     }
 
     fn lock(&self) -> MutexGuard<'_, ShardState> {
@@ -449,5 +364,32 @@ impl Memory for Shard {
 
     fn broken(&self, doing: &'static str, problem: String) -> Error {
         Error::PollObject { key: self.place.folder(), problem: format!("{doing}: {problem}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_old_and_before_the_snapshot_is_deleted() {
+        let listed = |name: &str, hours: i64| Listed {
+            key: format!("links/{name}"),
+            ts_modified: DateTime::UNIX_EPOCH + TimeDelta::hours(hours),
+        };
+        let links = [
+            listed("00000000000000000000", 0),
+            listed("00000000000000000001", 1),
+            listed("00000000000000000002", 2),
+            listed("00000000000000000003", 0),
+            listed("00000000000000000004", 25),
+            listed("notes.txt", 0),
+        ];
+        let found = |next, keep| prunable(&links, next, TimeDelta::hours(keep));
+        assert_eq!(found(3, 24), [&links[0].key[..], &links[1].key]);
+        assert_eq!(found(1, 24), [&links[0].key[..]]);
+        assert_eq!(found(3, 25), [&links[0].key[..]]);
+        assert_eq!(found(3, 26), Vec::<&str>::new());
+        assert_eq!(prunable(&[], 3, KEEP), Vec::<&str>::new());
     }
 }

@@ -1,6 +1,6 @@
 //! Who should hold which shard: pure functions of what a poller knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::Dataset;
 
@@ -18,18 +18,25 @@ pub(super) fn shard_of(symbol: &str, shards: u32) -> u32 {
     u32::try_from(number % u64::from(shards.max(1))).expect("less than a u32")
 }
 
-/// Returns what a shard has to fetch; `None` when it has nothing to do.
+/// Splits what is to be fetched among shards; one without anything to do has no entry.
 ///
 /// What is not asked for by symbol belongs to shard 0.
-pub(super) fn shard_config(config: &PollConfig, shard: u32, shards: u32) -> Option<PollConfig> {
-    let symbols: Vec<String> =
-        config.symbols.iter().filter(|symbol| shard_of(symbol, shards) == shard).cloned().collect();
-    let is_ours = |dataset: &Dataset| match dataset {
-        Dataset::Exchanges => shard == 0,
-        _ => !symbols.is_empty(),
+pub(super) fn split(config: &PollConfig, shards: u32) -> BTreeMap<u32, PollConfig> {
+    let mut symbols: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for symbol in &config.symbols {
+        symbols.entry(shard_of(symbol, shards)).or_default().push(symbol.clone());
+    }
+    symbols.entry(0).or_default();
+    let rest = PollConfig { symbols: Vec::new(), datasets: Vec::new(), ..config.clone() };
+    let part = |(shard, symbols): (u32, Vec<String>)| {
+        let is_its = |dataset: &Dataset| match dataset {
+            Dataset::Exchanges => shard == 0,
+            _ => !symbols.is_empty(),
+        };
+        let datasets: Vec<Dataset> = config.datasets.iter().copied().filter(is_its).collect();
+        (!datasets.is_empty()).then(|| (shard, PollConfig { symbols, datasets, ..rest.clone() }))
     };
-    let datasets: Vec<Dataset> = config.datasets.iter().copied().filter(is_ours).collect();
-    (!datasets.is_empty()).then(|| PollConfig { symbols, datasets, ..config.clone() })
+    symbols.into_iter().filter_map(part).collect()
 }
 
 /// What a poller knows when it decides what to hold.
@@ -71,3 +78,6 @@ pub(super) fn decide(situation: &Situation<'_>) -> Round {
     let claim = free.iter().cycle().skip(begin).take(room.min(free.len())).copied().collect();
     Round { release: None, claim }
 }
+
+#[cfg(test)]
+mod tests;

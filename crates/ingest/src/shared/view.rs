@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
 use model::Clock;
 use object_store::ObjectStore;
 
 use super::{
-    Layout,
+    chain::{READS_AT_ONCE, generation_folder, is_current, load, pages},
+    config::Layout,
     journal::Place,
     members::{Glance, list_beats, read_beat},
     objects::Objects,
     quota::quota_taken,
-    shard::{generation_folder, load, pages},
 };
 use crate::{
     Error,
@@ -34,7 +35,8 @@ impl SharedView {
 
     /// Returns what the pollers say of themselves, all shards together.
     ///
-    /// What they say is as old as their last beats. A shard that nobody shows is asked itself.
+    /// What they say is as old as their last beats. A shard that nobody shows, or only a poller
+    /// that has lost it, is asked itself.
     ///
     /// # Errors
     /// The store failed, or an object is damaged.
@@ -45,15 +47,12 @@ impl SharedView {
         let layouts = self.layouts().await?;
         let Some((generation, layout)) = layouts.last() else { return Ok(status) };
         let shown = self.shown(*generation).await?;
-        for shard in 0..layout.shards {
-            let glance = match shown.get(&shard) {
-                Some(glance) => *glance,
-                None => {
-                    let state = load(&self.objects, layout.place(*generation, shard)).await?;
-                    let (windows_behind, rows_total) = (state.windows_behind, state.rows_total);
-                    Glance { windows_behind, rows_total, ts_newest: state.ts_newest }
-                }
-            };
+        let glances = stream::iter(0..layout.shards).map(|shard| {
+            let place = layout.place(*generation, shard);
+            self.glance(place, shown.get(&shard))
+        });
+        let glances: Vec<Glance> = glances.buffered(READS_AT_ONCE).try_collect().await?;
+        for glance in glances {
             status.windows_behind = status.windows_behind.saturating_add(glance.windows_behind);
             status.rows_total = status.rows_total.saturating_add(glance.rows_total);
             status.ts_newest = status.ts_newest.max(glance.ts_newest);
@@ -92,18 +91,29 @@ impl SharedView {
         Ok(layouts.into_iter().collect())
     }
 
-    /// Returns what the newest beats say of each shard; of two that show one, the furthest.
-    async fn shown(&self, generation: u32) -> Result<BTreeMap<u32, Glance>, Error> {
+    /// Returns what is known of a shard: what its poller shows, or else what its chain holds.
+    async fn glance(&self, place: Place, shown: Option<&Shown>) -> Result<Glance, Error> {
+        if let Some(Shown { member, glance }) = shown
+            && is_current(&self.objects, place, member, glance.links).await?
+        {
+            return Ok(*glance);
+        }
+        Ok(load(&self.objects, place).await?.glance())
+    }
+
+    /// Returns what the newest beats say of each shard; of two that show one, the one that wrote
+    /// last to its chain: the other has lost it.
+    async fn shown(&self, generation: u32) -> Result<BTreeMap<u32, Shown>, Error> {
         let folder = format!("{}/members", generation_folder(generation));
-        let mut shown: BTreeMap<u32, Glance> = BTreeMap::new();
+        let mut shown: BTreeMap<u32, Shown> = BTreeMap::new();
         for (member, numbers) in list_beats(&self.objects, &folder).await? {
             let Some(newest) = numbers.last() else { continue };
             let key = format!("{folder}/{member}/{newest:020}");
             let beat = read_beat(&self.objects, &key).await?.unwrap_or_default();
             for (shard, glance) in beat.shards {
-                let known = shown.entry(shard).or_insert(glance);
-                if known.rows_total < glance.rows_total {
-                    *known = glance;
+                let known = shown.get(&shard).map(|known| known.glance.links);
+                if known.is_none_or(|links| links < glance.links) {
+                    shown.insert(shard, Shown { member: member.clone(), glance });
                 }
             }
         }
@@ -111,8 +121,9 @@ impl SharedView {
     }
 }
 
-impl Layout {
-    pub(super) const fn place(self, generation: u32, shard: u32) -> Place {
-        Place { generation, shard, snapshot_links: self.snapshot_links }
-    }
+/// What a poller shows of a shard.
+#[derive(Clone, Debug)]
+struct Shown {
+    member: String,
+    glance: Glance,
 }
