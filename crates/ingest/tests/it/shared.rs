@@ -4,6 +4,7 @@ mod audit;
 mod clock;
 mod machines;
 mod market;
+mod minio;
 mod simulation;
 mod store;
 
@@ -19,7 +20,7 @@ use model::{BarInterval, Dataset, session::Session};
 use self::{
     audit::Audit,
     clock::World,
-    machines::{Common, Machine, step},
+    machines::{Common, Machine, Said, step},
     market::{SlowTopic, Vendor},
     store::WatchedStore,
 };
@@ -27,7 +28,7 @@ use crate::landing::faulty::Dice;
 
 /// A Sunday: every session since the start is over, none is added while a test runs.
 const NOW: &str = "2024-03-17T12:00:00Z";
-const START_DATE: &str = "2024-01-16";
+const START_DATE: &str = "2024-02-01";
 const TTL: Duration = Duration::from_secs(4);
 
 fn symbols(count: u64) -> Vec<String> {
@@ -90,8 +91,8 @@ fn run(
 ) -> bool {
     let until = common.world.now() + at_most;
     while common.world.now() < until {
-        step(&common.world, machines, dice);
-        if is_done(machines) {
+        // Asked when everybody waits: there is nothing new before.
+        if step(&common.world, machines, dice).is_none() && is_done(machines) {
             return true;
         }
     }
@@ -115,6 +116,13 @@ fn two_pollers_share_and_one_takes_over() {
     machines.iter_mut().for_each(Machine::start);
     let is_shared = |machines: &[Machine]| held(machines).iter().all(|held| held.len() == 3);
     assert!(run(&mut machines, &common, &mut dice, TTL * 2, is_shared), "{:?}", held(&machines));
+    // From the next beat on, each takes its part of the requests a second.
+    run(&mut machines, &common, &mut dice, TTL, |_| false);
+    let asked: Vec<Duration> = common.vendor.requests().iter().map(|(at, _)| *at).collect();
+    let shared_since = common.world.now() - TTL / 2;
+    let asked: Vec<Duration> = asked.into_iter().filter(|at| shared_since < *at).collect();
+    assert!(asked.windows(6).all(|six| Duration::from_secs(1) <= six[5] - six[0]), "{asked:?}");
+    assert!(6 < asked.len(), "{asked:?}");
     // In the midst of it: what the one has fetched is not fetched again.
     assert!(is_behind(&machines[0]));
     machines[0].crash();
@@ -128,4 +136,45 @@ fn two_pollers_share_and_one_takes_over() {
     audit.check_all_fetched_once(&common);
     let untold = audit.claims - audit.releases;
     assert_eq!(untold, 9, "six shards, and three of them taken over");
+}
+
+#[test]
+fn a_poller_that_stops_in_order_leaves_its_shards_to_the_others_at_once() {
+    let common = common(2, 6, 12);
+    let mut dice = Dice::new(2);
+    let mut machines: Vec<_> = (0..2).map(|n| Machine::new(&common, n, &mut dice)).collect();
+    machines.iter_mut().for_each(Machine::start);
+    let is_shared = |machines: &[Machine]| held(machines).iter().all(|held| held.len() == 3);
+    assert!(run(&mut machines, &common, &mut dice, TTL * 2, is_shared), "{:?}", held(&machines));
+    // Stopped in the midst of a fetch: the shard at work is given up as the others are.
+    machines[0].stop();
+    let has_all = |machines: &[Machine]| machines[1].said().shards.len() == 6;
+    let within = TTL - Duration::from_secs(1);
+    assert!(run(&mut machines, &common, &mut dice, within, has_all), "{:?}", held(&machines));
+    machines[0].crash();
+    machines[0].starts_at = None;
+    let is_done = |machines: &[Machine]| !is_behind(&machines[1]);
+    assert!(run(&mut machines, &common, &mut dice, TTL * 30, is_done), "does not end");
+    run(&mut machines, &common, &mut dice, TTL, |_| false);
+    Audit::of(&common).check_all_fetched_once(&common);
+}
+
+#[test]
+fn another_number_of_shards_is_refused() {
+    let mut common = common(3, 6, 12);
+    let mut dice = Dice::new(3);
+    let mut first = vec![Machine::new(&common, 0, &mut dice)];
+    first[0].start();
+    run(&mut first, &common, &mut dice, TTL, |_| false);
+    common.shared.shards = NonZeroU32::new(7).unwrap();
+    let mut second = vec![Machine::new(&common, 1, &mut dice)];
+    second[0].start();
+    run(&mut second, &common, &mut dice, TTL, |_| false);
+    let Said { shards, problems, .. } = second[0].said();
+    assert!(shards.is_empty() && problems[0].contains("has 6 shards, not 7"), "{problems:?}");
+    common.shared.generation = NonZeroU32::new(2).unwrap();
+    let mut third = vec![Machine::new(&common, 2, &mut dice)];
+    third[0].start();
+    let has_all = |machines: &[Machine]| held(machines)[0].len() == 7;
+    assert!(run(&mut third, &common, &mut dice, TTL * 2, has_all), "{:?}", held(&third));
 }

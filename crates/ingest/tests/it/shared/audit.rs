@@ -137,7 +137,9 @@ impl Audit {
     pub(crate) fn check_requests(&self, common: &Common) {
         let mut asked: BTreeMap<(Asked, u64), u64> = BTreeMap::new();
         for (_, request) in common.vendor.requests() {
-            let Window::Dates { from, to } = request.window else { panic!("{request:?}") };
+            let Window::Dates { from, to } = request.window else {
+                unreachable!("no other window is planned: {request:?}");
+            };
             *asked.entry(((request.symbols, from, to), request.offset)).or_default() += 1;
         }
         let unexplained = asked.iter().map(|((window, _), times)| {

@@ -172,6 +172,8 @@ impl Machine {
         let waker = Waker::from(Arc::clone(&task.ready));
         if task.future.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Ready(()) {
             self.crash();
+            // A stop is for an upgrade.
+            self.starts_at = Some(self.common.world.now() + Duration::from_secs(1));
         }
     }
 

@@ -22,6 +22,10 @@ use serde_json::Value;
 use super::clock::World;
 use crate::landing::faulty::Dice;
 
+/// The longest that a request is on its way: less than the day for which links stay, even by the
+/// clock of the fastest store.
+const DELAY_MAX: Duration = Duration::from_secs(10);
+
 /// The number of each fault that fired, to notice a class that never does.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fired {
@@ -55,7 +59,7 @@ struct State {
     dice: Dice,
     fired: Fired,
     links: Vec<WrittenLink>,
-    delayed: Vec<(Path, PutPayload, PutOptions)>,
+    delayed: Vec<(Duration, Path, PutPayload, PutOptions)>,
     /// When objects came to be, by the world's clock.
     created: BTreeMap<Path, Duration>,
 }
@@ -160,7 +164,11 @@ impl WatchedStore {
     /// Writes that were on their way all this time arrive now.
     pub(crate) async fn deliver_delayed(&self) {
         let delayed = std::mem::take(&mut self.lock().delayed);
-        for (at, payload, opts) in delayed {
+        let now = self.world.now();
+        for (since, at, payload, opts) in delayed {
+            if since + DELAY_MAX < now {
+                continue;
+            }
             // Refused or not: nobody waits for the answer.
             drop(self.apply(&at, payload, opts).await);
         }
@@ -220,7 +228,8 @@ impl ObjectStore for Way {
             return Err(conflict(at));
         }
         if store.chance(20, |fired| &mut fired.delayed) {
-            store.lock().delayed.push((at.clone(), payload, opts));
+            let now = store.world.now();
+            store.lock().delayed.push((now, at.clone(), payload, opts));
             return Err(failed("timed out"));
         }
         let result = store.apply(at, payload, opts).await;
