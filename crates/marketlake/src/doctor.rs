@@ -171,7 +171,7 @@ mod tests {
     use crate::failure::Failure;
 
     fn doctor() -> Doctor {
-        let clock = std::sync::Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
+        let clock = std::sync::Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
         Doctor { clock, redactor: Redactor::default(), findings: Vec::new() }
     }
 
