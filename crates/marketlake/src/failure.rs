@@ -36,10 +36,21 @@ impl Failure {
         Self { error: self.error.context(text.into()), ..self }
     }
 
+    /// Returns the causes, outermost first, without those that the one before has said already: some
+    /// libraries put their causes into their own text as well.
+    fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            if !causes.last().is_some_and(|said| said.contains(&cause)) {
+                causes.push(cause);
+            }
+        }
+        causes
+    }
+
     /// Returns the causes in one line, outermost first, without secrets.
     pub(crate) fn in_one_line(&self, redactor: &Redactor) -> String {
-        let causes: Vec<String> = self.error.chain().map(ToString::to_string).collect();
-        redactor.scrub(&causes.join(": ")).replace('\n', "; ")
+        redactor.scrub(&self.causes().join(": ")).replace('\n', "; ")
     }
 
     /// Returns the causes, one a line, without secrets; in color for a terminal.
@@ -47,8 +58,8 @@ impl Failure {
         let (red, bold, reset) =
             if is_terminal { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let mut text = String::new();
-        for (depth, cause) in self.error.chain().enumerate() {
-            let cause = redactor.scrub(&cause.to_string()).replace('\n', "\n  ");
+        for (depth, cause) in self.causes().into_iter().enumerate() {
+            let cause = redactor.scrub(&cause).replace('\n', "\n  ");
             let written = match depth {
                 0 => writeln!(text, "{red}error{reset}{bold}: {cause}{reset}"),
                 _ => writeln!(text, "  because: {cause}"),
@@ -102,5 +113,15 @@ mod tests {
             "fetching page 2 of `AAPL`: GET /?access_key=[redacted]"
         );
         assert!(failure.in_lines(&redactor, true).starts_with("\x1b[1;31merror"));
+    }
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let error = anyhow::anyhow!("connection refused")
+            .context("asking the store: connection refused")
+            .context("listing `landing`");
+        let failure = Failure::new(ErrorKind::Transient, error);
+        let line = failure.in_one_line(&Redactor::default());
+        assert_eq!(line, "listing `landing`: asking the store: connection refused");
     }
 }

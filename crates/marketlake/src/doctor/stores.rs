@@ -8,6 +8,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path}
 use super::{Doctor, Report, skew};
 use crate::{
     assemble::{ResultExt, Workbench},
+    config::StoreConfig,
     failure::Failure,
 };
 
@@ -15,7 +16,7 @@ pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
     let mut landing = None;
     let work = async {
         let store = bench.landing_store().await?;
-        let report = list(&store).await;
+        let report = list(&store, &place(&bench.config.landing.store)).await;
         landing = Some(store);
         report
     };
@@ -26,7 +27,7 @@ pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
     let mut lake = None;
     let work = async {
         let store = bench.checkpoint_store().await?;
-        let report = list(&store).await;
+        let report = list(&store, &place(&bench.config.lake)).await;
         lake = Some(store);
         report
     };
@@ -44,7 +45,7 @@ pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
         let work = async {
             let folder = bench.data.ingest();
             let opened = bench.open_store("poll.state_url", &shared.state, &folder).await?;
-            let report = list(&opened.store).await;
+            let report = list(&opened.store, &place(&shared.state)).await;
             state = Some(opened.store);
             report
         };
@@ -74,13 +75,18 @@ async fn store(
     doctor.check(service, checks[1], "the user must be allowed to read", work).await;
 }
 
-async fn list(store: &Arc<dyn ObjectStore>) -> Result<Report, Failure> {
+/// Returns where a store is, as the settings say it.
+fn place(config: &StoreConfig) -> String {
+    config.address.clone().unwrap_or_else(|| "a folder of the data folder".to_owned())
+}
+
+async fn list(store: &Arc<dyn ObjectStore>, place: &str) -> Result<Report, Failure> {
     let found = match store.list(None).next().await {
         None => "it is empty",
         Some(Ok(_)) => "it has objects",
         Some(Err(error)) => return Err(failed(error, store)),
     };
-    Ok(Report::ok(format!("{store}: {found}")))
+    Ok(Report::ok(format!("{place}: {found}")))
 }
 
 /// Writes an object, and compares the time the store gives it with ours.
