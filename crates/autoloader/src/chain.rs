@@ -6,7 +6,8 @@
 //! | list after the cursor | a LIST per poll; a local folder is still read whole |
 //! | get what the footer named | one GET, and a second for `.gap`, however long the history |
 //!
-//! The last one is used. A batch has to be read anyway, so the GET that discovers an object is
+//! The last one is used; the partitions themselves are what a listing of the topic's folder names. A
+//! batch has to be read anyway, so the GET that discovers an object is
 //! the one that reads it: its verified lines stay in memory until the batch is decoded. Objects
 //! are listed only where no footer can help: for the first object of a chain that does not begin
 //! at offset 0, for the backlog, and once for `AvailableNow`, each time from the cursor on.
@@ -30,6 +31,9 @@ use crate::{
 
 /// Objects fetched at the same time. Hides a bucket's latency; two cores have no more to do.
 const FETCHES_MAX: usize = 4;
+
+/// Most partitions of a topic. Each one costs a GET per poll; a Kafka topic has a few hundred.
+const PARTITIONS_MAX: usize = 10_000;
 
 /// An object as it was found, with its lines.
 #[derive(Debug)]
@@ -55,7 +59,8 @@ pub struct Waiting {
 #[derive(Debug)]
 pub struct Chains {
     source: Source,
-    partitions: u32,
+    /// The partitions that were there when last looked for, in order.
+    partitions: Vec<u32>,
     /// Objects read and not yet given away. At most those of one batch and [`FETCHES_MAX`] more.
     links: HashMap<String, Link>,
     /// The last object of each partition that may be read, when discovery stops at what existed
@@ -74,14 +79,20 @@ struct Source {
 impl Chains {
     /// Creates the chains of `topic` below `landing`; nothing is read yet.
     #[must_use]
-    pub fn new(
-        landing: Arc<dyn ObjectStore>,
-        generation: u32,
-        topic: String,
-        partitions: u32,
-    ) -> Self {
+    pub fn new(landing: Arc<dyn ObjectStore>, generation: u32, topic: String) -> Self {
         let source = Source { landing, generation, topic };
-        Self { source, partitions, links: HashMap::new(), until: None }
+        Self { source, partitions: Vec::new(), links: HashMap::new(), until: None }
+    }
+
+    /// Whether no partition is known.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// Looks which partitions have landed.
+    pub(crate) async fn look_for_partitions(&mut self) -> Result<(), Error> {
+        self.partitions = self.source.partitions().await?;
+        Ok(())
     }
 
     /// Lets discovery end at the objects that exist now; a second call changes nothing.
@@ -89,8 +100,9 @@ impl Chains {
         if self.until.is_some() {
             return Ok(());
         }
+        self.look_for_partitions().await?;
         let mut until = BTreeMap::new();
-        for partition in 0..self.partitions {
+        for &partition in &self.partitions {
             let found = self.source.list(partition, cursors.get(&partition).copied()).await?;
             if let Some(last) = found.iter().map(|(key, _)| key.first_offset).max() {
                 until.insert(partition, last);
@@ -107,9 +119,8 @@ impl Chains {
         cursors: &Cursors,
         choice: &mut BatchChoice,
     ) -> Result<(), Error> {
-        let mut live: Vec<_> = (0..self.partitions)
-            .map(|partition| (partition, cursors.get(&partition).copied()))
-            .collect();
+        let cursor = |partition: &u32| (*partition, cursors.get(partition).copied());
+        let mut live: Vec<_> = self.partitions.iter().map(cursor).collect();
         // Every round takes an object or ends a chain, and the choice is bounded: this ends.
         while !live.is_empty() && !choice.is_full() {
             live.retain(|(partition, cursor)| self.may_read(*partition, cursor.unwrap_or(0)));
@@ -180,7 +191,7 @@ impl Chains {
     /// Returns what waits behind `cursors`.
     pub(crate) async fn waiting(&self, cursors: &Cursors) -> Result<Waiting, Error> {
         let mut waiting = Waiting::default();
-        for partition in 0..self.partitions {
+        for partition in self.source.partitions().await? {
             for (_, meta) in self.source.list(partition, cursors.get(&partition).copied()).await? {
                 waiting.objects += 1;
                 waiting.bytes = waiting.bytes.saturating_add(meta.size);
@@ -194,6 +205,25 @@ impl Source {
     fn key(&self, partition: u32, first_offset: u64, kind: LandingKind) -> LandingKey {
         let (generation, topic) = (self.generation, self.topic.clone());
         LandingKey { generation, topic, partition, first_offset, kind }
+    }
+
+    /// Lists the topic's partitions that have landed, in order.
+    async fn partitions(&self) -> Result<Vec<u32>, Error> {
+        let folder = LandingKey::topic_prefix(self.generation, &self.topic);
+        let listed = self.landing.list_with_delimiter(Some(&Path::from(folder.as_str()))).await;
+        let listed =
+            listed.map_err(|source| Error::Store { action: "listing", key: folder, source })?;
+        let name = |path: &Path| LandingKey::partition_of_folder(path.filename()?);
+        let mut partitions: Vec<u32> = listed.common_prefixes.iter().filter_map(name).collect();
+        if PARTITIONS_MAX < partitions.len() {
+            return Err(Error::Partitions {
+                topic: self.topic.clone(),
+                found: partitions.len(),
+                max: PARTITIONS_MAX,
+            });
+        }
+        partitions.sort_unstable();
+        Ok(partitions)
     }
 
     async fn find(&self, partition: u32, cursor: Option<u64>) -> Result<Option<Found>, Error> {

@@ -25,6 +25,18 @@ where
         #[source]
         source: object_store::Error,
     },
+    /// More partitions landed than one loader looks at.
+    #[error(
+        "topic `{topic}` has {found} partitions in the landing zone, and a loader looks at {max} at most; each costs a request per poll"
+    )]
+    Partitions {
+        /// The topic.
+        topic: String,
+        /// How many there are.
+        found: usize,
+        /// How many are read.
+        max: usize,
+    },
     /// A landing object is not what its footer says.
     #[error("checking landing object `{key}`")]
     Object {
@@ -122,7 +134,7 @@ where
             | Self::Changed { .. }
             | Self::State { .. }
             | Self::Disagreement { .. } => ErrorKind::Data,
-            Self::Settings { .. } => ErrorKind::Config,
+            Self::Settings { .. } | Self::Partitions { .. } => ErrorKind::Config,
             Self::Contended { .. } => ErrorKind::Conflict,
             Self::Columns { .. } | Self::Worker { .. } => ErrorKind::Internal,
             Self::Target { kind, .. } => *kind,
@@ -139,6 +151,7 @@ impl Error {
     {
         match self {
             Self::Store { action, key, source } => Error::Store { action, key, source },
+            Self::Partitions { topic, found, max } => Error::Partitions { topic, found, max },
             Self::Object { key, source } => Error::Object { key, source },
             Self::Changed { key, batch } => Error::Changed { key, batch },
             Self::State { key, problem } => Error::State { key, problem },

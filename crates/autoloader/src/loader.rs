@@ -51,8 +51,9 @@ const DECODES_MAX: usize = 2;
 /// memory together, so this is about a third of what a batch needs at most.
 const RAW_BYTES_MAX: u64 = 256 << 20;
 
-/// Most partitions of a topic. Each one costs a GET per poll; a Kafka topic has a few hundred.
-const PARTITIONS_MAX: u32 = 10_000;
+/// How often a loader looks for partitions that landed for the first time: a listing, the
+/// dearest of a bucket's requests. The rows of a new partition wait this long, once.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(1);
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -68,8 +69,6 @@ pub struct LoaderConfig {
     pub generation: u32,
     /// The topic.
     pub topic: String,
-    /// The topic's partitions, from 0.
-    pub partitions: u32,
     /// Most objects in a batch. Hard; Auto Loader calls it `maxFilesPerTrigger`.
     pub files_max: usize,
     /// Stored bytes after which a batch takes no more objects. Soft: the last object may exceed
@@ -84,13 +83,12 @@ pub struct LoaderConfig {
 impl LoaderConfig {
     /// Returns a continuous loader of `topic` with limits that suit a small machine.
     #[must_use]
-    pub fn new(pipeline: &str, pipeline_uuid: &str, topic: &str, partitions: u32) -> Self {
+    pub fn new(pipeline: &str, pipeline_uuid: &str, topic: &str) -> Self {
         Self {
             pipeline: pipeline.to_owned(),
             pipeline_uuid: pipeline_uuid.to_owned(),
             generation: 0,
             topic: topic.to_owned(),
-            partitions,
             // Auto Loader's own default.
             files_max: 1_000,
             // Some 20 times that as JSON, far past the bound on uncompressed bytes for text.
@@ -107,9 +105,6 @@ impl LoaderConfig {
         }
         if !LandingKey::is_topic_name(&self.topic) {
             problems.push(format!("`{}` is no topic", self.topic));
-        }
-        if !(1..=PARTITIONS_MAX).contains(&self.partitions) {
-            problems.push(format!("partitions must be 1 to {PARTITIONS_MAX}"));
         }
         if self.files_max == 0 {
             problems.push("files_max must be at least 1, or nothing would be read".to_owned());
@@ -191,6 +186,8 @@ pub struct Loader<T: Target> {
     target: T,
     clock: Arc<dyn Clock>,
     chains: Chains,
+    /// When to look for partitions again, by the monotonic clock.
+    partitions_due: Duration,
     started: bool,
     /// The plan of the last batch that was seen in the target; saves reading it again.
     done: Option<Plan>,
@@ -217,17 +214,13 @@ impl<T: Target> Loader<T> {
     ) -> Self {
         Self {
             state: State::new(checkpoints, &config.pipeline, config.generation),
-            chains: Chains::new(
-                Arc::clone(&landing),
-                config.generation,
-                config.topic.clone(),
-                config.partitions,
-            ),
+            chains: Chains::new(Arc::clone(&landing), config.generation, config.topic.clone()),
             config,
             landing,
             schema: Arc::new(schema),
             target,
             clock,
+            partitions_due: Duration::ZERO,
             started: false,
             done: None,
         }
@@ -363,8 +356,9 @@ impl<T: Target> Loader<T> {
     /// Chooses the objects of `batch`; `None` when nothing waits.
     async fn choose(&mut self, batch: BatchId) -> Result<Option<Plan>, Error> {
         let before = self.done.as_ref().map(|plan| plan.after.clone()).unwrap_or_default();
-        if self.config.trigger == Trigger::AvailableNow {
-            self.chains.freeze(&before).await?;
+        match self.config.trigger {
+            Trigger::AvailableNow => self.chains.freeze(&before).await?,
+            Trigger::Continuous => self.look_for_partitions().await?,
         }
         let mut choice = BatchChoice::new(BatchLimits {
             files_max: self.config.files_max,
@@ -383,6 +377,16 @@ impl<T: Target> Loader<T> {
             after,
             objects,
         }))
+    }
+
+    /// Looks now and then for partitions that were not there before.
+    async fn look_for_partitions(&mut self) -> Result<(), Error> {
+        let now = self.clock.monotonic();
+        if self.chains.is_empty() || self.partitions_due <= now {
+            self.chains.look_for_partitions().await?;
+            self.partitions_due = now + PARTITIONS_EVERY;
+        }
+        Ok(())
     }
 
     /// Reads, decodes and appends what `plan` names.

@@ -190,14 +190,6 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// The landing store does not refuse to create an object twice.
-    #[error(
-        "probing the landing store `{store}`: it let an object be created twice; use a store with conditional create (a local folder, S3, Azure Blob, GCS), or switch it on"
-    )]
-    NotCreateOnly {
-        /// The store, as it names itself.
-        store: String,
-    },
     /// The topic is not the one that was landed so far.
     #[error(
         "landing topic `{topic}`, partition {partition}, from offset {next} on: DIVERGED, {problem}; what landed stays valid, but landing on would skip records: raise `landing.generation` and fetch the affected windows again"
@@ -255,7 +247,6 @@ impl Error {
                 store_kind(source)
             }
             Self::ShardLost { .. } => ErrorKind::Conflict,
-            Self::NotCreateOnly { .. } => ErrorKind::Config,
             Self::StateBroken { .. }
             | Self::Append { .. }
             | Self::TopicBroken { .. }

@@ -6,20 +6,17 @@
 //! the next link and goes on behind it; so any number of landers may run on one chain, and a call
 //! may be cut off anywhere.
 //!
-//! [`chain`] reads links, [`probe_create_only`] refuses stores that cannot arbitrate.
+//! [`chain`] reads links. The store must arbitrate creations; whoever opens it makes sure of that.
 
 pub mod chain;
 mod draft;
 mod partition;
-mod probe;
 
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use model::{Clock, landing::LandingKey};
 use object_store::ObjectStore;
-
-pub use probe::probe_create_only;
 
 use self::partition::PartitionLander;
 use crate::{error::Error, topic::TopicReader};

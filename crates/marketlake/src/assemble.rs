@@ -37,6 +37,7 @@ pub(crate) use failures::ResultExt;
 pub(crate) use password::ensure_password;
 pub(crate) use topic::Topic;
 
+pub(crate) use shelf::Access;
 use shelf::Shelf;
 
 /// Longest wait for a connection to the vendor: longer than any working network needs.
@@ -94,7 +95,7 @@ impl Workbench {
 
     /// Opens the read side of the tables.
     pub(crate) async fn reader(&self) -> Result<lake::Reader, Failure> {
-        let location = self.lake().await?;
+        let location = self.lake(Access::Read).await?;
         let reader = lake::Reader::open(location.store, location.url).await.or_fail()?;
         // A full disk must not hide the status; only queries beyond their memory need the room.
         Ok(reader.clone().with_spill_folder(&self.data.spill()).unwrap_or_else(|error| {
@@ -171,13 +172,6 @@ impl Workbench {
                 OnGap::Record => ingest::landing::OnGap::Record,
             },
         }
-    }
-
-    /// Returns how many partitions a dataset's loader looks at: a topic keeps the number it was
-    /// created with, whatever the settings say later.
-    async fn partitions(&self, topic: &Topic, dataset: Dataset) -> Result<u32, Failure> {
-        let existing = topic.reader.partitions(&self.topic_name(dataset)).await.or_fail()?;
-        Ok(existing.max(self.config.topic.partitions.get()))
     }
 
     /// Returns how intraday rows are to be read.

@@ -44,18 +44,21 @@ impl Context {
     /// on a full disk, when it is needed most.
     pub(crate) fn open_existing(&self) -> Result<Workbench, Failure> {
         let folder = &self.config.data_dir;
-        if self.config.lake.address.is_some() {
-            // What there is to look at lies elsewhere.
-            return self.open();
-        }
-        if !folder.join("lake").try_exists().unwrap_or(false) {
+        // What there is to look at may lie elsewhere.
+        let is_here = self.config.lake.address.is_none();
+        if is_here && !folder.join("lake").try_exists().unwrap_or(false) {
             return Err(Failure::config(format!(
                 "there is no data folder `{}`; `marketlake up` or `marketlake demo` creates one, \
                  `--data-dir` names another",
                 folder.display()
             )));
         }
-        Ok(self.bench(DataDir::open_untried(folder)?))
+        self.open_untried()
+    }
+
+    /// Opens the data folder without trying whether it takes data.
+    pub(crate) fn open_untried(&self) -> Result<Workbench, Failure> {
+        Ok(self.bench(DataDir::open_untried(&self.config.data_dir)?))
     }
 
     fn bench(&self, data: DataDir) -> Workbench {

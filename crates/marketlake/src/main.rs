@@ -4,7 +4,7 @@
 //! `assemble` builds the components for it, and `supervise` keeps them running.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -37,7 +37,7 @@ const RUNTIME_END_MAX: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let redactor = Redactor::default();
-    let has_color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let has_color = render::has_color(&io::stderr());
     match run(cli, &redactor, has_color) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

@@ -28,6 +28,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Returns whether a stream shows colours: a terminal, unless <https://no-color.org> is asked for.
+pub(crate) fn has_color(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// Creates a table that fits the terminal, if there is one.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

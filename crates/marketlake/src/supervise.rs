@@ -244,14 +244,18 @@ fn panic_failure(error: JoinError) -> Option<Failure> {
     Some(Failure::internal(format!("panicked: {message}")))
 }
 
-/// Returns the exit code of a process whose tasks ended so: the gravest kind decides.
-pub(crate) fn exit_code(stopped: &[Stopped]) -> u8 {
-    let gravity = |kind: ErrorKind| match kind {
+/// Returns which of two failures is to be told when only one can be: the one with more.
+pub(crate) const fn gravity(kind: ErrorKind) -> u8 {
+    match kind {
         ErrorKind::Internal => 4,
         ErrorKind::Data => 3,
         ErrorKind::Config => 2,
         ErrorKind::Conflict | ErrorKind::Transient => 1,
-    };
+    }
+}
+
+/// Returns the exit code of a process whose tasks ended so: the gravest kind decides.
+pub(crate) fn exit_code(stopped: &[Stopped]) -> u8 {
     let gravest = stopped.iter().map(|task| task.failure.kind).max_by_key(|kind| gravity(*kind));
     gravest.map_or(0, ErrorKind::exit_code)
 }

@@ -82,10 +82,25 @@ impl Footer {
 }
 
 impl LandingKey {
+    /// Returns the prefix under which all objects of a topic lie, no slash at the end.
+    #[must_use]
+    pub fn topic_prefix(generation: u32, topic: &str) -> String {
+        format!("{generation}/{topic}")
+    }
+
     /// Returns the prefix under which all objects of a topic's partition lie, no slash at the end.
     #[must_use]
     pub fn partition_prefix(generation: u32, topic: &str, partition: u32) -> String {
-        format!("{generation}/{topic}/p={partition:05}")
+        format!("{}/p={partition:05}", Self::topic_prefix(generation, topic))
+    }
+
+    /// Returns the partition whose objects a folder below a topic's prefix holds; `None` when it
+    /// is no partition's.
+    #[must_use]
+    pub fn partition_of_folder(name: &str) -> Option<u32> {
+        let partition = name.strip_prefix("p=")?.parse().ok()?;
+        // Only the one canonical spelling, as in a key.
+        (format!("p={partition:05}") == name).then_some(partition)
     }
 
     /// Returns whether `name` may be a topic: a path segment that needs no escaping anywhere.
@@ -122,7 +137,7 @@ fn parse(text: &str) -> Option<LandingKey> {
     let mut parts = text.split('/');
     let generation = parts.next()?.parse().ok()?;
     let topic = parts.next().filter(|topic| LandingKey::is_topic_name(topic))?.to_owned();
-    let partition = parts.next()?.strip_prefix("p=")?.parse().ok()?;
+    let partition = LandingKey::partition_of_folder(parts.next()?)?;
     let (first_offset, ending) = parts.next()?.split_once('.')?;
     let kind = match ending {
         "ndjson.zst" => LandingKind::Records,

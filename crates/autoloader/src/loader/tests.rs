@@ -50,6 +50,7 @@ async fn follows_every_chain_within_the_limits() {
     world.check_exactly_once("after the first objects");
     world.land(2, 3).await;
     world.land(1, 1).await;
+    world.clock.advance(PARTITIONS_EVERY);
     assert_eq!(loader.backlog().await.unwrap().objects, 2);
     assert_eq!(drain(&mut loader).await.len(), 1);
     world.check_exactly_once("after later ones");
@@ -102,10 +103,10 @@ async fn refuses_the_state_of_another_pipeline() {
     drain(&mut world.loader(world.config(), &Faults::none())).await;
     let other = LoaderConfig { pipeline_uuid: "another".to_owned(), ..world.config() };
     assert_eq!(failure(&mut world.loader(other, &Faults::none())).await.0, ErrorKind::Config);
-    let senseless = LoaderConfig { files_max: 0, partitions: 0, ..world.config() };
+    let senseless = LoaderConfig { files_max: 0, topic: "a/b".to_owned(), ..world.config() };
     let (kind, text) = failure(&mut world.loader(senseless, &Faults::none())).await;
     assert_eq!(kind, ErrorKind::Config);
-    assert!(text.contains("partitions") && text.contains("files_max"), "{text}");
+    assert!(text.contains("`a/b`") && text.contains("files_max"), "{text}");
 }
 
 /// Plans a batch and fails before appending it.

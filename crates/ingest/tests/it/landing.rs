@@ -10,7 +10,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use bytes::Bytes;
 use ingest::{
     Error,
-    landing::{Lander, LandingConfig, OnGap, Progress, chain, probe_create_only},
+    landing::{Lander, LandingConfig, OnGap, Progress, chain},
     topic::{
         EmbeddedTopic, EmbeddedTopicConfig, NewRecord, TopicReader, TopicWriter,
         embedded::Retention,
@@ -22,8 +22,7 @@ use model::{
     landing::{LandingKey, LandingKind},
 };
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutMode, PutOptions, local::LocalFileSystem, memory::InMemory,
-    path::Path,
+    ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory, path::Path,
 };
 
 use self::memory_topic::{Log, MemoryTopic};
@@ -328,8 +327,6 @@ async fn a_local_folder_lands_what_the_embedded_topic_holds() {
         Lander::new(store, topic, Arc::clone(&fixture.clock) as _, config.clone())
             .expect("sound settings")
     };
-    probe_create_only(&store).await.expect("a local folder arbitrates");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("lists").count(), 0, "probe cleans up");
 
     // What a killed process leaves behind: a staging file where the next object belongs.
     let staged = folder.path().join(LandingKey::partition_prefix(0, TOPIC, 0));
@@ -368,86 +365,6 @@ async fn a_local_folder_lands_what_the_embedded_topic_holds() {
         }
     }
     assert_eq!(count, 9000);
-}
-
-/// A store that takes `Create` for an overwrite.
-#[derive(Debug)]
-struct Overwriting(InMemory);
-
-impl std::fmt::Display for Overwriting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("overwriting")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Overwriting {
-    async fn put_opts(
-        &self,
-        at: &Path,
-        payload: object_store::PutPayload,
-        _: PutOptions,
-    ) -> object_store::Result<object_store::PutResult> {
-        self.0.put_opts(at, payload, PutMode::Overwrite.into()).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        at: &Path,
-        opts: object_store::PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn object_store::MultipartUpload>> {
-        self.0.put_multipart_opts(at, opts).await
-    }
-
-    async fn get_opts(
-        &self,
-        at: &Path,
-        options: object_store::GetOptions,
-    ) -> object_store::Result<object_store::GetResult> {
-        self.0.get_opts(at, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: futures::stream::BoxStream<'static, object_store::Result<Path>>,
-    ) -> futures::stream::BoxStream<'static, object_store::Result<Path>> {
-        self.0.delete_stream(locations)
-    }
-
-    fn list(
-        &self,
-        prefix: Option<&Path>,
-    ) -> futures::stream::BoxStream<'static, object_store::Result<object_store::ObjectMeta>> {
-        self.0.list(prefix)
-    }
-
-    async fn list_with_delimiter(
-        &self,
-        prefix: Option<&Path>,
-    ) -> object_store::Result<object_store::ListResult> {
-        self.0.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: object_store::CopyOptions,
-    ) -> object_store::Result<()> {
-        self.0.copy_opts(from, to, options).await
-    }
-}
-
-#[tokio::test]
-async fn the_probe_refuses_a_store_that_overwrites() {
-    let sound: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    probe_create_only(&sound).await.expect("arbitrates");
-    let overwriting: Arc<dyn ObjectStore> = Arc::new(Overwriting(InMemory::new()));
-    let error = probe_create_only(&overwriting).await.expect_err("is refused");
-    assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("`overwriting`"), "{error}");
-    let left = futures::TryStreamExt::try_collect::<Vec<_>>(overwriting.list(None)).await;
-    assert!(left.expect("lists").is_empty(), "the probe cleans up");
 }
 
 #[test]

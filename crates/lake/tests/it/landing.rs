@@ -87,7 +87,7 @@ impl World {
         let target = BronzeTarget::open(&self.location, dataset, name).await.expect("opens");
         let clock = Arc::new(ManualClock::new("2019-02-11T15:00:02Z".parse().expect("a time")));
         Loader::new(
-            LoaderConfig::new(name, name, name, 1),
+            LoaderConfig::new(name, name, name),
             Arc::clone(&self.landing),
             Arc::clone(&self.checkpoints),
             row_schema(dataset),

@@ -11,8 +11,8 @@ use ingest::{
 };
 use model::Clock;
 
-use super::{CurrentKey, ResultExt, Workbench};
-use crate::{config::SharedPollConfig, failure::Failure};
+use super::{Access, CurrentKey, ResultExt, Workbench};
+use crate::failure::Failure;
 
 /// Whoever fetches.
 pub(crate) enum Polling {
@@ -47,8 +47,7 @@ impl Polling {
             warn(poller.forecast().or_fail()?.warning());
             return Ok(Self::Alone(Box::new(poller)));
         };
-        let store = bench.poll_store(settings).await?;
-        stores::probe_create_only(&store).await.or_fail()?;
+        let store = bench.poll_store(settings, Access::Write).await?;
         let shared = SharedConfig {
             generation: settings.generation,
             shards: settings.shards,
@@ -122,7 +121,7 @@ impl PollMemory {
         match &bench.config.poll.shared {
             None => Ok(Self::Folder(bench.poll_state()?)),
             Some(settings) => {
-                let store = bench.poll_store(settings).await?;
+                let store = bench.poll_store(settings, Access::Read).await?;
                 Ok(Self::Shared(SharedView::new(store, Arc::clone(&bench.clock))))
             }
         }
@@ -144,15 +143,5 @@ impl PollMemory {
             }
             Self::Shared(view) => view.fetched_pages().await.or_fail(),
         }
-    }
-}
-
-impl Workbench {
-    async fn poll_store(
-        &self,
-        settings: &SharedPollConfig,
-    ) -> Result<Arc<dyn object_store::ObjectStore>, Failure> {
-        let folder = self.data.ingest();
-        Ok(self.open_store("poll.state_url", &settings.state, &folder).await?.store)
     }
 }

@@ -25,7 +25,7 @@ use object_store::ObjectStore;
 use serve::http::StatusProbe;
 use tokio::sync::Mutex;
 
-use super::{Gauges, ResultExt, Topic, Workbench, polling::PollMemory, stages};
+use super::{Access, Gauges, ResultExt, Topic, Workbench, polling::PollMemory, stages};
 use crate::{failure::Failure, supervise::Board};
 
 /// How long an answer is good for: the console asks every second, and each question lists folders.
@@ -101,7 +101,7 @@ impl PipelineProbe {
     ) -> Result<Self, Failure> {
         let mut loaders = Vec::new();
         for dataset in Dataset::ALL {
-            loaders.push(stages::loader(bench, topic, dataset, Trigger::Continuous).await?);
+            loaders.push(stages::loader(bench, Access::Read, dataset, Trigger::Continuous).await?);
         }
         Ok(Self {
             clock: Arc::clone(&bench.clock),
@@ -111,7 +111,7 @@ impl PipelineProbe {
             topic: Arc::clone(&topic.reader),
             topics: Dataset::ALL.map(|dataset| bench.topic_name(dataset)).to_vec(),
             generation: bench.config.landing.generation,
-            landing: bench.landing_store().await?,
+            landing: bench.landing_store(Access::Read).await?,
             loaders,
             reader,
             board,

@@ -1,4 +1,5 @@
-//! The stores of the pipeline, each opened, and asked whether it can arbitrate, once per process.
+//! The stores of the pipeline, each opened once per process; who writes has it asked whether it can
+//! arbitrate.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,55 +11,112 @@ use url::Url;
 
 use super::{ResultExt, Workbench, options::CurrentOptions};
 use crate::{
-    config::{Durability, StoreConfig},
+    config::{Durability, SharedPollConfig, StoreConfig},
     failure::Failure,
 };
 
 /// Where the loader keeps its plans in a lake that lies in a store: no layer has such a name.
 const CHECKPOINTS: &str = "_checkpoints";
 
+/// What somebody is going to do with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Look.
+    Read,
+    /// Create objects that nobody else may create as well. The store is asked, once per process,
+    /// whether it can tell who was first; one that cannot is refused.
+    Write,
+}
+
+/// A store that was opened, maybe.
+#[derive(Debug, Default)]
+struct Place {
+    opened: OnceCell<Opened>,
+    arbitrates: OnceCell<()>,
+}
+
 /// What was opened so far.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
-    landing: OnceCell<Opened>,
-    lake: OnceCell<Opened>,
-    checkpoints: OnceCell<Opened>,
+    landing: Place,
+    lake: Place,
+    checkpoints: Place,
+    poll: Place,
 }
 
 impl Workbench {
     /// Returns the landing zone, rooted so that keys are relative to it.
-    pub(crate) async fn landing_store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
+    pub(crate) async fn landing_store(
+        &self,
+        access: Access,
+    ) -> Result<Arc<dyn ObjectStore>, Failure> {
         let (config, folder) = (&self.config.landing.store, self.data.landing());
-        let open = || self.open_store("landing.url", config, &folder);
-        Ok(Arc::clone(&self.shelf.landing.get_or_try_init(open).await?.store))
+        let opened = self.open_store(&self.shelf.landing, access, "landing.url", config, &folder);
+        Ok(Arc::clone(&opened.await?.store))
     }
 
     /// Returns where the tables lie.
-    pub(crate) async fn lake(&self) -> Result<Location, Failure> {
-        let opened = self.lake_store().await?;
+    pub(crate) async fn lake(&self, access: Access) -> Result<Location, Failure> {
+        let opened = self.lake_place(access).await?;
         Ok(Location { store: Arc::clone(&opened.root), url: opened.url.clone() })
     }
 
+    /// Returns the store of the tables, rooted at the lake.
+    pub(crate) async fn lake_store(&self, access: Access) -> Result<Arc<dyn ObjectStore>, Failure> {
+        Ok(Arc::clone(&self.lake_place(access).await?.store))
+    }
+
     /// Returns the store of the loader's plans: beside the lake, for whoever loads into it.
-    pub(crate) async fn checkpoint_store(&self) -> Result<Arc<dyn ObjectStore>, Failure> {
+    pub(crate) async fn checkpoint_store(
+        &self,
+        access: Access,
+    ) -> Result<Arc<dyn ObjectStore>, Failure> {
         if self.config.lake.address.is_some() {
-            let lake = Arc::clone(&self.lake_store().await?.store);
-            return Ok(Arc::new(PrefixStore::new(lake, CHECKPOINTS)));
+            return Ok(Arc::new(PrefixStore::new(self.lake_store(access).await?, CHECKPOINTS)));
         }
-        let config = StoreConfig::default();
-        let folder = self.data.checkpoints();
-        let open = || self.open_store("data_dir", &config, &folder);
-        Ok(Arc::clone(&self.shelf.checkpoints.get_or_try_init(open).await?.store))
+        let (config, folder) = (StoreConfig::default(), self.data.checkpoints());
+        let opened = self.open_store(&self.shelf.checkpoints, access, "data_dir", &config, &folder);
+        Ok(Arc::clone(&opened.await?.store))
     }
 
-    async fn lake_store(&self) -> Result<&Opened, Failure> {
+    /// Returns the store in which pollers share what they remember.
+    pub(crate) async fn poll_store(
+        &self,
+        settings: &SharedPollConfig,
+        access: Access,
+    ) -> Result<Arc<dyn ObjectStore>, Failure> {
+        let (config, folder) = (&settings.state, self.data.ingest());
+        let opened = self.open_store(&self.shelf.poll, access, "poll.state_url", config, &folder);
+        Ok(Arc::clone(&opened.await?.store))
+    }
+
+    async fn lake_place(&self, access: Access) -> Result<&Opened, Failure> {
         let (config, folder) = (&self.config.lake, self.data.lake());
-        let open = || self.open_store("lake.url", config, &folder);
-        self.shelf.lake.get_or_try_init(open).await
+        self.open_store(&self.shelf.lake, access, "lake.url", config, &folder).await
     }
 
-    /// Opens a store; `folder` where the settings name none.
-    pub(crate) async fn open_store(
+    async fn open_store<'shelf>(
+        &self,
+        place: &'shelf Place,
+        access: Access,
+        setting: &str,
+        config: &StoreConfig,
+        folder: &Path,
+    ) -> Result<&'shelf Opened, Failure> {
+        let open = || self.connect(setting, config, folder);
+        let opened = place.opened.get_or_try_init(open).await?;
+        if access == Access::Write {
+            let ask = || async {
+                let asked = stores::probe_create_only(&opened.store).await.or_fail();
+                asked.map_err(|failure| failure.context(format!("the store of `{setting}`")))
+            };
+            place.arbitrates.get_or_try_init(ask).await?;
+        }
+        Ok(opened)
+    }
+
+    /// Connects to a store, or to `folder` where the settings name none.
+    async fn connect(
         &self,
         setting: &str,
         config: &StoreConfig,

@@ -9,10 +9,10 @@ use lake::{BronzeTarget, Maintenance, MaintenanceConfig, RefineConfig, Refiner, 
 use model::{Clock, Dataset, ErrorKind};
 use tokio::sync::Notify;
 
-use super::{CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench, polling::Polling};
+use super::{Access, CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench, polling::Polling};
 use crate::{
     failure::Failure,
-    supervise::{Slot, Stage, Step, Until},
+    supervise::{Slot, Stage, Step, Until, gravity},
 };
 
 /// How soon a stage notices what another process did: a tenth of the promised second of freshness.
@@ -154,8 +154,7 @@ impl LandStage {
         topic: Topic,
         gauges: Gauges,
     ) -> Result<Self, Failure> {
-        let store = bench.landing_store().await?;
-        stores::probe_create_only(&store).await.or_fail()?;
+        let store = bench.landing_store(Access::Write).await?;
         let mut landers = Vec::new();
         for dataset in Dataset::ALL {
             let reader = Arc::clone(&topic.reader);
@@ -174,6 +173,15 @@ impl LandStage {
         })
     }
 
+    /// Returns how many records have not landed.
+    pub(crate) async fn waiting(&self) -> Result<u64, Failure> {
+        let mut lag = 0;
+        for (_, lander) in &self.landers {
+            lag += lander.lag().await.or_fail()?.iter().sum::<u64>();
+        }
+        Ok(lag)
+    }
+
     async fn retain(&mut self) -> Result<(), Failure> {
         self.retain_at = self.clock.monotonic() + RETAIN_EVERY;
         for (topic, lander) in &self.landers {
@@ -188,13 +196,13 @@ impl Stage for LandStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         let mut step = Step::default();
         let mut is_behind = false;
-        let mut failed = None;
+        let mut failed = Failed::default();
         for (_, lander) in &mut self.landers {
             // A topic that fails holds up none of the others.
             let progress = match lander.run_once().await.or_fail() {
                 Ok(progress) => progress,
                 Err(failure) => {
-                    failed.get_or_insert(failure);
+                    failed.note(failure);
                     continue;
                 }
             };
@@ -204,9 +212,6 @@ impl Stage for LandStage {
             step.rows += progress.records;
             step.next_in = [step.next_in, progress.seal_in].into_iter().flatten().min();
         }
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
         if !step.has_moved && is_behind {
             // Records were read into an open object, and there are more to read.
             step.next_in = Some(Duration::ZERO);
@@ -214,12 +219,8 @@ impl Stage for LandStage {
         if step.has_moved {
             self.moved_at = self.clock.monotonic();
         } else {
-            let mut lag = 0;
-            let mut landed = 0;
-            for (_, lander) in &self.landers {
-                lag += lander.lag().await.or_fail()?.iter().sum::<u64>();
-                landed += lander.landed().iter().sum::<u64>();
-            }
+            let lag = self.waiting().await?;
+            let landed = self.landers.iter().flat_map(|(_, lander)| lander.landed()).sum();
             let gauge = Gauge { lag, rows_total: Some(landed) };
             super::publish(&self.gauges, "land", gauge);
             // The group may still be dividing the partitions, and a record that was acknowledged
@@ -230,32 +231,60 @@ impl Stage for LandStage {
                 self.retain().await?;
             }
         }
-        Ok(step)
+        failed.end(step)
     }
 }
 
-/// Builds the loader of one dataset.
+/// What failed in one round of several that hold up none of the others.
+#[derive(Debug, Default)]
+struct Failed(Option<Failure>);
+
+impl Failed {
+    /// Keeps the gravest failure: one that trying again does not mend stops the stage, in the end.
+    fn note(&mut self, failure: Failure) {
+        let is_graver = |known: &Failure| gravity(known.kind) < gravity(failure.kind);
+        if self.0.as_ref().is_none_or(is_graver) {
+            self.0 = Some(failure);
+        }
+    }
+
+    /// Ends the round. As long as the others bring something forward, a failure waits: it comes up
+    /// again when they have come to rest, and the stage's pause then holds up nobody.
+    fn end(self, step: Step) -> Result<Step, Failure> {
+        match self.0 {
+            Some(failure) if !step.has_moved => Err(failure),
+            Some(failure) => {
+                tracing::warn!("one of several failed, the others go on: {:#}", failure.error);
+                Ok(step)
+            }
+            None => Ok(step),
+        }
+    }
+}
+
+/// Builds the loader of one dataset; with [`Access::Read`] one that is only asked what waits.
 pub(crate) async fn loader(
     bench: &Workbench,
-    topic: &Topic,
+    access: Access,
     dataset: Dataset,
     trigger: Trigger,
 ) -> Result<Loader<BronzeTarget>, Failure> {
     let name = bench.topic_name(dataset);
     let generation = bench.config.landing.generation;
     let pipeline = format!("{name}-{generation}");
-    let target = BronzeTarget::open(&bench.lake().await?, dataset, &pipeline).await.or_fail()?;
+    let lake = bench.lake(access).await?;
+    let target = BronzeTarget::open(&lake, dataset, &pipeline).await.or_fail()?;
     let config = LoaderConfig {
         generation,
         files_max: usize::try_from(bench.config.load.files_max.get()).unwrap_or(usize::MAX),
         bytes_max: bench.config.load.bytes_max,
         trigger,
-        ..LoaderConfig::new(&pipeline, &pipeline, &name, bench.partitions(topic, dataset).await?)
+        ..LoaderConfig::new(&pipeline, &pipeline, &name)
     };
     Ok(Loader::new(
         config,
-        bench.landing_store().await?,
-        bench.checkpoint_store().await?,
+        bench.landing_store(Access::Read).await?,
+        bench.checkpoint_store(access).await?,
         row_schema(dataset),
         target,
         Arc::clone(&bench.clock),
@@ -268,14 +297,10 @@ pub(crate) struct LoadStage {
 }
 
 impl LoadStage {
-    pub(crate) async fn open(
-        bench: &Workbench,
-        topic: &Topic,
-        trigger: Trigger,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn open(bench: &Workbench, trigger: Trigger) -> Result<Self, Failure> {
         let mut loaders = Vec::new();
         for dataset in Dataset::ALL {
-            loaders.push(loader(bench, topic, dataset, trigger).await?);
+            loaders.push(loader(bench, Access::Write, dataset, trigger).await?);
         }
         Ok(Self { loaders })
     }
@@ -285,7 +310,7 @@ impl LoadStage {
 impl Stage for LoadStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
         let mut step = Step::default();
-        let mut failed = None;
+        let mut failed = Failed::default();
         for loader in &mut self.loaders {
             // A dataset that fails holds up none of the others.
             match loader.run_once().await.or_fail() {
@@ -293,12 +318,10 @@ impl Stage for LoadStage {
                     step.has_moved |= progress.moved();
                     step.rows += progress.rows();
                 }
-                Err(failure) => {
-                    failed.get_or_insert(failure);
-                }
+                Err(failure) => failed.note(failure),
             }
         }
-        failed.map_or(Ok(step), Err)
+        failed.end(step)
     }
 }
 
@@ -310,7 +333,9 @@ pub(crate) struct RefineStage {
 impl RefineStage {
     pub(crate) async fn open(bench: &Workbench) -> Result<Self, Failure> {
         let config = RefineConfig { generation: REFINE_GENERATION, semantics: bench.semantics() };
-        Ok(Self { refiner: Refiner::open(&bench.lake().await?, config).await.or_fail()? })
+        Ok(Self {
+            refiner: Refiner::open(&bench.lake(Access::Write).await?, config).await.or_fail()?,
+        })
     }
 }
 
@@ -342,7 +367,7 @@ impl MaintainStage {
         let every = settings.every;
         let now = bench.clock.monotonic();
         Ok(Self {
-            maintenance: Maintenance::new(bench.lake().await?, config),
+            maintenance: Maintenance::new(bench.lake(Access::Write).await?, config),
             every,
             clock: Arc::clone(&bench.clock),
             // Not at once: a start is when everybody waits for the first answer.

@@ -1,9 +1,6 @@
 //! `doctor`: a table for people, JSON for programs, an exit code for scripts.
 
-use std::{
-    io::{self, IsTerminal},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use comfy_table::{Cell, Color};
 use serde_json::json;
@@ -17,7 +14,7 @@ use crate::{
 };
 
 pub(crate) async fn run(context: Context) -> Result<Ended, Failure> {
-    let bench = context.open()?;
+    let bench = context.open_untried()?;
     let findings = {
         let mut work = context.bars.begin("doctor", "services", 0, Arc::clone(&bench.clock));
         Doctor::examine(&bench, |service| {
@@ -28,13 +25,9 @@ pub(crate) async fn run(context: Context) -> Result<Ended, Failure> {
     };
     match context.output {
         Output::Json => render::print(&as_json(&findings))?,
-        _ => render::print(&as_text(&findings, has_color()))?,
+        _ => render::print(&as_text(&findings, render::has_color(&io::stdout())))?,
     }
     Ok(Ended { code: exit_code(&findings), ..Ended::default() })
-}
-
-fn has_color() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 const fn name(outcome: Outcome) -> (&'static str, Color) {

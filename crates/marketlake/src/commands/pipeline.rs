@@ -81,7 +81,7 @@ pub(crate) async fn start(
     if let Some(key) = key {
         let poll = PollStage::open(bench, &topic, key).await?;
         let land = LandStage::open(bench, topic.clone(), Arc::clone(&gauges)).await?;
-        let load = LoadStage::open(bench, &topic, Trigger::Continuous).await?;
+        let load = LoadStage::open(bench, Trigger::Continuous).await?;
         let refine = RefineStage::open(bench).await?;
         let stages: Vec<(&'static str, Box<dyn Stage>)> = vec![
             ("poll", Box::new(poll)),
@@ -122,24 +122,38 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         Until::Idle => Trigger::AvailableNow,
         Until::Shutdown => Trigger::Continuous,
     };
+    // Only a bar needs to know how much there is.
+    let is_counted = until == Until::Idle && context.bars.are_visible();
+    let mut total = 0;
     let mut maintain: Vec<(&'static str, Box<dyn Stage>)> = Vec::new();
     let stage: (&'static str, Box<dyn Stage>) = match only {
         Only::Poll => {
             let reference = bench.config.source.access_key.clone();
             let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
+            // How many rows the vendor has is what polling finds out.
             ("poll", Box::new(PollStage::open(&bench, &Topic::open(&bench).await?, key).await?))
         }
         Only::Land => {
             let topic = Topic::open(&bench).await?;
-            ("land", Box::new(LandStage::open(&bench, topic, Gauges::default()).await?))
+            let land = LandStage::open(&bench, topic, Gauges::default()).await?;
+            if is_counted {
+                total = land.waiting().await?;
+            }
+            ("land", Box::new(land))
         }
         Only::Load => {
-            let topic = Topic::open(&bench).await?;
-            ("load", Box::new(LoadStage::open(&bench, &topic, trigger).await?))
+            if is_counted {
+                total = rows_unloaded(&bench).await?;
+            }
+            ("load", Box::new(LoadStage::open(&bench, trigger).await?))
         }
         Only::Refine => {
             maintain.push(("maintain", Box::new(MaintainStage::open(&bench).await?)));
-            ("refine", Box::new(RefineStage::open(&bench).await?))
+            let refine = RefineStage::open(&bench).await?;
+            if is_counted {
+                total = bench.reader().await?.rows_unrefined(REFINE_GENERATION).await.or_fail()?;
+            }
+            ("refine", Box::new(refine))
         }
     };
     let clock = Arc::clone(&bench.clock);
@@ -147,8 +161,6 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         Until::Shutdown => stage,
         Until::Idle => {
             let (name, stage) = stage;
-            // Only a bar needs to know how much there is.
-            let total = if context.bars.are_visible() { waiting(&bench, only).await? } else { 0 };
             let work = context.bars.begin(name, "rows", total, Arc::clone(&clock));
             (name, Box::new(Shown { stage, work }) as Box<dyn Stage>)
         }
@@ -166,24 +178,14 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
     Ok(supervisor.run(signals::listen()?).await.into())
 }
 
-/// Returns the rows in front of a stage, as far as counting is cheap; 0 when it is not.
-async fn waiting(bench: &Workbench, only: Only) -> Result<u64, Failure> {
+/// Returns the rows that landed and are not loaded.
+async fn rows_unloaded(bench: &Workbench) -> Result<u64, Failure> {
     let (topic, reader) = (Topic::open(bench).await?, bench.reader().await?);
-    if only == Only::Refine {
-        return reader.rows_unrefined(REFINE_GENERATION).await.or_fail();
-    }
     let probe = PipelineProbe::open(bench, &topic, reader, Default::default()).await?;
     let stages = probe.status().await.stages;
-    let stage = |name: &str| stages.iter().find(|stage| stage.name == name);
-    let (Some(land), Some(load)) = (stage("land"), stage("load")) else {
-        return Ok(0);
-    };
-    Ok(match only {
-        Only::Land => land.lag,
-        Only::Load => land.rows_total.saturating_sub(load.rows_total),
-        // How many rows the vendor has is what polling finds out.
-        Only::Poll | Only::Refine => 0,
-    })
+    let rows =
+        |name: &str| stages.iter().find(|stage| stage.name == name).map(|stage| stage.rows_total);
+    Ok(rows("land").zip(rows("load")).map_or(0, |(landed, loaded)| landed.saturating_sub(loaded)))
 }
 
 /// What a user needs to know once the ports are open.

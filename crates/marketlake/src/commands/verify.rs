@@ -9,7 +9,9 @@ use serde_json::json;
 
 use super::{Context, Ended};
 use crate::{
-    assemble::{ResultExt, Topic, Workbench, polling::PollMemory, stages::REFINE_GENERATION},
+    assemble::{
+        Access, ResultExt, Topic, Workbench, polling::PollMemory, stages::REFINE_GENERATION,
+    },
     cli::{Output, VerifyArgs},
     failure::Failure,
     render,
@@ -51,8 +53,8 @@ pub(crate) async fn run(
             work.at(looked.at);
             work.advance(looked.rows);
         };
-        let landing = bench.landing_store().await?;
-        lake::verify(landing, &bench.lake().await?, &scope, &fetched, &mut observe)
+        let landing = bench.landing_store(Access::Read).await?;
+        lake::verify(landing, &bench.lake(Access::Read).await?, &scope, &fetched, &mut observe)
             .await
             .or_fail()?
     };

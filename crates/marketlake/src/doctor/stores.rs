@@ -1,78 +1,68 @@
 //! Stores: whether objects can be created once, read and listed, and what time it is there.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 
 use super::{Doctor, Report, skew};
 use crate::{
-    assemble::{ResultExt, Workbench},
+    assemble::{Access, ResultExt, Workbench},
     config::StoreConfig,
     failure::Failure,
 };
 
 pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
-    let mut landing = None;
-    let work = async {
-        let store = bench.landing_store().await?;
-        let report = list(&store, &place(&bench.config.landing.store)).await;
-        landing = Some(store);
-        report
-    };
+    let (landing, lake) = (&bench.config.landing.store, &bench.config.lake);
     let remedy = "`landing.url` and `[landing.options]` say where it lies and who asks";
-    let is_reached = doctor.check("landing", "list", remedy, work).await;
-    store(doctor, bench, "landing", landing.filter(|_| is_reached)).await;
-
-    let mut lake = None;
-    let work = async {
-        let store = bench.checkpoint_store().await?;
-        let report = list(&store, &place(&bench.config.lake)).await;
-        lake = Some(store);
-        report
-    };
+    store(doctor, bench, ("landing", landing, remedy), bench.landing_store(Access::Read)).await;
     let remedy = "`lake.url` and `[lake.options]` say where it lies and who asks";
-    let is_reached = doctor.check("lake", "list", remedy, work).await;
-    store(doctor, bench, "lake", lake.filter(|_| is_reached)).await;
-    if is_reached {
+    let opened = bench.lake_store(Access::Read);
+    if store(doctor, bench, ("lake", lake, remedy), opened).await {
         let work = tables(bench);
         doctor.check("lake", "tables", "`marketlake verify` looks closer", work).await;
     } else {
         doctor.skip("lake", &["tables"], "list");
     }
     if let Some(shared) = &bench.config.poll.shared {
-        let mut state = None;
-        let work = async {
-            let folder = bench.data.ingest();
-            let opened = bench.open_store("poll.state_url", &shared.state, &folder).await?;
-            let report = list(&opened.store, &place(&shared.state)).await;
-            state = Some(opened.store);
-            report
-        };
         let remedy = "`poll.state_url` and `[landing.options]` say where it lies and who asks";
-        let is_reached = doctor.check("poll state", "list", remedy, work).await;
-        store(doctor, bench, "poll state", state.filter(|_| is_reached)).await;
+        let opened = bench.poll_store(shared, Access::Read);
+        store(doctor, bench, ("poll state", &shared.state, remedy), opened).await;
     }
 }
 
+/// Looks at one store; says whether it can be read.
 async fn store(
     doctor: &mut Doctor,
     bench: &Workbench,
-    service: &'static str,
-    store: Option<Arc<dyn ObjectStore>>,
-) {
+    (service, config, remedy): (&'static str, &StoreConfig, &str),
+    opened: impl Future<Output = Result<Arc<dyn ObjectStore>, Failure>>,
+) -> bool {
     let checks = ["create once", "clock"];
-    let Some(store) = store else { return doctor.skip(service, &checks, "list") };
+    let mut found = None;
+    let work = async {
+        let store = opened.await?;
+        let report = list(&store, &place(config)).await?;
+        found = Some(store);
+        Ok(report)
+    };
+    doctor.check(service, "list", remedy, work).await;
+    let Some(store) = found else {
+        doctor.skip(service, &checks, "list");
+        return false;
+    };
     let work = async {
         ::stores::probe_create_only(&store).await.or_fail()?;
         Ok(Report::ok("a second creator is refused"))
     };
     let remedy = "the store must create conditionally, and the user must be allowed to write";
-    if !doctor.check(service, checks[0], remedy, work).await {
-        return doctor.skip(service, &checks[1..], checks[0]);
+    if doctor.check(service, checks[0], remedy, work).await {
+        let work = clock(bench, &store);
+        doctor.check(service, checks[1], "the user must be allowed to read", work).await;
+    } else {
+        doctor.skip(service, &checks[1..], checks[0]);
     }
-    let work = clock(bench, &store);
-    doctor.check(service, checks[1], "the user must be allowed to read", work).await;
+    true
 }
 
 /// Returns where a store is, as the settings say it.

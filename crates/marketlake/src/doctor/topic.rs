@@ -8,7 +8,7 @@ use model::Dataset;
 
 use super::{Doctor, Report};
 use crate::{
-    assemble::{ResultExt, Topic, Workbench},
+    assemble::{Access, ResultExt, Topic, Workbench},
     failure::Failure,
 };
 
@@ -86,7 +86,7 @@ async fn there_and_back(
 }
 
 async fn backlog(bench: &Workbench, reader: &dyn TopicReader) -> Result<Report, Failure> {
-    let landing = bench.landing_store().await?;
+    let landing = bench.landing_store(Access::Read).await?;
     let generation = bench.config.landing.generation;
     let mut waiting = 0;
     for dataset in Dataset::ALL {

@@ -318,6 +318,7 @@ pub(super) struct World {
     pub landing: Arc<InMemory>,
     pub checkpoints: Arc<InMemory>,
     pub kept: Arc<Mutex<Kept>>,
+    pub clock: Arc<ManualClock>,
     pub landed: Vec<(String, i64)>,
     /// The next offset of each partition.
     pub next: Vec<u64>,
@@ -330,6 +331,7 @@ impl World {
             landing: Arc::new(InMemory::new()),
             checkpoints: Arc::new(InMemory::new()),
             kept: Arc::default(),
+            clock: Arc::new(ManualClock::new("2026-01-05T15:00:00Z".parse().unwrap())),
             landed: Vec::new(),
             next: firsts.to_vec(),
         }
@@ -358,8 +360,7 @@ impl World {
     }
 
     pub(super) fn config(&self) -> LoaderConfig {
-        let partitions = u32::try_from(self.next.len()).unwrap();
-        LoaderConfig::new("bronze.intraday", "a-uuid", "intraday", partitions)
+        LoaderConfig::new("bronze.intraday", "a-uuid", "intraday")
     }
 
     pub(super) fn loader(
@@ -372,7 +373,7 @@ impl World {
             Arc::new(FaultyStore { inner, faults: Arc::clone(faults) })
         };
         let target = MemoryTarget { kept: Arc::clone(&self.kept), faults: Arc::clone(faults) };
-        let clock = Arc::new(ManualClock::new("2026-01-05T15:00:00Z".parse().unwrap()));
+        let clock = Arc::<ManualClock>::clone(&self.clock);
         let (landing, checkpoints) = (store(&self.landing), store(&self.checkpoints));
         Loader::new(config, landing, checkpoints, schema(), target, clock)
     }
