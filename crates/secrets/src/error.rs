@@ -154,6 +154,23 @@ impl Error {
         }
     }
 
+    /// Returns whether the provider spoke about the secret itself: it is not there, must not be
+    /// used, or must not be read. Whatever else goes wrong says nothing about a value that was read
+    /// before.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::Unusable { .. } => true,
+            Self::Remote { source, .. } => {
+                matches!(
+                    source.as_ref(),
+                    RemoteError::Refused { class: ErrorClass::Config | ErrorClass::Permission, .. }
+                )
+            }
+            _ => false,
+        }
+    }
+
     /// Returns how long the service asked to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -88,6 +88,12 @@ pub enum RemoteError {
         /// What was looked for, and the remedy.
         explanation: String,
     },
+    /// What there was to sign in with has ended, and nothing new can be had.
+    #[error(
+        "the credential of this machine cannot be renewed for now; see whether its identity \
+         service answers"
+    )]
+    NotRenewed,
     /// The certificates to trust cannot be read.
     #[error("reading the certificates of `ca_file` = `{}`", path.display())]
     CaFile {
@@ -104,7 +110,9 @@ impl RemoteError {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Timeout { .. } | Self::Connection { .. } => ErrorClass::Transient,
+            Self::Timeout { .. } | Self::Connection { .. } | Self::NotRenewed => {
+                ErrorClass::Transient
+            }
             Self::Tls { .. }
             | Self::Redirected { .. }
             | Self::TooLarge

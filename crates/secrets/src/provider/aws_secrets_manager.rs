@@ -3,7 +3,13 @@
 //! Signing and the search for credentials (environment, web identity, container, instance) are
 //! those of `object_store`, so that no AWS SDK is needed. Profiles of `~/.aws` are not read.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -46,6 +52,8 @@ pub struct AwsSecretsManager {
     access_key: Option<(Credential, Credential)>,
     /// Finds credentials on this machine otherwise.
     machine: OnceCell<AwsCredentialProvider>,
+    /// Whether this machine had a credential before.
+    is_found: AtomicBool,
     redactor: Redactor,
     http: Http,
     retries: Retries,
@@ -99,9 +107,17 @@ impl AwsSecretsManager {
         let mut credentials = credentials.into_iter();
         let access_key = credentials.next().zip(credentials.next());
         let http = Http::new(config.remote.timeout, config.remote.ca_file.clone());
-        let machine = OnceCell::new();
-        let retries = Retries::default();
-        Self { scope, config, access_key, machine, redactor, http, retries, clock }
+        Self {
+            scope,
+            config,
+            access_key,
+            machine: OnceCell::new(),
+            is_found: AtomicBool::new(false),
+            redactor,
+            http,
+            retries: Retries::default(),
+            clock,
+        }
     }
 
     async fn ask(&self, action: &str, operation: &str, body: &Value) -> Result<Answer, Error> {
@@ -131,22 +147,32 @@ impl AwsSecretsManager {
                 token: None,
             }));
         }
-        let none = |_| RemoteError::NoCredential {
-            explanation: "neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor a web \
-                          identity, nor a container or instance role; set one, or \
-                          `access_key_id` and `secret_access_key` as references"
-                .to_owned(),
-        };
         let found = async {
             let machine = self.machine.get_or_try_init(|| async { self.search() }).await?;
             machine.get_credential().await
         };
-        let credential = found.await.map_err(none).map_err(|source| self.failed(action, source))?;
+        // The cause stays out of the error: it may repeat what the identity service sent.
+        let credential = found.await.map_err(|_| self.failed(action, self.no_credential()))?;
+        self.is_found.store(true, Ordering::Release);
         self.redactor.register_token(&Secret::new(credential.secret_key.clone()));
         if let Some(token) = &credential.token {
             self.redactor.register_token(&Secret::new(token.clone()));
         }
         Ok(credential)
+    }
+
+    /// Returns why there is no credential of this machine: it has none, or, once it had one, that
+    /// one could not be renewed.
+    fn no_credential(&self) -> RemoteError {
+        if self.is_found.load(Ordering::Acquire) {
+            return RemoteError::NotRenewed;
+        }
+        RemoteError::NoCredential {
+            explanation: "neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor a web \
+                          identity, nor a container or instance role; set one, or \
+                          `access_key_id` and `secret_access_key` as references"
+                .to_owned(),
+        }
     }
 
     /// Returns what finds credentials on this machine. The builder is one of a store that is
@@ -215,7 +241,8 @@ impl AwsSecretsManager {
         let text = match (value.secret_string, value.secret_binary) {
             (Some(text), _) => text,
             (None, Some(encoded)) => {
-                let bytes = STANDARD.decode(encoded).unwrap_or_default();
+                let bytes = STANDARD.decode(encoded);
+                let bytes = bytes.map_err(|_| unusable("its binary value is not base64"))?;
                 String::from_utf8(bytes).map_err(|_| unusable("the value is not UTF-8 text"))?
             }
             (None, None) => return Err(unusable("the secret has no value yet")),

@@ -1,7 +1,9 @@
-//! A small HTTPS server for tests: one handler, faults on demand, certificates of its own.
+//! A small HTTPS server for tests: one handler, faults on demand, certificates of its own; and a
+//! test that starts itself again, for what a process knows from its variables alone.
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -102,30 +104,80 @@ impl Double {
         let acceptor = authority.acceptor(flaw);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let faults = Faults::default();
-        let shared = faults.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (handler, faults) = (Arc::clone(&handler), shared.clone());
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Some(acceptor) = acceptor else {
-                        return refuse_tls(stream).await;
-                    };
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        serve(stream, &handler, &faults).await;
-                    }
-                });
+        let (port, faults, task) = listen(handler, move |stream, handler, faults| {
+            let acceptor = acceptor.clone();
+            async move {
+                let Some(acceptor) = acceptor else {
+                    return refuse_tls(stream).await;
+                };
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream, &handler, &faults).await;
+                }
             }
-        });
+        })
+        .await;
         Self { url: format!("https://localhost:{port}"), faults, folder, task }
+    }
+
+    /// Starts a server that speaks http, as identity services on the machine itself do.
+    pub(crate) async fn start_plain(handler: Handler) -> Self {
+        let (port, faults, task) = listen(handler, |stream, handler, faults| async move {
+            serve(stream, &handler, &faults).await;
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        Self { url: format!("http://127.0.0.1:{port}"), faults, folder, task }
     }
 
     pub(crate) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
+}
+
+/// Accepts connections on a free port and lets `answer` deal with each.
+async fn listen<F, Fut>(handler: Handler, answer: F) -> (u16, Faults, JoinHandle<()>)
+where
+    F: Fn(TcpStream, Handler, Faults) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let faults = Faults::default();
+    let shared = faults.clone();
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream, Arc::clone(&handler), shared.clone()));
+        }
+    });
+    (port, faults, task)
+}
+
+/// Set in a test process that a test started.
+const AGAIN: &str = "MARKETLAKE_TEST_AGAIN";
+
+/// Returns whether this process was started by [`run_again`].
+pub(crate) fn is_again() -> bool {
+    std::env::vars_os().any(|(variable, _)| variable == AGAIN)
+}
+
+/// Runs the test `name` (with its modules) in a process of its own, for a test may not change the
+/// variables of its own process.
+pub(crate) async fn run_again(name: &str, variables: &[(&str, &str)]) {
+    // Whoever runs the tests may have credentials of their own.
+    let is_foreign = |name: &str| ["AWS_", "AZURE_"].iter().any(|start| name.starts_with(start));
+    let own = std::env::vars_os().filter(|(name, _)| !name.to_str().is_some_and(is_foreign));
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--include-ignored", "--exact", name])
+        .env_clear()
+        .envs(own)
+        .env(AGAIN, "1")
+        .envs(variables.iter().copied())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 impl Drop for Double {

@@ -94,7 +94,7 @@ impl Scope {
         result
     }
 
-    /// Keeps a new value; falls back on the last one when the service cannot be reached.
+    /// Keeps a new value; falls back on the last one when there is no answer about the secret.
     fn remember(
         &self,
         state: &mut State,
@@ -112,7 +112,8 @@ impl Scope {
             Err(error) => {
                 state.failure = Some(error.clone());
                 match &mut state.value {
-                    Some((value, age)) if error.class() == ErrorClass::Transient => {
+                    // An outage, a redirect, a bootstrap file that is being rewritten.
+                    Some((value, age)) if !error.is_answer() => {
                         age.failed_at = Some(now);
                         self.warn(key, &error, now.saturating_sub(age.read_at));
                         Ok(value.clone())

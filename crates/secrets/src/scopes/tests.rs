@@ -185,6 +185,35 @@ async fn an_outage_is_bridged_with_the_last_value_for_a_bounded_time() {
 }
 
 #[tokio::test]
+async fn what_says_nothing_about_the_secret_is_bridged_whoever_has_to_mend_it() {
+    let remote = |source| {
+        let (scope, action) = ("remote".to_owned(), "reading".to_owned());
+        Error::Remote { scope, action, host: "host".to_owned(), source: Box::new(source) }
+    };
+    let missing = Error::Missing {
+        scope: "file".to_owned(),
+        key: "token".to_owned(),
+        remedy: "write it".to_owned(),
+    };
+    let being_rewritten =
+        Error::Credential { scope: "remote".to_owned(), field: "token", source: Arc::new(missing) };
+    for failure in [
+        remote(RemoteError::NoCredential { explanation: "none".to_owned() }),
+        remote(RemoteError::NotRenewed),
+        remote(RemoteError::Redirected { status: 302 }),
+        remote(RemoteError::BadReply { what: "with something else" }),
+        being_rewritten,
+    ] {
+        let bench = bench([Ok(Some("cnry-1")), Err(failure.clone()), Ok(Some("cnry-2"))]);
+        bench.value().await.unwrap();
+        bench.clock.advance(TTL);
+        assert_eq!(bench.value().await.unwrap(), "cnry-1", "{failure:?}");
+        bench.clock.advance(Duration::from_secs(60));
+        assert_eq!(bench.value().await.unwrap(), "cnry-2", "{failure:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_value_is_no_bridge() {
     let bench = bench([Ok(Some("cnry-1")), Err(down())]);
     bench.value().await.unwrap();

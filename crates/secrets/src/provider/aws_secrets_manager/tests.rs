@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::AwsSecretsManager;
 use crate::{
-    Credential, ErrorClass, ManualClock, Redactor, ScopeConfig, Secret, SecretName, SecretProvider,
+    Credential, Error, ErrorClass, ManualClock, Redactor, ScopeConfig, Secret, SecretName,
+    SecretProvider,
     provider::{
         contract::{
             Fault, FaultyFixture, ProviderFixture, everything_of, fault_contract, provider_contract,
@@ -18,15 +19,22 @@ use crate::{
         double::{
             Answer, Asked, Double, TIMEOUT,
             certificates::{FLAWS, Flaw},
+            is_again,
             log::Log,
+            run_again,
         },
     },
 };
 
-/// Versions of each secret, and how many questions came without a signature.
 #[derive(Default)]
 struct State {
+    /// Versions of each secret.
     secrets: BTreeMap<String, Vec<String>>,
+    /// Secrets whose value is binary, as the service sends it.
+    binaries: BTreeMap<String, String>,
+    /// The session token that every question must bring.
+    session: Option<&'static str>,
+    /// How many questions came without a signature.
     unsigned: usize,
 }
 
@@ -45,7 +53,8 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
     let signature = asked.header("authorization");
     let is_signed = signature.starts_with("AWS4-HMAC-SHA256 Credential=cnry-id/")
         && signature.contains("/eu-west-1/secretsmanager/aws4_request")
-        && signature.contains("x-amz-target");
+        && signature.contains("x-amz-target")
+        && state.session.is_none_or(|session| session == asked.header("x-amz-security-token"));
     if !is_signed {
         state.unsigned += 1;
         return refuse(400, "UnrecognizedClientException");
@@ -54,12 +63,17 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
     match asked.header("x-amz-target") {
         "secretsmanager.GetSecretValue" => {
             let name = body["SecretId"].as_str().unwrap_or_default();
+            if let Some(binary) = state.binaries.get(name) {
+                return Answer::json(200, &json!({"Name": name, "SecretBinary": binary}));
+            }
             let Some(versions) = state.secrets.get(name) else {
                 return refuse(400, "ResourceNotFoundException");
             };
-            let found = match body["VersionId"].as_str() {
-                Some(version) => version_number(version).and_then(|number| versions.get(number)),
-                None => versions.last(),
+            let found = match (body["VersionId"].as_str(), body["VersionStage"].as_str()) {
+                (Some(version), None) => version_number(version).and_then(|at| versions.get(at)),
+                (None, None | Some("AWSCURRENT")) => versions.last(),
+                (None, Some("AWSPREVIOUS")) => versions.iter().rev().nth(1),
+                _ => None,
             };
             match found {
                 Some(value) => Answer::json(200, &json!({"Name": name, "SecretString": value})),
@@ -93,10 +107,19 @@ fn version_number(id: &str) -> Option<usize> {
 struct Fixture {
     provider: AwsSecretsManager,
     state: Arc<Mutex<State>>,
+    redactor: Redactor,
     double: Double,
 }
 
 fn provider(fields: &[(&str, &str)], credentials: &[&str]) -> AwsSecretsManager {
+    provider_with(fields, credentials, Redactor::default())
+}
+
+fn provider_with(
+    fields: &[(&str, &str)],
+    credentials: &[&str],
+    redactor: Redactor,
+) -> AwsSecretsManager {
     let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let config = ScopeConfig::from_fields("aws_secrets_manager", fields.collect()).unwrap();
     let ScopeConfig::AwsSecretsManager(config) = config else { panic!("another provider") };
@@ -106,10 +129,14 @@ fn provider(fields: &[(&str, &str)], credentials: &[&str]) -> AwsSecretsManager 
     });
     let credentials = credentials.collect();
     let clock = Arc::new(ManualClock::default());
-    AwsSecretsManager::new(scope, config, credentials, Redactor::default(), clock)
+    AwsSecretsManager::new(scope, config, credentials, redactor, clock)
 }
 
 async fn fixture(flaw: Option<Flaw>) -> Fixture {
+    fixture_with(&["cnry-id", "cnry-key"], flaw).await
+}
+
+async fn fixture_with(credentials: &[&str], flaw: Option<Flaw>) -> Fixture {
     let state = State::default();
     let state = Arc::new(Mutex::new(state));
     let shared = Arc::clone(&state);
@@ -124,7 +151,9 @@ async fn fixture(flaw: Option<Flaw>) -> Fixture {
         ("timeout", &timeout),
         ("ca_file", ca_file.to_str().unwrap()),
     ];
-    Fixture { provider: provider(&fields, &["cnry-id", "cnry-key"]), state, double }
+    let redactor = Redactor::default();
+    let provider = provider_with(&fields, credentials, redactor.clone());
+    Fixture { provider, state, redactor, double }
 }
 
 #[async_trait]
@@ -210,6 +239,97 @@ async fn a_key_that_fits_into_no_header_is_refused_before_anything_is_sent() {
     let error = provider.get(&"key".parse().unwrap()).await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("no header may have") && !text.contains("cnry"), "{text}");
+}
+
+#[tokio::test]
+async fn the_staging_label_chooses_the_version() {
+    let fixture = fixture(None).await;
+    for value in ["cnry-old", "cnry-new"] {
+        fixture.put("key", value).await;
+    }
+    let key = "key".parse().unwrap();
+    for (stage, wanted) in
+        [("AWSCURRENT", Some("cnry-new")), ("AWSPREVIOUS", Some("cnry-old")), ("OTHER", None)]
+    {
+        let ca_file = fixture.double.ca_file();
+        let fields = [
+            ("region", "eu-west-1"),
+            ("endpoint", fixture.double.url.as_str()),
+            ("prefix", "prod/"),
+            ("version_stage", stage),
+            ("ca_file", ca_file.to_str().unwrap()),
+        ];
+        let found = provider(&fields, &["cnry-id", "cnry-key"]).get(&key).await.unwrap();
+        assert_eq!(found.as_ref().map(Secret::expose), wanted, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_binary_value_is_text_in_base64_or_of_no_use() {
+    let fixture = fixture(None).await;
+    for (binary, wanted) in [
+        ("Y25yeS1iaW5hcnk=", Ok("cnry-binary")),
+        ("Y25yeS1iaW5hcnk", Err("is not base64")),
+        ("//79", Err("is not UTF-8 text")),
+    ] {
+        let (name, value) = ("prod/key".to_owned(), binary.to_owned());
+        fixture.state.lock().unwrap().binaries.insert(name, value);
+        let found = fixture.provider.get(&"key".parse().unwrap()).await;
+        match (found, wanted) {
+            (Ok(found), Ok(wanted)) => assert_eq!(found.unwrap().expose(), wanted),
+            (Err(error), Err(wanted)) => {
+                assert!(matches!(error, Error::Unusable { .. }), "{error:?}");
+                assert!(error.to_string().contains(wanted), "{error}");
+            }
+            (found, wanted) => panic!("{binary}: {found:?}, not {wanted:?}"),
+        }
+    }
+}
+
+/// Where a container's credentials are, is known to a process from its variables alone.
+#[tokio::test]
+async fn a_containers_credential_signs_and_a_failed_renewal_is_an_outage() {
+    let key: SecretName = "key".parse().unwrap();
+    if is_again() {
+        let fixture = fixture_with(&[], None).await;
+        fixture.state.lock().unwrap().session = Some("cnry-session");
+        fixture.put("key", "cnry-value").await;
+        let found = fixture.provider.get(&key).await.unwrap();
+        assert_eq!(found.unwrap().expose(), "cnry-value");
+        for known in ["cnry-key", "cnry-session"] {
+            assert_eq!(fixture.redactor.scrub(known), "[redacted]");
+        }
+        let error = fixture.provider.get(&key).await.unwrap_err();
+        let text = everything_of(&error);
+        assert_eq!(error.class(), ErrorClass::Transient, "{text}");
+        assert!(text.contains("cannot be renewed") && !text.contains("cnry"), "{text}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, "cnry-bearer").unwrap();
+    let answers = Mutex::new(0);
+    let identity = move |asked: &Asked, _: Option<Fault>| {
+        let mut answers = answers.lock().unwrap();
+        *answers += 1;
+        // Ended already, so that it is asked for anew with each question.
+        let credential = json!({
+            "AccessKeyId": "cnry-id", "SecretAccessKey": "cnry-key", "Token": "cnry-session",
+            "Expiration": "2026-01-02T03:04:05Z",
+        });
+        match (asked.header("authorization"), *answers) {
+            ("cnry-bearer", 1) => Answer::json(200, &credential),
+            _ => Answer::json(500, &json!({"message": "cnry-text"})),
+        }
+    };
+    let identity = Double::start_plain(Arc::new(identity)).await;
+    let name = "provider::aws_secrets_manager::tests::\
+                a_containers_credential_signs_and_a_failed_renewal_is_an_outage";
+    let variables = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", identity.url.as_str()),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_file.to_str().unwrap()),
+    ];
+    run_again(name, &variables).await;
 }
 
 /// moto, written to through our own signed questions: it has no other door.

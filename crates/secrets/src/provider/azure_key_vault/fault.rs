@@ -31,24 +31,43 @@ struct Detail {
     innererror: Option<Box<Self>>,
 }
 
-/// Finds the reason in the chain of causes.
-pub(super) fn explain(error: &azure_core::Error) -> Fault {
+/// What a service or the connection to it has to do with an error.
+pub(super) enum Reason<'error> {
+    /// There was no usable answer.
+    Ours(&'error RemoteError),
+    /// There was an answer: its status, and the error that holds it.
+    Reply(u16, &'error ErrorKind),
+}
+
+/// Finds the reason in the chain of causes; says as well whether it concerns signing in.
+pub(super) fn reason(error: &azure_core::Error) -> (Option<Reason<'_>>, bool) {
     let mut is_sign_in = false;
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<RemoteError>() {
-            return Fault { error: error.clone(), is_missing: false };
+            return (Some(Reason::Ours(error)), is_sign_in);
         }
         if let Some(error) = error.downcast_ref::<azure_core::Error>() {
             match error.kind() {
                 ErrorKind::Credential => is_sign_in = true,
                 kind @ ErrorKind::HttpResponse { status, .. } => {
-                    return refusal(kind, u16::from(*status), is_sign_in);
+                    return (Some(Reason::Reply(u16::from(*status), kind)), is_sign_in);
                 }
                 _ => {}
             }
         }
         cause = error.source();
+    }
+    (None, is_sign_in)
+}
+
+/// Says in our words what went wrong.
+pub(super) fn explain(error: &azure_core::Error) -> Fault {
+    let (reason, is_sign_in) = reason(error);
+    match reason {
+        Some(Reason::Ours(error)) => return Fault { error: error.clone(), is_missing: false },
+        Some(Reason::Reply(status, kind)) => return refusal(kind, status, is_sign_in),
+        None => {}
     }
     let error = match error.kind() {
         _ if is_sign_in => RemoteError::NoCredential {

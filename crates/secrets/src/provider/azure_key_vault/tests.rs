@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    process::Command,
     sync::{Arc, Mutex},
 };
 
@@ -19,7 +18,9 @@ use crate::{
         double::{
             Answer, Asked, Double, TIMEOUT,
             certificates::{FLAWS, Flaw},
+            is_again,
             log::Log,
+            run_again,
         },
     },
 };
@@ -353,13 +354,11 @@ async fn real_contract(real: &Real) {
     assert_eq!(forbidden.unwrap_err().class(), ErrorClass::Permission);
 }
 
-/// Where the identity endpoint is, is known to a process from its variables alone, and a test may
-/// not change its own: it starts itself again with them.
+/// Where the identity endpoint is, is known to a process from its variables alone.
 #[tokio::test]
 #[ignore = "needs scripts/services start"]
 async fn the_running_double_keeps_the_contract_whoever_asks() {
-    let name = "the_running_double_keeps_the_contract_whoever_asks";
-    if std::env::vars_os().any(|(variable, _)| variable == "IDENTITY_ENDPOINT") {
+    if is_again() {
         for credential in ["managed_identity", "default"] {
             real_contract(&real(&[("credential", credential)], &[]).await).await;
         }
@@ -376,12 +375,7 @@ async fn the_running_double_keeps_the_contract_whoever_asks() {
     real_contract(&real(&fields, &["marketlake-keyvault-test"]).await).await;
 
     let endpoint = variable("MARKETLAKE_TEST_KEYVAULT_TOKEN");
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", &format!("provider::azure_key_vault::tests::{name}")])
-        .env("IDENTITY_ENDPOINT", endpoint)
-        .env("IDENTITY_HEADER", "header")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let name = "provider::azure_key_vault::tests::\
+                the_running_double_keeps_the_contract_whoever_asks";
+    run_again(name, &[("IDENTITY_ENDPOINT", &endpoint), ("IDENTITY_HEADER", "header")]).await;
 }
