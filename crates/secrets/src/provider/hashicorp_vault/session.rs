@@ -101,7 +101,7 @@ impl Lease {
         let length = Duration::from_secs(seconds);
         (0 < seconds).then(|| Self {
             // Two thirds: one failed renewal leaves time for another.
-            renew_at: now.saturating_add(length * 2 / 3),
+            renew_at: now.saturating_add(length / 3 * 2),
             ends_at: now.saturating_add(length),
             is_renewable,
         })
@@ -144,7 +144,8 @@ impl Sessions {
                 *current = None;
             } else if let Some(lease) = &mut session.lease {
                 tracing::warn!("the token of a HashiCorp Vault scope could not be renewed");
-                lease.renew_at = now.saturating_add(RENEW_PAUSE);
+                // Counted from the failure: the attempts alone may have taken as long.
+                lease.renew_at = server.clock.elapsed().saturating_add(RENEW_PAUSE);
             }
         }
         if step == Step::SignIn {
@@ -180,7 +181,7 @@ impl Sessions {
         })?;
         let secret = credential.get().await.map_err(SignInError::Credential)?;
         let HashicorpAuth::AppRole { role_id, mount, .. } = &self.auth else {
-            return Ok(look_up(server, secret).await);
+            return look_up(server, secret).await;
         };
         let mut path = vec!["auth"];
         path.extend(mount.split('/'));
@@ -218,20 +219,26 @@ fn refused_login(reply: &Reply) -> RemoteError {
     error
 }
 
-/// Asks how long a token lives. A server that does not say is no failure: it has the last word on
-/// every question anyway.
-async fn look_up(server: &Server, token: Secret) -> Session {
+/// Asks how long a token lives. A server that answers and does not say is no failure: it has the
+/// last word on every question anyway. One that does not answer is, or the token would never be
+/// renewed.
+async fn look_up(server: &Server, token: Secret) -> Result<Session, SignInError> {
     let question = Question {
         method: Method::GET,
         path: vec!["auth", "token", "lookup-self"],
         query: None,
         body: None,
     };
-    let reply = server.ask(Some(&token), &question).await.ok().filter(|reply| reply.status == 200);
-    let facts = reply.and_then(|reply| reply.json::<LookedUp>().ok()).map(|found| found.data);
+    let reply = server.ask(Some(&token), &question).await?;
     let now = server.clock.elapsed();
-    let lease = facts.and_then(|facts| Lease::new(now, facts.ttl, facts.renewable));
-    Session { token, since: now, lease }
+    let lease = match reply.status {
+        200 => {
+            let LookedUp { data } = reply.json()?;
+            Lease::new(now, data.ttl, data.renewable)
+        }
+        _ => None,
+    };
+    Ok(Session { token, since: now, lease })
 }
 
 /// Lengthens the lease; says whether it worked.
@@ -268,5 +275,7 @@ mod tests {
         let fixed = Lease::new(seconds(100), 90, false).unwrap();
         assert_eq!(fixed.step(seconds(160), true), Step::SignIn);
         assert_eq!(Lease::new(seconds(100), 0, true), None, "a root token never ends");
+        let endless = Lease::new(seconds(100), u64::MAX, true).unwrap();
+        assert_eq!(endless.step(seconds(u64::MAX / 2), true), Step::Use);
     }
 }

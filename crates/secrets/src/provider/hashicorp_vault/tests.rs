@@ -40,6 +40,8 @@ struct State {
     logins: usize,
     renewals: usize,
     lease_seconds: u64,
+    /// Seconds that a renewal asks to wait, while the server is not able to renew.
+    renewal_wait: Option<u64>,
 }
 
 fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
@@ -73,7 +75,10 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
         }
         "/v1/auth/token/renew-self" => {
             state.renewals += 1;
-            return Answer::json(200, &auth(state));
+            return match state.renewal_wait {
+                None => Answer::json(200, &auth(state)),
+                Some(wait) => Answer::json(503, &nothing).with("retry-after", &wait.to_string()),
+            };
         }
         _ => {}
     }
@@ -287,6 +292,44 @@ async fn a_login_lasts_is_renewed_and_is_repeated_when_the_server_forgot_it() {
     fixture.clock.advance(Duration::from_secs(1000));
     assert!(fixture.provider.get(&key).await.unwrap().is_some());
     assert_eq!(counts(), (3, 1), "signed in again after the end");
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_although_the_server_was_down_at_first() {
+    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let key = "key".parse().unwrap();
+    let renewals = || fixture.state.lock().unwrap().renewals;
+    fixture.put("key", "cnry-value").await;
+    fixture.fail(Fault::Unavailable, 4);
+    let error = fixture.provider.get(&key).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient, "how long the token lives is not known");
+
+    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    assert_eq!(renewals(), 0);
+    fixture.clock.advance(Duration::from_secs(601));
+    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    assert_eq!(renewals(), 1, "renewed after two thirds");
+}
+
+#[tokio::test]
+async fn a_renewal_that_failed_is_left_alone_for_a_while() {
+    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let key = "key".parse().unwrap();
+    let renewals = || fixture.state.lock().unwrap().renewals;
+    fixture.put("key", "cnry-value").await;
+    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    fixture.clock.advance(Duration::from_secs(601));
+    // The attempts alone take nearly as long as the pause after them.
+    fixture.state.lock().unwrap().renewal_wait = Some(9);
+    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    let attempts = renewals();
+    fixture.clock.advance(Duration::from_secs(20));
+    assert!(fixture.provider.get(&key).await.unwrap().is_some(), "used as it is");
+    assert_eq!(renewals(), attempts, "too soon");
+    fixture.state.lock().unwrap().renewal_wait = None;
+    fixture.clock.advance(Duration::from_secs(20));
+    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    assert_eq!(renewals(), attempts + 1);
 }
 
 #[tokio::test]
