@@ -35,8 +35,8 @@ pub trait SecretProvider: std::fmt::Debug + Send + Sync {
     /// Returns the value of `key`, or `None` when the provider has no such key.
     ///
     /// # Errors
-    /// The provider cannot be asked, or the value must not be used (too large, not text, readable
-    /// by other users).
+    /// The provider cannot be asked, or the value must not be used (not text, readable by other
+    /// users). Whether it has the length of a secret is for [`Scopes`](crate::Scopes) to judge.
     async fn get(&self, key: &SecretName) -> Result<Option<Secret>, Error>;
 
     /// Returns the value that `key` had as `version`, in the provider's own notation, or `None`
@@ -46,11 +46,7 @@ pub trait SecretProvider: std::fmt::Debug + Send + Sync {
     /// As for [`get`](Self::get), or the provider keeps no versions.
     async fn get_version(&self, key: &SecretName, version: &str) -> Result<Option<Secret>, Error> {
         let _ = version;
-        Err(Error::Unusable {
-            scope: self.scope().to_string(),
-            key: key.to_string(),
-            reason: "this provider keeps no versions; remove the key from `pins`".to_owned(),
-        })
+        Err(self.unusable(key, "this provider keeps no versions; remove the key from `pins`"))
     }
 
     /// Returns the keys of the scope, sorted; values are not read.
@@ -84,6 +80,15 @@ pub trait SecretProvider: std::fmt::Debug + Send + Sync {
         Error::ReadOnly {
             scope: self.scope().to_string(),
             reason: format!("marketlake never writes there; {}", self.remedy(key)),
+        }
+    }
+
+    /// Returns the error of a value that is there and must not be used.
+    fn unusable(&self, key: &SecretName, reason: &str) -> Error {
+        Error::Unusable {
+            scope: self.scope().to_string(),
+            key: key.to_string(),
+            reason: reason.to_owned(),
         }
     }
 }

@@ -15,18 +15,16 @@ use crate::{
 mod freshness;
 mod scope;
 
-use freshness::Lifetime;
+pub(crate) use freshness::Lifetime;
 pub(crate) use scope::Scope;
 
 /// A scope whose values are read for every use.
 const ALWAYS_READ: Lifetime = Lifetime { ttl: Duration::ZERO, stale_max: Duration::ZERO };
 
-/// All scopes. Clones share their providers, their memory and the redactor.
+/// All scopes. Clones share their providers and what is remembered.
 #[derive(Clone, Debug)]
 pub struct Scopes {
     scopes: BTreeMap<SecretName, Arc<Scope>>,
-    redactor: Redactor,
-    clock: Arc<dyn Clock>,
 }
 
 impl Scopes {
@@ -51,20 +49,7 @@ impl Scopes {
         for name in scopes.keys() {
             builder.build(name, &mut BTreeSet::new());
         }
-        Self { scopes: builder.built, redactor, clock }
-    }
-
-    /// Adds or replaces a scope whose values are read for every use, for providers that are built
-    /// elsewhere.
-    pub fn insert(&mut self, scope: SecretName, provider: Arc<dyn SecretProvider>) {
-        let scope_of = Scope::new(
-            provider,
-            ALWAYS_READ,
-            BTreeMap::new(),
-            self.redactor.clone(),
-            Arc::clone(&self.clock),
-        );
-        self.scopes.insert(scope, Arc::new(scope_of));
+        Self { scopes: builder.built }
     }
 
     /// Returns the value behind `reference`; the redactor knows it before the caller.
@@ -74,10 +59,20 @@ impl Scopes {
     /// warning in the log.
     ///
     /// # Errors
-    /// The scope or key does not exist, the provider cannot be asked, or the value is too short to
-    /// be a secret.
+    /// The scope or key does not exist, the provider cannot be asked, or the value is too short or
+    /// too large to be a secret.
     pub async fn resolve(&self, reference: &SecretRef) -> Result<Secret, Error> {
         self.scope(reference)?.resolve(&reference.key).await
+    }
+
+    /// Returns the value behind a `reference` that stands for a setting, such as `true` or `6`:
+    /// unlike a secret it may be short, and a short one, being a word of many texts, is not told to
+    /// the redactor. It is read for each call.
+    ///
+    /// # Errors
+    /// The scope or key does not exist, or the provider cannot be asked.
+    pub async fn resolve_setting(&self, reference: &SecretRef) -> Result<Secret, Error> {
+        self.scope(reference)?.resolve_setting(&reference.key).await
     }
 
     /// Says that the value behind `reference` was refused (status 401 or 403, a failed login): the
@@ -91,13 +86,10 @@ impl Scopes {
     /// Sets the value behind `reference`; the redactor knows it before the provider.
     ///
     /// # Errors
-    /// There is no such scope, it is read-only, or it cannot be written.
+    /// There is no such scope, it is read-only or cannot be written, or the value is too short or
+    /// too large to be a secret.
     pub async fn put(&self, reference: &SecretRef, value: &Secret) -> Result<(), Error> {
-        let scope = self.scope(reference)?;
-        self.redactor.register(value);
-        let result = scope.provider.put(&reference.key, value).await;
-        scope.forget(&reference.key);
-        result
+        self.scope(reference)?.put(&reference.key, value).await
     }
 
     /// Removes the value behind `reference`; says whether it was there.
@@ -105,10 +97,7 @@ impl Scopes {
     /// # Errors
     /// There is no such scope, it is read-only, or it cannot be written.
     pub async fn delete(&self, reference: &SecretRef) -> Result<bool, Error> {
-        let scope = self.scope(reference)?;
-        let result = scope.provider.delete(&reference.key).await;
-        scope.forget(&reference.key);
-        result
+        self.scope(reference)?.delete(&reference.key).await
     }
 
     /// Returns the scopes and their providers, sorted by name.

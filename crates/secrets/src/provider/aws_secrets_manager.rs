@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{KEYS_MAX, VALUE_BYTES_MAX};
+use super::KEYS_MAX;
 use crate::{
     AwsConfig, Clock, Credential, Error, ErrorClass, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
@@ -233,11 +233,7 @@ impl AwsSecretsManager {
             return Ok(None);
         };
         let value: Found = reply.json().map_err(|source| self.failed(&action, source))?;
-        let unusable = |reason: &str| Error::Unusable {
-            scope: self.scope.to_string(),
-            key: key.to_string(),
-            reason: reason.to_owned(),
-        };
+        let unusable = |reason| self.unusable(key, reason);
         let text = match (value.secret_string, value.secret_binary) {
             (Some(text), _) => text,
             (None, Some(encoded)) => {
@@ -247,9 +243,6 @@ impl AwsSecretsManager {
             }
             (None, None) => return Err(unusable("the secret has no value yet")),
         };
-        if VALUE_BYTES_MAX < text.len() {
-            return Err(unusable("the value is larger than 128 KiB"));
-        }
         Ok(Some(Secret::new(text)))
     }
 
@@ -335,11 +328,8 @@ impl SecretProvider for AwsSecretsManager {
 
     async fn get_version(&self, key: &SecretName, version: &str) -> Result<Option<Secret>, Error> {
         if !is_version(version) {
-            return Err(Error::Unusable {
-                scope: self.scope.to_string(),
-                key: key.to_string(),
-                reason: "a version in Secrets Manager is letters, digits and `-`".to_owned(),
-            });
+            let reason = "a version in Secrets Manager is letters, digits and `-`";
+            return Err(self.unusable(key, reason));
         }
         self.value(key, json!({"VersionId": version})).await
     }

@@ -20,7 +20,7 @@ mod transport;
 use fault::Fault;
 use transport::AzureTransport;
 
-use super::{KEYS_MAX, VALUE_BYTES_MAX};
+use super::KEYS_MAX;
 use crate::{
     AzureConfig, Clock, Credential, Error, ErrorClass, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
@@ -145,13 +145,8 @@ impl AzureKeyVault {
             Ok(None) => return Ok(None),
             Err(source) => return Err(self.refused(&action, key, source).await),
         };
-        match found.value {
-            None => Err(self.unusable(key, "the vault sent no value")),
-            Some(value) if VALUE_BYTES_MAX < value.len() => {
-                Err(self.unusable(key, "the value is larger than 128 KiB"))
-            }
-            Some(value) => Ok(Some(Secret::new(value))),
-        }
+        let value = found.value.ok_or_else(|| self.unusable(key, "the vault sent no value"))?;
+        Ok(Some(Secret::new(value)))
     }
 
     fn judge<T>(result: Result<T, Fault>) -> Result<Option<T>, RemoteError> {
@@ -188,14 +183,6 @@ impl AzureKeyVault {
             key,
             "names in Key Vault are 1 to 127 letters, digits and `-`; there can be no such secret",
         ))
-    }
-
-    fn unusable(&self, key: &SecretName, reason: &str) -> Error {
-        Error::Unusable {
-            scope: self.scope.to_string(),
-            key: key.to_string(),
-            reason: reason.to_owned(),
-        }
     }
 
     fn failed(&self, action: &str, source: RemoteError) -> Error {

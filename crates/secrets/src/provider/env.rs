@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{Error, Secret, SecretName, SecretProvider, provider::VALUE_BYTES_MAX};
+use crate::{Error, Secret, SecretName, SecretProvider};
 
 /// The variables of a process: all names and values at this moment.
 type Variables = Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>;
@@ -41,14 +41,6 @@ impl EnvProvider {
         });
         self.prefix.chars().chain(upper).collect()
     }
-
-    fn unusable(&self, key: &SecretName, reason: &str) -> Error {
-        Error::Unusable {
-            scope: self.scope.to_string(),
-            key: key.to_string(),
-            reason: format!("environment variable `{}` {reason}", self.variable(key)),
-        }
-    }
 }
 
 impl fmt::Debug for EnvProvider {
@@ -72,10 +64,9 @@ impl SecretProvider for EnvProvider {
         let Some((_, value)) = found else {
             return Ok(None);
         };
-        let value = value.into_string().map_err(|_| self.unusable(key, "is not UTF-8 text"))?;
-        if VALUE_BYTES_MAX < value.len() {
-            return Err(self.unusable(key, "is larger than 128 KiB"));
-        }
+        let value = value.into_string().map_err(|_| {
+            self.unusable(key, &format!("environment variable `{variable}` is not UTF-8 text"))
+        })?;
         Ok(Some(Secret::new(value)))
     }
 

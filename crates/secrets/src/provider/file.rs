@@ -26,19 +26,16 @@ impl FileProvider {
     }
 
     fn read(&self, key: &SecretName, path: &Path) -> Result<Option<Secret>, Error> {
-        let unusable = |reason: String| Error::Unusable {
-            scope: self.scope.to_string(),
-            key: key.to_string(),
-            reason: format!("file `{}` {reason}", path.display()),
-        };
+        let unusable =
+            |reason: &str| self.unusable(key, &format!("file `{}` {reason}", path.display()));
         // A line break of two characters may follow the value.
         let read =
             owned_file::read(path, VALUE_BYTES_MAX + 2).map_err(|problem| match problem {
-                Problem::NotAFile => unusable("is not a regular file".to_owned()),
-                Problem::OpenToOthers { mode } => unusable(format!(
+                Problem::NotAFile => unusable("is not a regular file"),
+                Problem::OpenToOthers { mode } => unusable(&format!(
                     "is open to other users (mode {mode:o}); run `chmod 600` on it"
                 )),
-                Problem::TooLarge => unusable("is larger than 128 KiB".to_owned()),
+                Problem::TooLarge => unusable("is larger than 128 KiB"),
                 Problem::Io(source) => Error::Read {
                     scope: self.scope.to_string(),
                     key: key.to_string(),
@@ -47,12 +44,9 @@ impl FileProvider {
                 },
             })?;
         let Some((bytes, _)) = read else { return Ok(None) };
-        let text = str::from_utf8(&bytes).map_err(|_| unusable("is not UTF-8 text".to_owned()))?;
+        let text = str::from_utf8(&bytes).map_err(|_| unusable("is not UTF-8 text"))?;
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        if VALUE_BYTES_MAX < text.len() {
-            return Err(unusable("is larger than 128 KiB".to_owned()));
-        }
         Ok(Some(Secret::new(text.to_owned())))
     }
 }

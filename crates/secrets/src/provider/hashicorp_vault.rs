@@ -19,7 +19,7 @@ mod session;
 
 use session::Sessions;
 
-use super::{KEYS_MAX, VALUE_BYTES_MAX};
+use super::KEYS_MAX;
 use crate::{
     Clock, Credential, Error, HashicorpConfig, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
@@ -107,16 +107,16 @@ impl HashicorpVault {
         Self { scope, config, server, sessions }
     }
 
-    /// Asks as whoever the scope signs in as; signs in anew when the session was refused.
+    /// Asks as whoever the scope signs in as; a session that is refused is given up, for the next
+    /// question to sign in anew.
     async fn ask(&self, action: &str, question: &Question<'_>) -> Result<Reply, Error> {
         let failed = |source| self.failed(action, source);
         let session = self.sessions.get(&self.server).await.map_err(|error| error.of(failed))?;
         let reply = self.server.ask(Some(&session), question).await.map_err(failed)?;
-        if reply.status != 403 || !self.sessions.refused(&self.server, &session).await {
-            return Ok(reply);
+        if reply.status == 403 {
+            self.sessions.refused(&self.server, &session).await;
         }
-        let session = self.sessions.get(&self.server).await.map_err(|error| error.of(failed))?;
-        self.server.ask(Some(&session), question).await.map_err(failed)
+        Ok(reply)
     }
 
     async fn version(
@@ -154,7 +154,7 @@ impl HashicorpVault {
         };
         match pick(fields, &self.config.field) {
             Ok(value) => Ok(Some(Secret::new(value))),
-            Err(reason) => Err(self.unusable(key, reason)),
+            Err(reason) => Err(self.unusable(key, &reason)),
         }
     }
 
@@ -184,10 +184,6 @@ impl HashicorpVault {
             host: self.server.address.host_str().unwrap_or_default().to_owned(),
             source: Box::new(source),
         }
-    }
-
-    fn unusable(&self, key: &SecretName, reason: String) -> Error {
-        Error::Unusable { scope: self.scope.to_string(), key: key.to_string(), reason }
     }
 }
 
@@ -248,9 +244,6 @@ impl Server {
 fn pick(mut fields: BTreeMap<String, Value>, field: &str) -> Result<String, String> {
     let name = field_name(&fields, field)?;
     match fields.remove(&name) {
-        Some(Value::String(value)) if VALUE_BYTES_MAX < value.len() => {
-            Err(format!("field `{name}` is larger than 128 KiB"))
-        }
         Some(Value::String(value)) => Ok(value),
         _ => Err(format!("field `{name}` is not a text")),
     }
@@ -293,8 +286,7 @@ impl SecretProvider for HashicorpVault {
 
     async fn get_version(&self, key: &SecretName, version: &str) -> Result<Option<Secret>, Error> {
         if version.parse::<u32>().is_err() {
-            let reason = "a version of KV is a number, such as 3".to_owned();
-            return Err(self.unusable(key, reason));
+            return Err(self.unusable(key, "a version of KV is a number, such as 3"));
         }
         self.value(key, Some(version)).await
     }
@@ -336,7 +328,7 @@ impl SecretProvider for HashicorpVault {
                 None => (BTreeMap::new(), 0),
             };
             let field = field_name(&fields, &self.config.field)
-                .map_err(|reason| self.unusable(key, reason))?;
+                .map_err(|reason| self.unusable(key, &reason))?;
             fields.insert(field, Value::String(value.expose().to_owned()));
             // Written only over the version that was read, so that no other field gets lost.
             let question = Question {
@@ -355,8 +347,7 @@ impl SecretProvider for HashicorpVault {
             }
         }
         let reason = "the server refuses each write; other writers are faster, or `mount` is no \
-                      engine of KV version 2"
-            .to_owned();
+                      engine of KV version 2";
         Err(self.unusable(key, reason))
     }
 

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     error::Error as _,
     fmt,
+    future::Future,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,11 +15,24 @@ use std::{
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::freshness::{Age, Freshness, INVALIDATE_MIN_AGE, Lifetime};
-use crate::{Clock, Error, ErrorClass, Redactor, Secret, SecretName, SecretProvider};
+use crate::{
+    Clock, Error, ErrorClass, Redactor, Secret, SecretName, SecretProvider,
+    provider::VALUE_BYTES_MAX,
+};
 
 /// Values shorter than this are refused: they are no secret, and scrubbing them would tear holes
 /// into every text.
 const VALUE_BYTES_MIN: usize = 4;
+
+/// A setting that is shorter than this, such as `true` or `info`, is a word of every log.
+const SETTING_SCRUBBED_BYTES_MIN: usize = 8;
+
+/// What a value is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Secret,
+    Setting,
+}
 
 /// Most keys that are remembered, the limit of a Databricks scope. Further ones are read each time.
 const KEYS_REMEMBERED_MAX: usize = 1000;
@@ -51,7 +65,7 @@ struct State {
 }
 
 impl Scope {
-    pub(super) fn new(
+    pub(crate) fn new(
         provider: Arc<dyn SecretProvider>,
         lifetime: Lifetime,
         pins: BTreeMap<SecretName, String>,
@@ -71,7 +85,7 @@ impl Scope {
     /// Returns the value of `key`; the redactor knows it before the caller.
     pub(crate) async fn resolve(&self, key: &SecretName) -> Result<Secret, Error> {
         let slot = if self.lifetime.ttl.is_zero() { None } else { self.slot(key) };
-        let Some(slot) = slot else { return self.read(key).await };
+        let Some(slot) = slot else { return self.read(key, Purpose::Secret).await };
 
         let seen = slot.ended.load(Ordering::Acquire);
         let mut state = slot.state.lock().await;
@@ -88,7 +102,7 @@ impl Scope {
         {
             return Err(error.clone());
         }
-        let result = self.read(key).await;
+        let result = self.read(key, Purpose::Secret).await;
         let result = self.remember(&mut state, key, result);
         slot.ended.fetch_add(1, Ordering::Release);
         result
@@ -140,18 +154,45 @@ impl Scope {
         );
     }
 
-    /// Reads the value. A provider that was refused has given up the credential it signed in with;
+    /// Returns the value of `key` for a setting: of any length, and read for each call.
+    pub(super) async fn resolve_setting(&self, key: &SecretName) -> Result<Secret, Error> {
+        self.read(key, Purpose::Setting).await
+    }
+
+    /// Sets the value of `key`; the redactor knows it before the provider.
+    pub(super) async fn put(&self, key: &SecretName, value: &Secret) -> Result<(), Error> {
+        self.check_value(key, value, Purpose::Secret)?;
+        self.redactor.register(value);
+        let result = self.ask(|| self.provider.put(key, value)).await;
+        self.forget(key);
+        result
+    }
+
+    /// Removes `key`; says whether it was there.
+    pub(super) async fn delete(&self, key: &SecretName) -> Result<bool, Error> {
+        let result = self.ask(|| self.provider.delete(key)).await;
+        self.forget(key);
+        result
+    }
+
+    async fn read(&self, key: &SecretName, purpose: Purpose) -> Result<Secret, Error> {
+        self.ask(|| self.read_once(key, purpose)).await
+    }
+
+    /// Asks the provider. One that was refused has given up the credential it signed in with;
     /// should that have been rotated, the second attempt has the new one.
-    async fn read(&self, key: &SecretName) -> Result<Secret, Error> {
-        match self.read_once(key).await {
-            Err(error) if self.signs_in && error.class() == ErrorClass::Permission => {
-                self.read_once(key).await
-            }
+    async fn ask<T, F, Fut>(&self, ask: F) -> Result<T, Error>
+    where
+        F: Fn() -> Fut + Send,
+        Fut: Future<Output = Result<T, Error>> + Send,
+    {
+        match ask().await {
+            Err(error) if self.signs_in && error.class() == ErrorClass::Permission => ask().await,
             result => result,
         }
     }
 
-    async fn read_once(&self, key: &SecretName) -> Result<Secret, Error> {
+    async fn read_once(&self, key: &SecretName, purpose: Purpose) -> Result<Secret, Error> {
         let found = match self.pins.get(key) {
             Some(version) => self.provider.get_version(key, version).await?,
             None => self.provider.get(key).await?,
@@ -161,19 +202,27 @@ impl Scope {
             key: key.to_string(),
             remedy: self.provider.remedy(key),
         })?;
-        if secret.expose().len() < VALUE_BYTES_MIN {
-            return Err(Error::Unusable {
-                scope: self.provider.scope().to_string(),
-                key: key.to_string(),
-                reason: format!(
-                    "the value has fewer than {VALUE_BYTES_MIN} bytes, too short to be a secret; \
-                     {}",
-                    self.provider.remedy(key)
-                ),
-            });
+        self.check_value(key, &secret, purpose)?;
+        if purpose == Purpose::Secret || SETTING_SCRUBBED_BYTES_MIN <= secret.expose().len() {
+            self.redactor.register(&secret);
         }
-        self.redactor.register(&secret);
         Ok(secret)
+    }
+
+    /// Refuses a value of a length that no secret, or no setting, has.
+    fn check_value(&self, key: &SecretName, value: &Secret, purpose: Purpose) -> Result<(), Error> {
+        let bytes = value.expose().len();
+        if VALUE_BYTES_MAX < bytes {
+            return Err(self.provider.unusable(key, "the value is larger than 128 KiB"));
+        }
+        if purpose == Purpose::Secret && bytes < VALUE_BYTES_MIN {
+            let reason = format!(
+                "the value has fewer than {VALUE_BYTES_MIN} bytes, too short to be a secret; {}",
+                self.provider.remedy(key)
+            );
+            return Err(self.provider.unusable(key, &reason));
+        }
+        Ok(())
     }
 
     /// Says that the value was refused by whom it was shown to: the next use reads it again.
@@ -190,7 +239,7 @@ impl Scope {
     }
 
     /// Forgets `key` after it was changed through us.
-    pub(super) fn forget(&self, key: &SecretName) {
+    fn forget(&self, key: &SecretName) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{Scope, Scopes, freshness::Lifetime};
 use crate::{
     Error, ErrorClass, ManualClock, Redactor, RemoteError, ScopeConfig, Secret, SecretName,
-    SecretProvider,
+    SecretProvider, provider::VALUE_BYTES_MAX,
 };
 
 #[tokio::test]
@@ -54,6 +54,57 @@ async fn errors_name_scope_and_key_and_never_the_value() {
     let secret = scopes.resolve(&"{{secrets/local/good}}".parse().unwrap()).await.unwrap();
     assert_eq!(secret.expose(), "cnry-good");
     assert_eq!(redactor.scrub("key=cnry-good"), "key=[redacted]");
+}
+
+#[tokio::test]
+async fn a_value_has_the_length_of_a_secret_wherever_it_comes_from_and_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let fields = [("path", "v.age"), ("key_file", "key")];
+    let fields = fields
+        .map(|(name, file)| (name.to_owned(), dir.path().join(file).to_str().unwrap().to_owned()));
+    let vault = ScopeConfig::from_fields("vault", fields.into()).unwrap();
+    let scopes = BTreeMap::from([("local".parse().unwrap(), vault)]);
+    let redactor = Redactor::default();
+    let scopes = Scopes::new(&scopes, redactor.clone());
+    let reference = "{{secrets/local/key}}".parse().unwrap();
+    for (value, wanted) in
+        [("cnr".to_owned(), "too short"), ("x".repeat(VALUE_BYTES_MAX + 1), "larger than 128 KiB")]
+    {
+        let error = scopes.put(&reference, &Secret::new(value.clone())).await.unwrap_err();
+        assert!(matches!(error, Error::Unusable { .. }), "{error:?}");
+        assert!(error.to_string().contains(wanted), "{error}");
+        assert_eq!(redactor.scrub(&value), value, "nothing was registered");
+    }
+    let large: &str = "x".repeat(VALUE_BYTES_MAX + 1).leak();
+    let bench = bench([Ok(Some(large))]);
+    let error = bench.value().await.unwrap_err();
+    assert!(error.to_string().contains("larger than 128 KiB"), "{error}");
+}
+
+#[tokio::test]
+async fn a_setting_may_be_short_and_a_short_one_is_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    for (key, value) in [("flag", "true"), ("count", "6"), ("level", "info"), ("url", "cnry-url")] {
+        let path = dir.path().join(key);
+        fs::write(&path, value).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let config = ScopeConfig::File { dir: dir.path().to_owned() };
+    let redactor = Redactor::default();
+    let scopes =
+        Scopes::new(&BTreeMap::from([("local".parse().unwrap(), config)]), redactor.clone());
+    for (key, value, shown) in [
+        ("flag", "true", "true"),
+        ("count", "6", "6"),
+        ("level", "info", "info"),
+        ("url", "cnry-url", "[redacted]"),
+    ] {
+        let reference = format!("{{{{secrets/local/{key}}}}}").parse().unwrap();
+        assert_eq!(scopes.resolve_setting(&reference).await.unwrap().expose(), value);
+        assert_eq!(redactor.scrub(value), shown);
+    }
+    let absent = scopes.resolve_setting(&"{{secrets/local/absent}}".parse().unwrap()).await;
+    assert!(matches!(absent, Err(Error::Missing { .. })), "{absent:?}");
 }
 
 /// A service that answers what the test says, and counts how often it is asked.

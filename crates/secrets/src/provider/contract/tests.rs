@@ -114,7 +114,7 @@ async fn what_is_no_text_file_is_refused() {
     fs::create_dir(dir.path().join("folder")).unwrap();
     fixture.put("binary", "x").await;
     fs::write(dir.path().join("binary"), [0xff, 0xfe]).unwrap();
-    fixture.put("large", &"x".repeat(crate::provider::VALUE_BYTES_MAX + 1)).await;
+    fixture.put("large", &"x".repeat(crate::provider::VALUE_BYTES_MAX + 2)).await;
     fixture.put("limit", &"x".repeat(crate::provider::VALUE_BYTES_MAX)).await;
     for key in ["folder", "binary", "large"] {
         let error = fixture.provider.get(&key.parse().unwrap()).await.unwrap_err();

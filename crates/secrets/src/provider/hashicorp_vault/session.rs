@@ -158,21 +158,20 @@ impl Sessions {
         Ok(current.insert(session).token.clone())
     }
 
-    /// Says that the server refused a token; returns whether another one may do better.
-    pub(super) async fn refused(&self, server: &Server, token: &Secret) -> bool {
+    /// Says that the server refused a token: the next question gets another one.
+    pub(super) async fn refused(&self, server: &Server, token: &Secret) {
         let mut current = self.current.lock().await;
-        let Some(session) = &*current else { return true };
-        if session.token.expose() != token.expose() {
-            return true;
-        }
-        if server.clock.elapsed().saturating_sub(session.since) < AGE_MIN {
-            return false;
+        let now = server.clock.elapsed();
+        let is_current = current.as_ref().is_some_and(|session| {
+            session.token.expose() == token.expose() && AGE_MIN <= now.saturating_sub(session.since)
+        });
+        if !is_current {
+            return;
         }
         *current = None;
         if let Some(credential) = &self.credential {
             credential.invalidate().await;
         }
-        true
     }
 
     async fn sign_in(&self, server: &Server) -> Result<Session, SignInError> {

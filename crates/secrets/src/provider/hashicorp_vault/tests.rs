@@ -286,6 +286,8 @@ async fn a_login_lasts_is_renewed_and_is_repeated_when_the_server_forgot_it() {
 
     fixture.clock.advance(Duration::from_secs(60));
     fixture.state.lock().unwrap().token = "cnry-other".to_owned();
+    let error = fixture.provider.get(&key).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Permission, "for the scope to ask once more");
     assert!(fixture.provider.get(&key).await.unwrap().is_some());
     assert_eq!(counts(), (2, 1), "signed in again after a refusal");
 
@@ -372,6 +374,9 @@ async fn a_token_comes_from_another_scope_and_may_be_rotated_there() {
     write("cnry-new-token");
     assert_eq!(scopes.resolve(&reference).await.unwrap().expose(), "cnry-rotated");
 
+    fixture.clock.advance(Duration::from_secs(10));
+    fixture.state.lock().unwrap().token = "cnry-newer-token".to_owned();
+    write("cnry-newer-token");
     scopes.put(&reference, &Secret::new("cnry-written".to_owned())).await.unwrap();
     assert_eq!(scopes.resolve(&reference).await.unwrap().expose(), "cnry-written");
     assert!(scopes.delete(&reference).await.unwrap());
@@ -528,6 +533,8 @@ async fn a_real_server_keeps_the_contract_with_an_application_role() {
         }
     }
     real.clock.advance(Duration::from_secs(6));
+    let error = real.provider.get(&key).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Permission, "for the scope to ask once more");
     assert!(real.provider.get(&key).await.unwrap().is_some());
     real.remove("access-key").await;
 }
