@@ -9,11 +9,12 @@ use std::{
     fmt, fs,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 mod sealed;
 
@@ -43,6 +44,8 @@ pub struct VaultProvider {
     key: Key,
     work_factor: u8,
     clock: Arc<dyn Clock>,
+    /// What the file held. The lock is held while it is opened, so that many callers at a start
+    /// open it once: each opening costs memory and time on purpose.
     opened: Mutex<Option<Opened>>,
 }
 
@@ -104,22 +107,21 @@ impl VaultProvider {
     }
 
     async fn entries(&self) -> Result<Arc<Entries>, Error> {
+        let mut opened = self.opened.lock().await;
         // A change of mode leaves the content as it was, and is refused all the same.
         let stamp = fs::metadata(&self.path)
             .ok()
             .filter(|metadata| metadata.mode() & owned_file::MODE_OTHERS == 0)
             .map(|metadata| Stamp::of(&metadata));
-        if let Some(opened) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some(opened) = &*opened
             && Some(opened.stamp) == stamp
         {
             return Ok(Arc::clone(&opened.entries));
         }
         let opener = self.opener().await?;
         let path = self.path.clone();
-        let opened = self.blocking(move || read(&path, &opener)).await?;
-        let entries = opened.as_ref().map(|opened| Arc::clone(&opened.entries));
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
-        Ok(entries.unwrap_or_default())
+        *opened = self.blocking(move || read(&path, &opener)).await?;
+        Ok(opened.as_ref().map(|opened| Arc::clone(&opened.entries)).unwrap_or_default())
     }
 
     async fn opener(&self) -> Result<Opener, Error> {
@@ -199,7 +201,14 @@ impl VaultProvider {
         work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, Error> {
         let result = tokio::task::spawn_blocking(work).await;
-        result.unwrap_or(Err(VaultError::Interrupted)).map_err(|source| self.failed(source))
+        let result = result.unwrap_or(Err(VaultError::Interrupted));
+        if let (Err(VaultError::WrongKey { .. }), Key::Passphrase(Some(credential))) =
+            (&result, &self.key)
+        {
+            // A passphrase that was changed is read again for the next attempt.
+            credential.invalidate().await;
+        }
+        result.map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: VaultError) -> Error {
@@ -282,13 +291,6 @@ impl SecretProvider for VaultProvider {
     }
 
     async fn put(&self, key: &SecretName, value: &Secret) -> Result<(), Error> {
-        if VALUE_BYTES_MAX < value.expose().len() {
-            return Err(Error::Unusable {
-                scope: self.scope.to_string(),
-                key: key.to_string(),
-                reason: "the value is larger than 128 KiB".to_owned(),
-            });
-        }
         let (key, value) = (key.to_string(), value.clone());
         self.change(move |entries| entries.insert(key, value)).await
     }

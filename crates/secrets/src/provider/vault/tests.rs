@@ -1,6 +1,13 @@
 //! The suite over a local vault, and what happens to a file that others touch.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
@@ -10,15 +17,18 @@ use super::{
     sealed::{Opener, VaultError},
 };
 use crate::{
-    Credential, Error, ErrorClass, ManualClock, Secret, SecretName, SecretProvider, VaultConfig,
-    VaultKey,
+    Credential, EnvProvider, Error, ErrorClass, ManualClock, Redactor, Secret, SecretName,
+    SecretProvider, SecretRef, VaultConfig, VaultKey,
     provider::contract::{ProviderFixture, everything_of, provider_contract},
+    scopes::{Lifetime, Scope},
 };
 
 /// Cheap enough for tests: 1 MiB of work.
 const WORK_FACTOR: u8 = 10;
 
 const PASSPHRASE: &str = "cnry-open-sesame";
+
+type Passphrase = Arc<Mutex<String>>;
 
 struct Fixture {
     provider: VaultProvider,
@@ -117,6 +127,63 @@ async fn a_vault_with_a_key_file_holds_what_was_put_and_opens_for_no_other_key()
     fs::set_permissions(path("key"), fs::Permissions::from_mode(0o640)).unwrap();
     let open = with_key_file(path("v.age"), path("key"));
     check(open.get(&key("a")).await, "is open to other users", ErrorClass::Config);
+}
+
+/// A vault whose passphrase stands in a variable, is remembered for `ttl`, and is written down each
+/// time that it is read.
+fn watched(path: PathBuf, ttl: Duration) -> (VaultProvider, Arc<Mutex<Vec<String>>>, Passphrase) {
+    let passphrase = Passphrase::new(Mutex::new(PASSPHRASE.to_owned()));
+    let (current, reads) = (Arc::clone(&passphrase), Arc::new(Mutex::new(Vec::new())));
+    let written = Arc::clone(&reads);
+    let variables = move || {
+        let value = current.lock().unwrap().clone();
+        written.lock().unwrap().push(value.clone());
+        vec![("PASSPHRASE".into(), value.into())]
+    };
+    let env = EnvProvider::over("env".parse().unwrap(), String::new(), Arc::new(variables));
+    let clock = Arc::new(ManualClock::default());
+    let lifetime = Lifetime { ttl, stale_max: Duration::ZERO };
+    let (redactor, ticking) = (Redactor::default(), Arc::clone(&clock) as _);
+    let scope = Scope::new(Arc::new(env), lifetime, BTreeMap::new(), redactor, ticking);
+    let reference: SecretRef = "{{secrets/env/passphrase}}".parse().unwrap();
+    let (name, origin) = ("local".parse().unwrap(), Ok(Arc::new(scope)));
+    let credential = Credential::of_scope(name, "passphrase", origin, reference.clone());
+    let config = VaultConfig { path, key: VaultKey::Passphrase(reference) };
+    let vault = VaultProvider::new("local".parse().unwrap(), &config, vec![credential], clock);
+    (vault.with_work_factor(WORK_FACTOR), reads, passphrase)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_at_a_start_open_the_vault_once() {
+    let fixture = fixture();
+    fixture.provider.put(&key("a"), &secret("cnry-a")).await.unwrap();
+    let (vault, reads, _) = watched(fixture.path.clone(), Duration::ZERO);
+    let vault = Arc::new(vault);
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let vault = Arc::clone(&vault);
+            tokio::spawn(async move { vault.get(&key("a")).await })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap().unwrap().expose(), "cnry-a");
+    }
+    assert_eq!(reads.lock().unwrap().len(), 1, "each opening reads the passphrase");
+}
+
+#[tokio::test]
+async fn a_passphrase_that_was_changed_is_read_again() {
+    let fixture = fixture();
+    let (vault, _, passphrase) = watched(fixture.path.clone(), Duration::from_secs(3600));
+    vault.put(&key("a"), &secret("cnry-a")).await.unwrap();
+
+    fs::remove_file(&fixture.path).unwrap();
+    let changed = with_passphrase(fixture.path.clone(), "cnry-close-sesame");
+    changed.put(&key("a"), &secret("cnry-again")).await.unwrap();
+    "cnry-close-sesame".clone_into(&mut passphrase.lock().unwrap());
+    vault.clock.sleep(Duration::from_secs(10)).await;
+    check(vault.get(&key("a")).await, "does not open it", ErrorClass::Permission);
+    assert_eq!(vault.get(&key("a")).await.unwrap().unwrap().expose(), "cnry-again");
 }
 
 #[tokio::test]
