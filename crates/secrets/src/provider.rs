@@ -13,15 +13,12 @@ mod double;
 pub mod env;
 pub mod file;
 pub mod hashicorp_vault;
+mod listing;
 mod owned_file;
 pub mod vault;
 
 /// Largest value accepted, the limit of Databricks secret scopes.
 pub const VALUE_BYTES_MAX: usize = 128 * 1024;
-
-/// Most keys that one listing returns, ten times the limit of a Databricks secret scope. A service
-/// that goes on sending pages is stopped here.
-pub const KEYS_MAX: usize = 10_000;
 
 /// A place that keeps secrets.
 ///

@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::KEYS_MAX;
+use super::listing::Listing;
 use crate::{
     AwsConfig, Clock, Credential, Error, ErrorClass, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
@@ -37,9 +37,6 @@ use crate::{
 
 /// The service's name in signatures.
 const SERVICE: &str = "secretsmanager";
-
-/// Most pages of a listing; a page has up to a hundred keys.
-const PAGES_MAX: usize = KEYS_MAX / 100;
 
 /// Longest search for credentials on the machine's own endpoints.
 const CREDENTIAL_ATTEMPTS_MAX: usize = 2;
@@ -341,23 +338,20 @@ impl SecretProvider for AwsSecretsManager {
         if !prefix.is_empty() {
             body["Filters"] = json!([{"Key": "name", "Values": [prefix]}]);
         }
-        let mut keys = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let Answer::Reply(reply) = self.ask(action, "ListSecrets", &body).await? else { break };
+        let mut listing = Listing::default();
+        while let Answer::Reply(reply) = self.ask(action, "ListSecrets", &body).await? {
             let page: Page = reply.json().map_err(|source| self.failed(action, source))?;
-            let names = page.secret_list.into_iter().filter_map(|listed| {
-                let key = listed.name.strip_prefix(prefix.as_str())?;
-                key.parse::<SecretName>().ok().map(|key| key.to_string())
-            });
-            keys.extend(names);
-            match page.next_token.filter(|token| !token.is_empty()) {
-                Some(token) => body["NextToken"] = json!(token),
-                None => break,
+            let names = page
+                .secret_list
+                .into_iter()
+                .filter_map(|listed| listed.name.strip_prefix(prefix.as_str()).map(str::to_owned));
+            let next = page.next_token.filter(|token| !token.is_empty());
+            if !listing.take(names, next.is_some()) {
+                break;
             }
+            body["NextToken"] = json!(next);
         }
-        keys.sort();
-        keys.dedup();
-        Ok(keys)
+        Ok(listing.finish(&self.scope))
     }
 
     fn remedy(&self, key: &SecretName) -> String {

@@ -20,7 +20,7 @@ mod transport;
 use fault::Fault;
 use transport::AzureTransport;
 
-use super::KEYS_MAX;
+use super::listing::Listing;
 use crate::{
     AzureConfig, Clock, Credential, Error, ErrorClass, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
@@ -87,10 +87,8 @@ impl AzureKeyVault {
             None => None,
         };
         let mut client = self.client.lock().await;
-        let expose =
-            |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
         if let Some(client) = &*client
-            && expose(&client.made_with) == expose(&secret)
+            && client.made_with.as_ref().map(Secret::expose) == secret.as_ref().map(Secret::expose)
         {
             return Ok(Arc::clone(&client.inner));
         }
@@ -143,7 +141,11 @@ impl AzureKeyVault {
         let found = match result {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(source) => return Err(self.refused(&action, key, source).await),
+            Err(source) if is_disabled(&source) => {
+                let reason = "the secret is disabled in the vault; enable it there";
+                return Err(self.unusable(key, reason));
+            }
+            Err(source) => return Err(self.refused(&action, source).await),
         };
         let value = found.value.ok_or_else(|| self.unusable(key, "the vault sent no value"))?;
         Ok(Some(Secret::new(value)))
@@ -158,12 +160,7 @@ impl AzureKeyVault {
     }
 
     /// Makes the error of a refusal; a client secret that is not accepted is read again next time.
-    async fn refused(&self, action: &str, key: &SecretName, source: RemoteError) -> Error {
-        if let RemoteError::Refused { code, .. } = &source
-            && code == "SecretDisabled"
-        {
-            return self.unusable(key, "the secret is disabled in the vault; enable it there");
-        }
+    async fn refused(&self, action: &str, source: RemoteError) -> Error {
         if source.class() == ErrorClass::Permission
             && let Some(credential) = &self.client_secret
         {
@@ -193,6 +190,10 @@ impl AzureKeyVault {
             source: Box::new(source),
         }
     }
+}
+
+fn is_disabled(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Refused { code, .. } if code == "SecretDisabled")
 }
 
 impl fmt::Debug for AzureKeyVault {
@@ -226,28 +227,28 @@ impl SecretProvider for AzureKeyVault {
         let client = self.client(action).await?;
         let ask = || async {
             let listed = async {
-                let mut pager = client.list_secret_properties(None)?;
-                let mut keys = Vec::new();
-                while let Some(properties) = pager.try_next().await? {
-                    // The id is an address that ends in the name.
-                    let id = properties.id.unwrap_or_default();
-                    let name = id.rsplit('/').next().unwrap_or_default();
-                    if name.parse::<SecretName>().is_ok() {
-                        keys.push(name.to_owned());
-                    }
-                    if KEYS_MAX <= keys.len() {
+                let mut pages = client.list_secret_properties(None)?.into_pages();
+                let mut listing = Listing::default();
+                while let Some(page) = pages.try_next().await? {
+                    let page = page.into_model()?;
+                    let names = page.value.into_iter().map(|properties| {
+                        // The id is an address that ends in the name.
+                        let id = properties.id.unwrap_or_default();
+                        id.rsplit('/').next().unwrap_or_default().to_owned()
+                    });
+                    let has_next = page.next_link.is_some_and(|link| !link.is_empty());
+                    if !listing.take(names, has_next) {
                         break;
                     }
                 }
-                Ok(keys)
+                Ok(listing)
             };
             listed.await.map_err(|error: azure_core::Error| fault::explain(&error).error)
         };
-        let result = retry(self.clock.as_ref(), &self.retries, ask).await;
-        let mut keys = result.map_err(|source| self.failed(action, source))?;
-        keys.sort();
-        keys.dedup();
-        Ok(keys)
+        match retry(self.clock.as_ref(), &self.retries, ask).await {
+            Ok(listing) => Ok(listing.finish(&self.scope)),
+            Err(source) => Err(self.refused(action, source).await),
+        }
     }
 
     fn remedy(&self, key: &SecretName) -> String {

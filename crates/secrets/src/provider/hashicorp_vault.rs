@@ -19,7 +19,7 @@ mod session;
 
 use session::Sessions;
 
-use super::KEYS_MAX;
+use super::listing::Listing;
 use crate::{
     Clock, Credential, Error, HashicorpConfig, Redactor, RemoteError, Secret, SecretName,
     SecretProvider,
@@ -75,7 +75,7 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct Listing {
+struct Page {
     data: Keys,
 }
 
@@ -302,14 +302,11 @@ impl SecretProvider for HashicorpVault {
         let reply = self.ask(action, &question).await?;
         match reply.status {
             200 => {
-                let listing: Listing =
-                    reply.json().map_err(|source| self.failed(action, source))?;
-                let keys = listing.data.keys.into_iter();
-                // Names that end in a slash are folders.
-                let mut keys: Vec<String> =
-                    keys.filter(|key| key.parse::<SecretName>().is_ok()).take(KEYS_MAX).collect();
-                keys.sort();
-                Ok(keys)
+                let page: Page = reply.json().map_err(|source| self.failed(action, source))?;
+                let mut listing = Listing::default();
+                // Names that end in a slash are folders, and no keys.
+                listing.take(page.data.keys, false);
+                Ok(listing.finish(&self.scope))
             }
             404 => Ok(Vec::new()),
             _ => Err(self.refused(action, &reply)),
