@@ -159,6 +159,8 @@ async fn writing(fixture: &dyn ProviderFixture) {
     }
     assert!(provider.delete(&key).await.expect("delete"), "it was there");
     assert!(provider.get(&key).await.expect("get").is_none(), "it is gone");
+    let keys = provider.keys().await.expect("keys");
+    assert!(!keys.iter().any(|listed| listed == "other-key"), "it is not listed: {keys:?}");
     provider.put(&key, &value).await.expect("a deleted key can be put again");
     assert!(provider.delete(&key).await.expect("delete"), "it was there");
 }

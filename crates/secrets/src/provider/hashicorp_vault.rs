@@ -11,7 +11,7 @@ use reqwest::{
     Method, Request,
     header::{CONTENT_TYPE, HeaderValue},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -56,10 +56,15 @@ struct Question<'question> {
     body: Option<Value>,
 }
 
-/// The latest version of a secret, or the fact that it was deleted.
 #[derive(Deserialize)]
 struct Read {
+    data: Version,
+}
+
+#[derive(Deserialize)]
+struct Absent {
     data: Option<Version>,
+    errors: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -136,11 +141,21 @@ impl HashicorpVault {
         match reply.status {
             200 => {
                 let read: Read = reply.json().map_err(|source| self.failed(&action, source))?;
-                Ok(read.data)
+                Ok(Some(read.data))
             }
-            // The body of a deleted version still tells its number; that of an unknown key not.
-            404 => Ok(reply.json::<Read>().ok().and_then(|read| read.data)),
+            404 => self.absent(&action, &reply),
             _ => Err(self.refused(&action, &reply)),
+        }
+    }
+
+    /// Tells the engine's word that there is nothing from a path where there is no engine, and from
+    /// other servers: all have status 404. What is left of a deleted version still has its number.
+    fn absent(&self, action: &str, reply: &Reply) -> Result<Option<Version>, Error> {
+        let absent: Absent = reply.json().map_err(|source| self.failed(action, source))?;
+        match absent {
+            Absent { data: Some(version), .. } => Ok(Some(version)),
+            Absent { errors: Some(errors), .. } if errors.is_empty() => Ok(None),
+            Absent { .. } => Err(self.refused(action, reply)),
         }
     }
 
@@ -169,7 +184,8 @@ impl HashicorpVault {
                 "the server does not accept the request; see whether `mount` is an engine of KV version 2"
             }
             403 => {
-                "the policy of the token or role must allow read on data/…, and list on metadata/…"
+                "the policy of the token or role must allow read on data/… and list on metadata/…; \
+                 to write, create and update on data/… and delete on metadata/…"
             }
             404 => "no KV engine of version 2 is mounted at `mount`",
             _ => "the server does not accept the request",
@@ -308,7 +324,7 @@ impl SecretProvider for HashicorpVault {
                 listing.take(page.data.keys, false);
                 Ok(listing.finish(&self.scope))
             }
-            404 => Ok(Vec::new()),
+            404 => self.absent(action, &reply).map(|_| Vec::new()),
             _ => Err(self.refused(action, &reply)),
         }
     }
@@ -349,20 +365,19 @@ impl SecretProvider for HashicorpVault {
     }
 
     async fn delete(&self, key: &SecretName) -> Result<bool, Error> {
-        if self.version(key, None).await?.and_then(|version| version.data).is_none() {
-            return Ok(false);
-        }
+        let Some(version) = self.version(key, None).await? else { return Ok(false) };
         let action = format!("deleting secret `{key}`");
         let name = format!("{}{key}", self.config.prefix);
+        // All versions and the name itself, or the key would be listed for ever.
         let question = Question {
             method: Method::DELETE,
-            path: self.path("data", &name),
+            path: self.path("metadata", &name),
             query: None,
             body: None,
         };
         let reply = self.ask(&action, &question).await?;
         match reply.status {
-            200 | 204 => Ok(true),
+            200 | 204 => Ok(version.data.is_some()),
             _ => Err(self.refused(&action, &reply)),
         }
     }

@@ -120,6 +120,9 @@ fn refusal(kind: &ErrorKind, status: u16, is_sign_in: bool) -> Fault {
             "the identity needs the role `Key Vault Secrets User` or an access policy with get \
              and list, and the vault's firewall must let this machine in"
         }
+        (ErrorClass::Config, false) if status == 404 => {
+            "there is no vault at this address; correct `vault_url`"
+        }
         (ErrorClass::Config, false) => "the vault does not accept the request",
     };
     let wish = raw_response.as_ref().and_then(|reply| {
@@ -133,5 +136,7 @@ fn refusal(kind: &ErrorKind, status: u16, is_sign_in: bool) -> Fault {
         class,
         retry_after: wish,
     };
-    Fault { error, is_missing: status == 404 && !is_sign_in }
+    // Any server says 404; only a vault knows this code.
+    let is_missing = status == 404 && code == "SecretNotFound" && !is_sign_in;
+    Fault { error, is_missing }
 }

@@ -32,6 +32,10 @@ const SECRET: &str = "cnry-client-secret";
 struct State {
     secrets: BTreeMap<String, Vec<String>>,
     disabled: bool,
+    /// What a secret that is not there is called.
+    missing: &'static str,
+    /// Whether every page of a listing names a next one.
+    is_endless: bool,
     /// What the challenge asks a token for.
     resource: String,
     /// Where the next page of a listing is.
@@ -98,7 +102,7 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
                     let id = format!("https://localhost/secrets/{name}/0");
                     Answer::json(200, &json!({"value": value, "id": id, "attributes": {}}))
                 }
-                None => refuse(404, "SecretNotFound", None),
+                None => refuse(404, state.missing, None),
             }
         }
         _ => refuse(400, "BadParameter", None),
@@ -111,7 +115,8 @@ fn listing(state: &State, asked: &Asked) -> Answer {
         .keys()
         .map(|name| json!({"id": format!("https://localhost/secrets/{name}"), "attributes": {}}))
         .collect();
-    let next = if asked.query.contains_key("page") { None } else { state.next_page.clone() };
+    let is_last = asked.query.contains_key("page") && !state.is_endless;
+    let next = if is_last { None } else { state.next_page.clone() };
     Answer::json(200, &json!({"value": ids, "nextLink": next}))
 }
 
@@ -137,7 +142,8 @@ fn provider(fields: &[(&str, &str)], secrets: &[&str], redactor: Redactor) -> Az
 }
 
 async fn fixture(secret: &str, flaw: Option<Flaw>, verifies: &str) -> Fixture {
-    let state = State { resource: "https://vault.azure.net".to_owned(), ..State::default() };
+    let (resource, missing) = ("https://vault.azure.net".to_owned(), "SecretNotFound");
+    let state = State { resource, missing, ..State::default() };
     let state = Arc::new(Mutex::new(state));
     let shared = Arc::clone(&state);
     let handler = move |asked: &Asked, fault| answer(&mut shared.lock().unwrap(), asked, fault);
@@ -250,6 +256,26 @@ async fn a_next_page_on_another_host_gets_no_token() {
     let error = fixture.provider.keys().await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("on another host"), "{text}");
+}
+
+#[tokio::test]
+async fn a_listing_without_an_end_is_cut() {
+    let fixture = fixture(SECRET, None, "false").await;
+    fixture.put("a", "cnry").await;
+    let next = format!("{}/secrets?api-version=7.6&page=2", fixture.double.url);
+    fixture.state.lock().unwrap().next_page = Some(next);
+    fixture.state.lock().unwrap().is_endless = true;
+    assert_eq!(fixture.provider.keys().await.unwrap(), ["a"]);
+}
+
+#[tokio::test]
+async fn only_the_vaults_own_word_says_that_a_secret_is_missing() {
+    let fixture = fixture(SECRET, None, "false").await;
+    fixture.state.lock().unwrap().missing = "PageNotFound";
+    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let text = everything_of(&error);
+    assert!(text.contains("PageNotFound") && text.contains("correct `vault_url`"), "{text}");
+    assert_eq!(error.class(), ErrorClass::Config);
 }
 
 #[tokio::test]

@@ -82,6 +82,12 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
         }
         _ => {}
     }
+    if let Some(name) = asked.path.strip_prefix("/v1/kv/metadata/team/")
+        && asked.method == "DELETE"
+    {
+        state.secrets.remove(name);
+        return Answer::json(204, &Value::Null);
+    }
     if asked.path.starts_with("/v1/kv/metadata/team") && asked.query.contains_key("list") {
         let keys: Vec<&String> = state.secrets.keys().collect();
         return match keys.is_empty() {
@@ -91,7 +97,7 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
     }
     match asked.path.strip_prefix("/v1/kv/data/team/") {
         Some(name) => data(state, asked, name),
-        None => Answer::json(404, &nothing),
+        None => Answer::json(404, &json!({"errors": ["no handler for route \"cnry\""]})),
     }
 }
 
@@ -108,12 +114,6 @@ fn data(state: &mut State, asked: &Asked, name: &str) -> Answer {
                 versions.push(body["data"].as_object().cloned());
                 Answer::json(200, &json!({"data": {"version": latest + 1}}))
             }
-        }
-        "DELETE" => {
-            if let Some(last) = versions.last_mut() {
-                *last = None;
-            }
-            Answer::json(204, &Value::Null)
         }
         _ => {
             let number = match asked.query.get("version") {
@@ -385,6 +385,32 @@ async fn a_token_comes_from_another_scope_and_may_be_rotated_there() {
 }
 
 #[tokio::test]
+async fn only_the_engines_own_word_says_that_a_key_is_missing() {
+    let elsewhere = [("mount", "other"), ("prefix", "team"), ("token", "{{secrets/env/token}}")];
+    let fixture = fixture(&elsewhere, "cnry-token-0", None).await;
+    let failures = [
+        fixture.provider.get(&"key".parse().unwrap()).await.map(|_| ()),
+        fixture.provider.keys().await.map(|_| ()),
+    ];
+    for failure in failures {
+        let text = everything_of(&failure.unwrap_err());
+        assert!(text.contains("no KV engine of version 2 is mounted"), "{text}");
+        assert!(!text.contains("cnry"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_elsewhere_can_be_cleared_away() {
+    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let key = "key".parse().unwrap();
+    fixture.state.lock().unwrap().secrets.insert("key".to_owned(), vec![None]);
+    assert!(fixture.provider.get(&key).await.unwrap().is_none(), "its last version was deleted");
+    assert_eq!(fixture.provider.keys().await.unwrap(), ["key"]);
+    assert!(!fixture.provider.delete(&key).await.unwrap(), "there was no value");
+    assert!(fixture.provider.keys().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_write_keeps_the_other_fields() {
     let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
     let key = "key".parse().unwrap();
@@ -506,6 +532,7 @@ async fn a_real_server_keeps_the_contract_with_an_application_role() {
     let root = real("contract-role", &REAL_TOKEN_AUTH, REAL_TOKEN);
     let rules = "path \"secret/data/contract-role/*\" \
                  { capabilities = [\"create\", \"read\", \"update\", \"delete\"] } \
+                 path \"secret/metadata/contract-role/*\" { capabilities = [\"delete\"] } \
                  path \"secret/metadata/contract-role\" { capabilities = [\"list\"] } \
                  path \"secret/metadata/contract-role/\" { capabilities = [\"list\"] }";
     root.ask("POST", "sys/policies/acl/contract", json!({"policy": rules})).await;
