@@ -106,6 +106,26 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
+    /// Makes the error of a service that said no. `code` is what the service calls it,
+    /// `explanation` what it means for those that are the operator's to mend; what passes by itself
+    /// is explained here.
+    pub(crate) fn refused(
+        status: u16,
+        code: &str,
+        class: ErrorClass,
+        explanation: &str,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let explanation = match (class, status) {
+            // AWS throttles with status 400.
+            (ErrorClass::Transient, 400 | 429) => "too many requests for now",
+            (ErrorClass::Transient, _) => "the service is not able to answer for now",
+            (ErrorClass::Config | ErrorClass::Permission, _) => explanation,
+        };
+        let (code, explanation) = (plain_code(code), explanation.to_owned());
+        Self::Refused { status, code, explanation, class, retry_after }
+    }
+
     /// Returns what this failure asks of the caller.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
@@ -147,22 +167,20 @@ impl Reply {
             .map_err(|_| RemoteError::BadReply { what: "with something other than expected" })
     }
 
-    /// Makes the error of a status that is not expected. `code` is what the service calls it,
-    /// `explanation` what it means for statuses that are the operator's to mend.
+    /// Makes the error of a status that is not expected.
     pub(crate) fn refused(&self, code: &str, explanation: &str) -> RemoteError {
-        let class = class_of(self.status);
-        let explanation = match class {
-            ErrorClass::Transient if self.status == 429 => "too many requests for now",
-            ErrorClass::Transient => "the service is not able to answer for now",
-            ErrorClass::Config | ErrorClass::Permission => explanation,
-        };
-        RemoteError::Refused {
-            status: self.status,
-            code: plain_code(code),
-            explanation: explanation.to_owned(),
-            class,
-            retry_after: retry_after(&self.headers),
-        }
+        self.refused_as(class_of(self.status), code, explanation)
+    }
+
+    /// The same for an answer whose status does not say what it asks of the caller.
+    pub(crate) fn refused_as(
+        &self,
+        class: ErrorClass,
+        code: &str,
+        explanation: &str,
+    ) -> RemoteError {
+        let wish = retry_after(&self.headers);
+        RemoteError::refused(self.status, code, class, explanation, wish)
     }
 }
 
@@ -177,16 +195,19 @@ pub(crate) fn class_of(status: u16) -> ErrorClass {
 }
 
 /// Returns the code if it looks like one; a server's free text may repeat what was sent to it.
-pub(crate) fn plain_code(code: &str) -> String {
+fn plain_code(code: &str) -> String {
     let is_code = (1..=CODE_BYTES_MAX).contains(&code.len())
         && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-,".contains(&byte));
     if is_code { code.to_owned() } else { "no code".to_owned() }
 }
 
-/// Returns the seconds of `Retry-After`. Its other form, a date, is not used by these services.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    parse_retry_after(headers.get("retry-after")?.to_str().ok()?)
+}
+
+/// Parses the seconds of `Retry-After`. Its other form, a date, is not used by these services.
+pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// The client of one scope; connections are kept between questions.

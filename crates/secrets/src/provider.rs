@@ -1,8 +1,10 @@
 //! What stands behind a scope, and the contract every provider passes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use crate::{Error, Secret, SecretName};
+use crate::{Clock, Credential, Error, Redactor, ScopeConfig, Secret, SecretName};
 
 pub mod aws_secrets_manager;
 pub mod azure_key_vault;
@@ -17,8 +19,42 @@ mod listing;
 mod owned_file;
 pub mod vault;
 
+use aws_secrets_manager::AwsSecretsManager;
+use azure_key_vault::AzureKeyVault;
+use env::EnvProvider;
+use file::FileProvider;
+use hashicorp_vault::HashicorpVault;
+use vault::VaultProvider;
+
 /// Largest value accepted, the limit of Databricks secret scopes.
 pub const VALUE_BYTES_MAX: usize = 128 * 1024;
+
+impl ScopeConfig {
+    /// Creates what stands behind the scope `name`; nothing is read and nobody is asked yet.
+    /// `credentials` holds the secrets of [`references`](Self::references), in their order.
+    pub(crate) fn provider(
+        &self,
+        name: SecretName,
+        credentials: Vec<Credential>,
+        redactor: Redactor,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<dyn SecretProvider> {
+        match self {
+            Self::Env { prefix } => Arc::new(EnvProvider::new(name, prefix.clone())),
+            Self::File { dir } => Arc::new(FileProvider::new(name, dir.clone())),
+            Self::Vault(config) => Arc::new(VaultProvider::new(name, config, credentials, clock)),
+            Self::AzureKeyVault(config) => {
+                Arc::new(AzureKeyVault::new(name, config.clone(), credentials, redactor, clock))
+            }
+            Self::AwsSecretsManager(config) => {
+                Arc::new(AwsSecretsManager::new(name, config.clone(), credentials, redactor, clock))
+            }
+            Self::HashicorpVault(config) => {
+                Arc::new(HashicorpVault::new(name, config.clone(), credentials, redactor, clock))
+            }
+        }
+    }
+}
 
 /// A place that keeps secrets.
 ///

@@ -7,9 +7,8 @@ use std::{
 };
 
 use crate::{
-    AwsSecretsManager, AzureKeyVault, Clock, Credential, EnvProvider, Error, FileProvider,
-    HashicorpVault, Redactor, ScopeConfig, Secret, SecretName, SecretProvider, SecretRef,
-    SystemClock, VaultProvider,
+    Clock, Credential, Error, Redactor, ScopeConfig, Secret, SecretName, SecretProvider, SecretRef,
+    SystemClock,
 };
 
 mod freshness;
@@ -169,24 +168,8 @@ impl Builder<'_> {
         config: &ScopeConfig,
         credentials: Vec<Credential>,
     ) -> Scope {
-        let (name, redactor) = (name.clone(), self.redactor.clone());
-        let clock = Arc::clone(self.clock);
-        let provider: Arc<dyn SecretProvider> = match config {
-            ScopeConfig::Env { prefix } => Arc::new(EnvProvider::new(name, prefix.clone())),
-            ScopeConfig::File { dir } => Arc::new(FileProvider::new(name, dir.clone())),
-            ScopeConfig::Vault(config) => {
-                Arc::new(VaultProvider::new(name, config, credentials, clock))
-            }
-            ScopeConfig::AzureKeyVault(config) => {
-                Arc::new(AzureKeyVault::new(name, config.clone(), credentials, redactor, clock))
-            }
-            ScopeConfig::AwsSecretsManager(config) => {
-                Arc::new(AwsSecretsManager::new(name, config.clone(), credentials, redactor, clock))
-            }
-            ScopeConfig::HashicorpVault(config) => {
-                Arc::new(HashicorpVault::new(name, config.clone(), credentials, redactor, clock))
-            }
-        };
+        let (redactor, clock) = (self.redactor.clone(), Arc::clone(self.clock));
+        let provider = config.provider(name.clone(), credentials, redactor, clock);
         let (lifetime, pins) = match config.remote() {
             Some(remote) => (
                 Lifetime { ttl: remote.cache_ttl, stale_max: remote.stale_max },

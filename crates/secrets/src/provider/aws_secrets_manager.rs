@@ -264,12 +264,12 @@ fn judge(reply: Reply) -> Result<Answer, RemoteError> {
     let code = code.rsplit('#').next().unwrap_or_default();
     let (class, explanation) = match code {
         "ResourceNotFoundException" => return Ok(Answer::NotFound),
-        "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-            (ErrorClass::Transient, "too many requests for now")
-        }
-        "InternalServiceError" | "InternalServiceErrorException" | "ServiceUnavailable" => {
-            (ErrorClass::Transient, "the service is not able to answer for now")
-        }
+        "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "InternalServiceError"
+        | "InternalServiceErrorException"
+        | "ServiceUnavailable" => (ErrorClass::Transient, ""),
         "AccessDeniedException" | "AccessDenied" => (
             ErrorClass::Permission,
             "the role needs secretsmanager:GetSecretValue, and ListSecrets for a listing",
@@ -296,12 +296,7 @@ fn judge(reply: Reply) -> Result<Answer, RemoteError> {
         ),
         _ => return Err(reply.refused(code, "the service does not accept the request")),
     };
-    let mut error = reply.refused(code, explanation);
-    if let RemoteError::Refused { class: found, explanation: text, .. } = &mut error {
-        *found = class;
-        explanation.clone_into(text);
-    }
-    Err(error)
+    Err(reply.refused_as(class, code, explanation))
 }
 
 impl fmt::Debug for AwsSecretsManager {

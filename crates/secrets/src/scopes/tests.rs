@@ -179,13 +179,7 @@ impl Bench {
 }
 
 fn refused(status: u16, class: ErrorClass) -> Error {
-    let source = RemoteError::Refused {
-        status,
-        code: "Code".to_owned(),
-        explanation: "why".to_owned(),
-        class,
-        retry_after: None,
-    };
+    let source = RemoteError::refused(status, "Code", class, "why", None);
     let (scope, action) = ("remote".to_owned(), "reading".to_owned());
     Error::Remote { scope, action, host: "host".to_owned(), source: Box::new(source) }
 }

@@ -2,14 +2,14 @@
 //!
 //! Its texts repeat bodies and addresses, so none of them is kept.
 
-use std::{error::Error as StdError, time::Duration};
+use std::error::Error as StdError;
 
 use azure_core::error::ErrorKind;
 use serde::Deserialize;
 
 use crate::{
     ErrorClass, RemoteError,
-    http::{class_of, plain_code},
+    http::{class_of, parse_retry_after},
 };
 
 /// What went wrong.
@@ -110,8 +110,7 @@ fn refusal(kind: &ErrorKind, status: u16, is_sign_in: bool) -> Fault {
         false => code,
     };
     let explanation = match (class, is_sign_in) {
-        (ErrorClass::Transient, _) if status == 429 => "too many requests for now",
-        (ErrorClass::Transient, _) => "the service is not able to answer for now",
+        (ErrorClass::Transient, _) => "",
         (_, true) => {
             "Entra does not accept the identity; see `tenant_id`, `client_id`, and whether the \
              client secret or token has expired"
@@ -127,15 +126,9 @@ fn refusal(kind: &ErrorKind, status: u16, is_sign_in: bool) -> Fault {
     };
     let wish = raw_response.as_ref().and_then(|reply| {
         let name = azure_core::http::headers::HeaderName::from_static("retry-after");
-        reply.headers().get_optional_str(&name)?.trim().parse().ok().map(Duration::from_secs)
+        parse_retry_after(reply.headers().get_optional_str(&name)?)
     });
-    let error = RemoteError::Refused {
-        status,
-        code: plain_code(&code),
-        explanation: explanation.to_owned(),
-        class,
-        retry_after: wish,
-    };
+    let error = RemoteError::refused(status, &code, class, explanation, wish);
     // Any server says 404; only a vault knows this code.
     let is_missing = status == 404 && code == "SecretNotFound" && !is_sign_in;
     Fault { error, is_missing }

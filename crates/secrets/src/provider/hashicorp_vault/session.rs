@@ -9,7 +9,9 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::{Question, Server};
-use crate::{Credential, Error, HashicorpAuth, Redactor, RemoteError, Secret, http::Reply};
+use crate::{
+    Credential, Error, ErrorClass, HashicorpAuth, Redactor, RemoteError, Secret, http::Reply,
+};
 
 /// A session this young is not replaced when the server says no: it is the policy that says no,
 /// and signing in again for every question would be a flood.
@@ -211,11 +213,10 @@ fn refused_login(reply: &Reply) -> RemoteError {
         404 => "no AppRole login is mounted at `auth_mount`",
         _ => "the server does not accept `role_id` with this `secret_id`; make a new secret id",
     };
-    let mut error = reply.refused("", explanation);
-    if let RemoteError::Refused { class, status: 400, .. } = &mut error {
-        *class = crate::ErrorClass::Permission;
+    match reply.status {
+        400 => reply.refused_as(ErrorClass::Permission, "", explanation),
+        _ => reply.refused("", explanation),
     }
-    error
 }
 
 /// Asks how long a token lives. A server that answers and does not say is no failure: it has the
