@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 /// What the cache and the retries know of time.
 #[async_trait]
-pub trait Clock: Debug + Send + Sync {
+pub(crate) trait Clock: Debug + Send + Sync {
     /// Returns the time since some fixed moment; never goes back.
     fn elapsed(&self) -> Duration;
 
@@ -24,7 +24,7 @@ pub trait Clock: Debug + Send + Sync {
 
 /// The clock of this machine.
 #[derive(Clone, Copy, Debug)]
-pub struct SystemClock {
+pub(crate) struct SystemClock {
     start: Instant,
 }
 
@@ -54,22 +54,22 @@ impl Clock for SystemClock {
 }
 
 /// A clock that tests wind by hand; a wait winds it on and ends at once.
-#[cfg(any(test, feature = "test-util"))]
+#[cfg(test)]
 #[derive(Debug, Default)]
-pub struct ManualClock {
+pub(crate) struct ManualClock {
     elapsed: std::sync::Mutex<Duration>,
 }
 
-#[cfg(any(test, feature = "test-util"))]
+#[cfg(test)]
 impl ManualClock {
     /// Lets time pass.
-    pub fn advance(&self, duration: Duration) {
+    pub(crate) fn advance(&self, duration: Duration) {
         let mut elapsed = self.elapsed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *elapsed += duration;
     }
 }
 
-#[cfg(any(test, feature = "test-util"))]
+#[cfg(test)]
 #[async_trait]
 impl Clock for ManualClock {
     fn elapsed(&self) -> Duration {

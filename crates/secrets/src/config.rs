@@ -11,7 +11,6 @@ use url::Url;
 use crate::{SecretName, SecretRef};
 
 mod fields;
-mod nearest;
 mod parse;
 
 pub(crate) use fields::is_version;

@@ -6,7 +6,7 @@ use crate::{Error, Secret, SecretName, SecretRef, scopes::Scope};
 
 /// What a provider signs in with.
 #[derive(Clone)]
-pub struct Credential {
+pub(crate) struct Credential {
     /// The scope that needs it, for messages.
     scope: SecretName,
     /// The setting with the reference.
@@ -17,6 +17,7 @@ pub struct Credential {
 #[derive(Clone)]
 enum Origin {
     Scope(Arc<Scope>, SecretRef),
+    #[cfg(test)]
     Fixed(Secret),
     /// The reference leads nowhere, or in a circle.
     Broken(Arc<Error>),
@@ -36,9 +37,9 @@ impl Credential {
         Self { scope, field, origin }
     }
 
-    /// Wraps a value that never changes, for providers that are built outside of a table.
-    #[must_use]
-    pub fn fixed(scope: SecretName, field: &'static str, value: Secret) -> Self {
+    /// Wraps a value that never changes.
+    #[cfg(test)]
+    pub(crate) fn fixed(scope: SecretName, field: &'static str, value: Secret) -> Self {
         Self { scope, field, origin: Origin::Fixed(value) }
     }
 
@@ -50,6 +51,7 @@ impl Credential {
             source,
         };
         match &self.origin {
+            #[cfg(test)]
             Origin::Fixed(value) => Ok(value.clone()),
             Origin::Broken(error) => Err(failed(Arc::clone(error))),
             Origin::Scope(scope, reference) => {

@@ -21,21 +21,18 @@ mod retry;
 mod scopes;
 mod secret;
 
-#[cfg(any(test, feature = "test-util"))]
-pub use clock::ManualClock;
-pub use clock::{Clock, SystemClock};
+#[cfg(test)]
+use clock::ManualClock;
+use clock::{Clock, SystemClock};
 pub use config::{
     AwsConfig, AzureConfig, AzureCredential, HashicorpAuth, HashicorpConfig, RemoteConfig,
     ScopeConfig, VaultConfig, VaultKey,
 };
-pub use credential::Credential;
+use credential::Credential;
 pub use error::{Error, ErrorClass};
 pub use http::RemoteError;
-pub use provider::{
-    SecretProvider, aws_secrets_manager::AwsSecretsManager, azure_key_vault::AzureKeyVault,
-    env::EnvProvider, file::FileProvider, hashicorp_vault::HashicorpVault, vault::VaultProvider,
-};
+pub use provider::{SecretProvider, vault::VaultError};
 pub use redact::Redactor;
-pub use reference::{InvalidRef, NAME_BYTES_MAX, SecretName, SecretRef};
+pub use reference::{InvalidRef, SecretName, SecretRef};
 pub use scopes::Scopes;
 pub use secret::Secret;

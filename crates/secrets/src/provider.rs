@@ -1,4 +1,4 @@
-//! What stands behind a scope, and the contract every provider passes.
+//! What stands behind a scope.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use async_trait::async_trait;
 
 use crate::{Clock, Credential, Error, Redactor, ScopeConfig, Secret, SecretName};
 
-pub mod aws_secrets_manager;
-pub mod azure_key_vault;
-#[cfg(any(test, feature = "test-util"))]
-pub mod contract;
+mod aws_secrets_manager;
+mod azure_key_vault;
+#[cfg(test)]
+mod contract;
 #[cfg(test)]
 mod double;
-pub mod env;
-pub mod file;
-pub mod hashicorp_vault;
+pub(crate) mod env;
+mod file;
+mod hashicorp_vault;
 mod listing;
 mod owned_file;
-pub mod vault;
+pub(crate) mod vault;
 
 use aws_secrets_manager::AwsSecretsManager;
 use azure_key_vault::AzureKeyVault;

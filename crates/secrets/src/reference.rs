@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 /// Longest scope or key name, the limit of Databricks secret scopes.
-pub const NAME_BYTES_MAX: usize = 128;
+const NAME_BYTES_MAX: usize = 128;
 
 /// The name of a scope or key: letters, digits, `-`, `_`, `@`, `.`; not starting with a dot, so
 /// that it is a harmless file name.

@@ -36,9 +36,8 @@ impl Scopes {
         Self::with_clock(scopes, redactor, Arc::new(SystemClock::default()))
     }
 
-    /// Creates the providers over another clock, for tests.
-    #[must_use]
-    pub fn with_clock(
+    /// The same over another clock.
+    pub(crate) fn with_clock(
         scopes: &BTreeMap<SecretName, ScopeConfig>,
         redactor: Redactor,
         clock: Arc<dyn Clock>,

@@ -92,8 +92,9 @@ impl Fields {
         let Some(text) = self.text(field) else { return Some(default) };
         let duration = duration(&text);
         if duration.is_none() {
-            let problem =
-                format!("`{text}` is no time of at most 31 days; write \"30s\" or \"5m\"");
+            let problem = format!(
+                "`{text}` is no time of at most 31 days; write \"30s\", \"5m\" or \"1h30m\""
+            );
             self.problem(field, problem);
         }
         duration
@@ -172,21 +173,36 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Parses `0`, `250ms`, `30s`, `5m`, `12h`, `1d`.
+/// Parses `0`, `250ms`, `30s`, `5m`, `1h30m`, `1d`, as all durations of the settings.
 fn duration(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: u64 = digits.trim_end().parse().ok()?;
-    let milliseconds = match &text[digits.len()..] {
-        "" if number == 0 => 0,
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60 * 1000,
-        "h" => 3600 * 1000,
-        "d" => 24 * 3600 * 1000,
-        _ => return None,
-    };
-    let duration = Duration::from_millis(number.checked_mul(milliseconds)?);
-    (duration <= DURATION_MAX).then_some(duration)
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text.trim();
+    let mut total = (!rest.is_empty()).then_some(Duration::ZERO)?;
+    while !rest.is_empty() {
+        let (number, after) = split(rest, |byte| byte.is_ascii_digit());
+        let (unit, after) = split(after.trim_start(), |byte| byte.is_ascii_alphabetic());
+        let milliseconds: u64 = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60 * 1000,
+            "h" => 3600 * 1000,
+            "d" => 24 * 3600 * 1000,
+            _ => return None,
+        };
+        let number: u64 = number.parse().ok()?;
+        let part = Duration::from_millis(number.checked_mul(milliseconds)?);
+        total = total.checked_add(part).filter(|total| *total <= DURATION_MAX)?;
+        rest = after.trim_start();
+    }
+    Some(total)
+}
+
+/// Splits a text after the ASCII characters at its start that belong together.
+fn split(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
+    let length = text.bytes().take_while(|byte| belongs(*byte)).count();
+    text.split_at(length)
 }
 
 #[cfg(test)]
@@ -207,6 +223,11 @@ mod tests {
             ("5m", Some(seconds(300))),
             ("12 h", Some(seconds(12 * 3600))),
             ("1d", Some(seconds(24 * 3600))),
+            ("1h30m", Some(seconds(5400))),
+            ("1m 30s 500ms", Some(Duration::from_millis(90_500))),
+            ("31d", Some(seconds(31 * 24 * 3600))),
+            ("30d 24h 1ms", None),
+            ("1h30", None),
             ("5", None),
             ("-5m", None),
             ("32d", None),

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use strsim::levenshtein;
 use url::Url;
 
 use super::{
     AwsConfig, AzureConfig, AzureCredential, HashicorpAuth, HashicorpConfig, RemoteConfig,
     ScopeConfig, VaultConfig, VaultKey,
     fields::{Fields, is_loopback},
-    nearest::nearest,
 };
 
 const ENV: &[&str] = &["prefix"];
@@ -61,9 +61,8 @@ const HASHICORP_VAULT: &[&str] = &[
 const PROVIDERS: &[&str] =
     &["env", "file", "vault", "azure_key_vault", "aws_secrets_manager", "hashicorp_vault"];
 
-/// Fields that hold a reference to a secret of another scope.
-const REFERENCES: &[&str] =
-    &["passphrase", "client_secret", "access_key_id", "secret_access_key", "token", "secret_id"];
+/// Most slips of the fingers in a name that is recognised.
+const SLIPS_MAX: usize = 3;
 
 impl ScopeConfig {
     /// Returns the names of all providers.
@@ -84,13 +83,6 @@ impl ScopeConfig {
             "hashicorp_vault" => HASHICORP_VAULT,
             _ => &[],
         }
-    }
-
-    /// Returns the fields that hold references to secrets. Their values must not be shown before
-    /// they are known to be references: somebody may have pasted the secret itself.
-    #[must_use]
-    pub const fn reference_fields() -> &'static [&'static str] {
-        REFERENCES
     }
 
     /// Makes the settings of one scope from its fields, all but `provider` itself.
@@ -135,6 +127,14 @@ impl ScopeConfig {
         let problems = fields.into_problems();
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
+}
+
+/// Returns the known name that a misspelt one was meant to be: a few slips, in less than half of it.
+pub(super) fn nearest<'names>(text: &str, known: &[&'names str]) -> Option<&'names str> {
+    let distances = known.iter().map(|name| (levenshtein(text, name), *name));
+    let near =
+        distances.filter(|(slips, name)| *slips <= SLIPS_MAX && *slips < name.len().div_ceil(2));
+    near.min().map(|(_, name)| name)
 }
 
 fn vault(fields: &mut Fields) -> Option<VaultConfig> {

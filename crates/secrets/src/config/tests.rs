@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::{prop_assert, proptest};
 
-use super::ScopeConfig;
+use super::{ScopeConfig, parse::nearest};
 use crate::SecretName;
 
 fn parse(provider: &str, fields: &[(&str, &str)]) -> Result<ScopeConfig, String> {
@@ -52,6 +52,15 @@ fn every_provider_is_made_from_its_least_fields() {
         assert_eq!(config.provider_name(), provider);
         assert!(ScopeConfig::providers().contains(&provider));
     }
+}
+
+#[test]
+fn a_slip_is_recognised_and_another_word_is_not() {
+    let known = ["vault_url", "credential", "prefix"];
+    assert_eq!(nearest("vault_uri", &known), Some("vault_url"));
+    assert_eq!(nearest("credentials", &known), Some("credential"));
+    assert_eq!(nearest("dir", &known), None);
+    assert_eq!(nearest("", &known), None);
 }
 
 #[test]
@@ -163,6 +172,10 @@ fn scopes_that_wait_for_each_other_are_refused_with_the_circle() {
     }
 }
 
+/// Fields whose text may be the secret itself, pasted by mistake.
+const REFERENCES: [&str; 6] =
+    ["passphrase", "client_secret", "access_key_id", "secret_access_key", "token", "secret_id"];
+
 proptest! {
     #[test]
     fn no_field_makes_it_fall_and_no_secret_comes_back(
@@ -174,7 +187,7 @@ proptest! {
         let fields = ScopeConfig::fields(provider);
         let field = fields[field % fields.len()];
         if let Err(problems) = parse(provider, &[(field, &value)]) {
-            let is_reference = ScopeConfig::reference_fields().contains(&field);
+            let is_reference = REFERENCES.contains(&field);
             prop_assert!(!is_reference || !problems.contains("cnry-"), "{}", problems);
         }
     }

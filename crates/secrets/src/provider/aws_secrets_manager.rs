@@ -42,7 +42,7 @@ const SERVICE: &str = "secretsmanager";
 const CREDENTIAL_ATTEMPTS_MAX: usize = 2;
 
 /// Reads the secrets of one account and region whose names begin with a prefix.
-pub struct AwsSecretsManager {
+pub(crate) struct AwsSecretsManager {
     scope: SecretName,
     config: AwsConfig,
     /// Access key id and secret access key, when the settings name them.
@@ -94,7 +94,7 @@ impl AwsSecretsManager {
     /// Creates a provider; the service is asked at first use. `credentials` holds the access key
     /// id and the secret access key, or nothing.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         scope: SecretName,
         config: AwsConfig,
         credentials: Vec<Credential>,

@@ -33,7 +33,7 @@ use crate::{
 const NAME_BYTES_MAX: usize = 127;
 
 /// Reads one vault.
-pub struct AzureKeyVault {
+pub(crate) struct AzureKeyVault {
     scope: SecretName,
     config: AzureConfig,
     client_secret: Option<Credential>,
@@ -56,7 +56,7 @@ impl AzureKeyVault {
     /// Creates a provider; vault and Entra are asked at first use. `credentials` holds the client
     /// secret, or nothing.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         scope: SecretName,
         config: AzureConfig,
         credentials: Vec<Credential>,

@@ -8,7 +8,7 @@ use crate::{Error, ErrorClass, Secret, SecretName, SecretProvider};
 
 /// A provider together with the means to change what it keeps.
 #[async_trait]
-pub trait ProviderFixture: Sync {
+pub(crate) trait ProviderFixture: Sync {
     /// The provider under test.
     fn provider(&self) -> &dyn SecretProvider;
 
@@ -27,7 +27,7 @@ pub trait ProviderFixture: Sync {
 
 /// What a service can do wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It knows us and says no.
     Forbidden,
     /// It asks to be left alone for a second.
@@ -47,7 +47,7 @@ pub enum Fault {
 }
 
 /// A service that does wrong on demand.
-pub trait FaultyFixture: ProviderFixture {
+pub(crate) trait FaultyFixture: ProviderFixture {
     /// Lets the next answers go wrong.
     fn fail(&self, fault: Fault, times: usize);
 
@@ -57,7 +57,7 @@ pub trait FaultyFixture: ProviderFixture {
 
 /// Returns everything that an error prints, as people and as programmers see it.
 #[must_use]
-pub fn everything_of(error: &Error) -> String {
+pub(crate) fn everything_of(error: &Error) -> String {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -71,7 +71,7 @@ pub fn everything_of(error: &Error) -> String {
 ///
 /// # Panics
 /// The provider breaks the contract.
-pub async fn provider_contract(fixture: &dyn ProviderFixture) {
+pub(crate) async fn provider_contract(fixture: &dyn ProviderFixture) {
     let provider = fixture.provider();
     let key: SecretName = "access-key".parse().expect("a valid name");
     let get = async || {
@@ -169,7 +169,7 @@ async fn writing(fixture: &dyn ProviderFixture) {
 ///
 /// # Panics
 /// The provider breaks the contract.
-pub async fn fault_contract(fixture: &dyn FaultyFixture) {
+pub(crate) async fn fault_contract(fixture: &dyn FaultyFixture) {
     let provider = fixture.provider();
     let key: SecretName = "access-key".parse().expect("a valid name");
     fixture.put("access-key", "cnry-value").await;

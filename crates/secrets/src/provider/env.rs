@@ -12,7 +12,7 @@ type Variables = Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>;
 
 /// Reads one variable per key.
 #[derive(Clone)]
-pub struct EnvProvider {
+pub(crate) struct EnvProvider {
     scope: SecretName,
     prefix: String,
     variables: Variables,
@@ -21,19 +21,19 @@ pub struct EnvProvider {
 impl EnvProvider {
     /// Creates a provider over the variables of this process.
     #[must_use]
-    pub fn new(scope: SecretName, prefix: String) -> Self {
+    pub(crate) fn new(scope: SecretName, prefix: String) -> Self {
         Self::over(scope, prefix, Arc::new(|| std::env::vars_os().collect()))
     }
 
     /// Creates a provider over other variables, for tests.
     #[must_use]
-    pub fn over(scope: SecretName, prefix: String, variables: Variables) -> Self {
+    pub(crate) fn over(scope: SecretName, prefix: String, variables: Variables) -> Self {
         Self { scope, prefix, variables }
     }
 
     /// Returns the variable that holds `key`: upper case, every other character an underscore.
     #[must_use]
-    pub fn variable(&self, key: &SecretName) -> String {
+    pub(crate) fn variable(&self, key: &SecretName) -> String {
         let upper = key.as_str().chars().map(|character| match character {
             'a'..='z' => character.to_ascii_uppercase(),
             'A'..='Z' | '0'..='9' => character,

@@ -13,7 +13,7 @@ use crate::{Error, Secret, SecretName, SecretProvider, provider::VALUE_BYTES_MAX
 
 /// Reads one file per key. One trailing line break is not part of the value.
 #[derive(Clone, Debug)]
-pub struct FileProvider {
+pub(crate) struct FileProvider {
     scope: SecretName,
     dir: PathBuf,
 }
@@ -21,7 +21,7 @@ pub struct FileProvider {
 impl FileProvider {
     /// Creates a provider over the files of `dir`.
     #[must_use]
-    pub fn new(scope: SecretName, dir: PathBuf) -> Self {
+    pub(crate) fn new(scope: SecretName, dir: PathBuf) -> Self {
         Self { scope, dir }
     }
 

@@ -31,7 +31,7 @@ use crate::{
 const WRITE_ATTEMPTS_MAX: u32 = 5;
 
 /// Reads and writes one folder of a KV engine.
-pub struct HashicorpVault {
+pub(crate) struct HashicorpVault {
     scope: SecretName,
     config: HashicorpConfig,
     server: Server,
@@ -93,7 +93,7 @@ impl HashicorpVault {
     /// Creates a provider; the server is asked at first use. `credentials` holds the token or
     /// secret id.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         scope: SecretName,
         config: HashicorpConfig,
         credentials: Vec<Credential>,

@@ -38,7 +38,7 @@ const LOCK_WAIT_MAX: Duration = Duration::from_secs(20);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Reads and writes one encrypted file.
-pub struct VaultProvider {
+pub(crate) struct VaultProvider {
     scope: SecretName,
     path: PathBuf,
     key: Key,
@@ -73,7 +73,7 @@ struct Stamp {
 impl VaultProvider {
     /// Creates a provider over the file of `config`; `credentials` holds the passphrase.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         scope: SecretName,
         config: &VaultConfig,
         credentials: Vec<Credential>,
@@ -88,22 +88,10 @@ impl VaultProvider {
     }
 
     /// Sets how much work opening a newly written file by passphrase takes, as a power of two.
-    /// Less than the default makes guessing cheaper; meant for tests.
-    #[must_use]
-    pub fn with_work_factor(mut self, work_factor: u8) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_work_factor(mut self, work_factor: u8) -> Self {
         self.work_factor = work_factor;
         self
-    }
-
-    /// Writes a new key for vaults to `path`, readable by its owner alone; never over a file.
-    ///
-    /// # Errors
-    /// The file exists or cannot be written.
-    pub fn create_key_file(path: &Path) -> std::io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-        std::io::Write::write_all(&mut file, sealed::new_key().as_bytes())?;
-        file.sync_all()
     }
 
     async fn entries(&self) -> Result<Arc<Entries>, Error> {

@@ -11,7 +11,10 @@ use std::{
 use async_trait::async_trait;
 
 use super::{ProviderFixture, provider_contract};
-use crate::{EnvProvider, Error, FileProvider, SecretName, SecretProvider};
+use crate::{
+    Error, SecretName, SecretProvider,
+    provider::{env::EnvProvider, file::FileProvider},
+};
 
 fn scope() -> SecretName {
     "test".parse().unwrap()

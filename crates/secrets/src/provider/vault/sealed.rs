@@ -9,7 +9,6 @@ use std::{
 };
 
 use age::{DecryptError, Decryptor, Encryptor, Identity, Recipient, scrypt, secrecy, x25519};
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -263,11 +262,4 @@ impl Opener {
 
 fn secret_string(secret: &Secret) -> secrecy::SecretString {
     secrecy::SecretString::from(secret.expose().to_owned())
-}
-
-/// Returns a key file's text.
-pub(super) fn new_key() -> Zeroizing<String> {
-    let identity = x25519::Identity::generate();
-    let text = identity.to_string();
-    Zeroizing::new(format!("# public key: {}\n{}\n", identity.to_public(), text.expose_secret()))
 }

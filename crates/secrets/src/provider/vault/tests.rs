@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use age::{secrecy::ExposeSecret, x25519};
 use async_trait::async_trait;
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 
@@ -17,9 +18,12 @@ use super::{
     sealed::{Opener, VaultError},
 };
 use crate::{
-    Credential, EnvProvider, Error, ErrorClass, ManualClock, Redactor, Secret, SecretName,
-    SecretProvider, SecretRef, VaultConfig, VaultKey,
-    provider::contract::{ProviderFixture, everything_of, provider_contract},
+    Credential, Error, ErrorClass, ManualClock, Redactor, Secret, SecretName, SecretProvider,
+    SecretRef, VaultConfig, VaultKey,
+    provider::{
+        contract::{ProviderFixture, everything_of, provider_contract},
+        env::EnvProvider,
+    },
     scopes::{Lifetime, Scope},
 };
 
@@ -107,9 +111,12 @@ async fn a_vault_with_a_passphrase_keeps_the_contract() {
 async fn a_vault_with_a_key_file_holds_what_was_put_and_opens_for_no_other_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    VaultProvider::create_key_file(&path("key")).unwrap();
-    VaultProvider::create_key_file(&path("other-key")).unwrap();
-    assert!(VaultProvider::create_key_file(&path("key")).is_err(), "never over a file");
+    for name in ["key", "other-key"] {
+        let identity = x25519::Identity::generate().to_string();
+        let text = format!("# made by age-keygen\n{}\n", identity.expose_secret());
+        fs::write(path(name), text).unwrap();
+        fs::set_permissions(path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let vault = with_key_file(path("v.age"), path("key"));
     vault.put(&key("a"), &secret("cnry-a")).await.unwrap();
     let again = with_key_file(path("v.age"), path("key"));
