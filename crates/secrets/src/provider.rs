@@ -11,7 +11,7 @@ mod azure_key_vault;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-mod double;
+pub(crate) mod double;
 pub(crate) mod env;
 mod file;
 mod hashicorp_vault;

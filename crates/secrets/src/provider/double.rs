@@ -3,8 +3,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     future::Future,
-    path::PathBuf,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -18,7 +20,8 @@ use tokio::{
 
 use super::contract::Fault;
 
-pub(crate) mod certificates;
+pub(crate) mod bench;
+mod certificates;
 pub(crate) mod log;
 
 use certificates::{Authority, Flaw};
@@ -103,7 +106,7 @@ impl Double {
         let authority = Authority::new("double");
         let acceptor = authority.acceptor(flaw);
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
         let (port, faults, task) = listen(handler, move |stream, handler, faults| {
             let acceptor = acceptor.clone();
             async move {
@@ -150,6 +153,12 @@ where
         }
     });
     (port, faults, task)
+}
+
+/// Writes a file that its owner alone can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Set in a test process that a test started.

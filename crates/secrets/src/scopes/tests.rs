@@ -17,20 +17,17 @@ use tokio::sync::Semaphore;
 use super::{Scope, Scopes, freshness::Lifetime};
 use crate::{
     Error, ErrorClass, ManualClock, Redactor, RemoteError, ScopeConfig, Secret, SecretName,
-    SecretProvider, provider::VALUE_BYTES_MAX,
+    SecretProvider,
+    provider::{VALUE_BYTES_MAX, double::write_private},
 };
 
 #[tokio::test]
 async fn errors_name_scope_and_key_and_never_the_value() {
     let dir = tempfile::tempdir().unwrap();
-    let put = |key: &str, value: &str, mode| {
-        let path = dir.path().join(key);
-        fs::write(&path, value).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    put("open", "cnry-open", 0o644);
-    put("tiny", "cn", 0o600);
-    put("good", "cnry-good", 0o600);
+    for (key, value) in [("open", "cnry-open"), ("tiny", "cn"), ("good", "cnry-good")] {
+        write_private(&dir.path().join(key), value);
+    }
+    fs::set_permissions(dir.path().join("open"), fs::Permissions::from_mode(0o644)).unwrap();
     let scopes = BTreeMap::from([(
         "local".parse().unwrap(),
         ScopeConfig::File { dir: dir.path().to_owned() },
@@ -85,9 +82,7 @@ async fn a_value_has_the_length_of_a_secret_wherever_it_comes_from_and_goes() {
 async fn a_setting_may_be_short_and_a_short_one_is_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     for (key, value) in [("flag", "true"), ("count", "6"), ("level", "info"), ("url", "cnry-url")] {
-        let path = dir.path().join(key);
-        fs::write(&path, value).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        write_private(&dir.path().join(key), value);
     }
     let config = ScopeConfig::File { dir: dir.path().to_owned() };
     let redactor = Redactor::default();

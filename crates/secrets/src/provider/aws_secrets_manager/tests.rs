@@ -10,21 +10,25 @@ use serde_json::{Value, json};
 
 use super::AwsSecretsManager;
 use crate::{
-    Credential, Error, ErrorClass, ManualClock, Redactor, ScopeConfig, Secret, SecretName,
-    SecretProvider,
+    Error, ErrorClass, ManualClock, Redactor, ScopeConfig, Secret, SecretName, SecretProvider,
     provider::{
-        contract::{
-            Fault, FaultyFixture, ProviderFixture, everything_of, fault_contract, provider_contract,
-        },
+        contract::{Fault, ProviderFixture, everything_of, provider_contract},
         double::{
-            Answer, Asked, Double, TIMEOUT,
-            certificates::{FLAWS, Flaw},
-            is_again,
-            log::Log,
-            run_again,
+            Answer, Asked, Double,
+            bench::{Bench, Service, config, fixed, scope, service_contract},
+            is_again, run_again,
         },
     },
 };
+
+/// The settings of the double besides those of every bench.
+const FIELDS: [(&str, &str); 4] = [
+    ("region", "eu-west-1"),
+    ("prefix", "prod/"),
+    ("access_key_id", "{{secrets/env/id}}"),
+    ("secret_access_key", "{{secrets/env/key}}"),
+];
+const ACCESS_KEY: [&str; 2] = ["cnry-id", "cnry-key"];
 
 #[derive(Default)]
 struct State {
@@ -41,6 +45,25 @@ struct State {
 fn refuse(status: u16, code: &str) -> Answer {
     // The text repeats what was sent, as real services do.
     Answer::json(status, &json!({"__type": code, "Message": "you sent cnry-text"}))
+}
+
+impl Service for State {
+    const PROVIDER: &'static str = "aws_secrets_manager";
+    const ADDRESSES: &'static [&'static str] = &["endpoint"];
+
+    fn answer(&mut self, asked: &Asked, fault: Option<Fault>) -> Answer {
+        answer(self, asked, fault)
+    }
+
+    fn put(&mut self, key: &str, value: &str) -> Option<String> {
+        let versions = self.secrets.entry(format!("prod/{key}")).or_default();
+        versions.push(value.to_owned());
+        Some(version_id(versions.len() - 1))
+    }
+
+    fn remove(&mut self, key: &str) {
+        self.secrets.remove(&format!("prod/{key}"));
+    }
 }
 
 fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
@@ -104,138 +127,39 @@ fn version_number(id: &str) -> Option<usize> {
     id.rsplit('-').next()?.parse().ok()
 }
 
-struct Fixture {
-    provider: AwsSecretsManager,
-    state: Arc<Mutex<State>>,
-    redactor: Redactor,
-    double: Double,
-}
-
-fn provider(fields: &[(&str, &str)], credentials: &[&str]) -> AwsSecretsManager {
-    provider_with(fields, credentials, Redactor::default())
-}
-
-fn provider_with(
-    fields: &[(&str, &str)],
-    credentials: &[&str],
-    redactor: Redactor,
-) -> AwsSecretsManager {
-    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let config = ScopeConfig::from_fields("aws_secrets_manager", fields.collect()).unwrap();
-    let ScopeConfig::AwsSecretsManager(config) = config else { panic!("another provider") };
-    let scope: SecretName = "aws".parse().unwrap();
-    let credentials = credentials.iter().map(|value| {
-        Credential::fixed(scope.clone(), "access_key_id", Secret::new((*value).to_owned()))
-    });
-    let credentials = credentials.collect();
-    let clock = Arc::new(ManualClock::default());
-    AwsSecretsManager::new(scope, config, credentials, redactor, clock)
-}
-
-async fn fixture(flaw: Option<Flaw>) -> Fixture {
-    fixture_with(&["cnry-id", "cnry-key"], flaw).await
-}
-
-async fn fixture_with(credentials: &[&str], flaw: Option<Flaw>) -> Fixture {
-    let state = State::default();
-    let state = Arc::new(Mutex::new(state));
-    let shared = Arc::clone(&state);
-    let handler = move |asked: &Asked, fault| answer(&mut shared.lock().unwrap(), asked, fault);
-    let double = Double::start(Arc::new(handler), flaw).await;
-    let timeout = format!("{}ms", TIMEOUT.as_millis());
-    let ca_file = double.ca_file();
-    let fields = [
-        ("region", "eu-west-1"),
-        ("endpoint", double.url.as_str()),
-        ("prefix", "prod/"),
-        ("timeout", &timeout),
-        ("ca_file", ca_file.to_str().unwrap()),
-    ];
-    let redactor = Redactor::default();
-    let provider = provider_with(&fields, credentials, redactor.clone());
-    Fixture { provider, state, redactor, double }
-}
-
-#[async_trait]
-impl ProviderFixture for Fixture {
-    fn provider(&self) -> &dyn SecretProvider {
-        &self.provider
-    }
-
-    async fn put(&self, key: &str, value: &str) -> Option<String> {
-        let mut state = self.state.lock().unwrap();
-        let versions = state.secrets.entry(format!("prod/{key}")).or_default();
-        versions.push(value.to_owned());
-        Some(version_id(versions.len() - 1))
-    }
-
-    async fn remove(&self, key: &str) {
-        self.state.lock().unwrap().secrets.remove(&format!("prod/{key}"));
-    }
-}
-
-impl FaultyFixture for Fixture {
-    fn fail(&self, fault: Fault, times: usize) {
-        self.double.faults.set(fault, times);
-    }
-
-    fn recover(&self) {
-        self.double.faults.clear();
-    }
+async fn bench() -> Bench<State> {
+    Bench::new(&FIELDS, &ACCESS_KEY).await
 }
 
 #[tokio::test]
 async fn the_service_keeps_the_contract() {
-    let fixture = fixture(None).await;
-    provider_contract(&fixture).await;
-    assert_eq!(fixture.state.lock().unwrap().unsigned, 0, "every question is signed");
+    service_contract::<State>(&FIELDS, &ACCESS_KEY).await;
 }
 
 #[tokio::test]
-async fn nothing_secret_is_logged_at_any_level() {
-    let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
-    let fixture = fixture(None).await;
-    provider_contract(&fixture).await;
-    fault_contract(&fixture).await;
-    drop(guard);
-    let text = log.text();
-    assert!(text.contains("TRACE"), "every level is heard");
-    let line = text.lines().find(|line| line.contains("cnry") || line.contains("w\u{f6}rd"));
-    assert_eq!(line, None);
-}
-
-#[tokio::test]
-async fn a_service_in_trouble_is_asked_again_and_shows_nothing() {
-    fault_contract(&fixture(None).await).await;
-}
-
-#[tokio::test]
-async fn a_server_that_cannot_prove_itself_gets_no_signature() {
-    for (flaw, wanted) in FLAWS {
-        let fixture = fixture(Some(flaw)).await;
-        let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
-        let text = everything_of(&error);
-        assert!(text.contains(wanted), "{flaw:?}: {text}");
-        assert!(!text.contains("cnry"), "{flaw:?}: {text}");
-        assert_eq!(error.class(), ErrorClass::Config);
-    }
+async fn every_question_is_signed() {
+    let bench = bench().await;
+    provider_contract(&bench).await;
+    assert_eq!(bench.state().unsigned, 0);
 }
 
 #[tokio::test]
 async fn a_listing_turns_pages_and_leaves_out_what_is_no_key() {
-    let fixture = fixture(None).await;
+    let bench = bench().await;
     for key in ["b", "a", "sub/folder", "c"] {
-        fixture.put(key, "cnry").await;
+        bench.put(key, "cnry");
     }
-    fixture.state.lock().unwrap().secrets.insert("other/d".to_owned(), Vec::new());
-    assert_eq!(fixture.provider.keys().await.unwrap(), ["a", "b", "c"]);
+    bench.state().secrets.insert("other/d".to_owned(), Vec::new());
+    assert_eq!(bench.provider.keys().await.unwrap(), ["a", "b", "c"]);
 }
 
 #[tokio::test]
 async fn a_key_that_fits_into_no_header_is_refused_before_anything_is_sent() {
-    let fields = [("region", "eu-west-1"), ("endpoint", "https://localhost:1")];
-    let provider = provider(&fields, &["cnry\nid", "cnry-key"]);
+    let fields = [&FIELDS[..], &[("endpoint", "https://localhost:1")]].concat();
+    let config = config(State::PROVIDER, &fields);
+    let credentials = fixed(&config, &["cnry\nid", "cnry-key"]);
+    let clock = Arc::new(ManualClock::default());
+    let provider = config.provider(scope(), credentials, Redactor::default(), clock);
     let error = provider.get(&"key".parse().unwrap()).await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("no header may have") && !text.contains("cnry"), "{text}");
@@ -243,38 +167,32 @@ async fn a_key_that_fits_into_no_header_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn the_staging_label_chooses_the_version() {
-    let fixture = fixture(None).await;
+    let bench = bench().await;
     for value in ["cnry-old", "cnry-new"] {
-        fixture.put("key", value).await;
+        bench.put("key", value);
     }
     let key = "key".parse().unwrap();
     for (stage, wanted) in
         [("AWSCURRENT", Some("cnry-new")), ("AWSPREVIOUS", Some("cnry-old")), ("OTHER", None)]
     {
-        let ca_file = fixture.double.ca_file();
-        let fields = [
-            ("region", "eu-west-1"),
-            ("endpoint", fixture.double.url.as_str()),
-            ("prefix", "prod/"),
-            ("version_stage", stage),
-            ("ca_file", ca_file.to_str().unwrap()),
-        ];
-        let found = provider(&fields, &["cnry-id", "cnry-key"]).get(&key).await.unwrap();
+        let fields = [&FIELDS[..], &[("version_stage", stage)]].concat();
+        let credentials = fixed(&bench.config(&fields), &ACCESS_KEY);
+        let found = bench.other(&fields, credentials).get(&key).await.unwrap();
         assert_eq!(found.as_ref().map(Secret::expose), wanted, "{stage}");
     }
 }
 
 #[tokio::test]
 async fn a_binary_value_is_text_in_base64_or_of_no_use() {
-    let fixture = fixture(None).await;
+    let bench = bench().await;
     for (binary, wanted) in [
         ("Y25yeS1iaW5hcnk=", Ok("cnry-binary")),
         ("Y25yeS1iaW5hcnk", Err("is not base64")),
         ("//79", Err("is not UTF-8 text")),
     ] {
         let (name, value) = ("prod/key".to_owned(), binary.to_owned());
-        fixture.state.lock().unwrap().binaries.insert(name, value);
-        let found = fixture.provider.get(&"key".parse().unwrap()).await;
+        bench.state().binaries.insert(name, value);
+        let found = bench.provider.get(&"key".parse().unwrap()).await;
         match (found, wanted) {
             (Ok(found), Ok(wanted)) => assert_eq!(found.unwrap().expose(), wanted),
             (Err(error), Err(wanted)) => {
@@ -291,15 +209,16 @@ async fn a_binary_value_is_text_in_base64_or_of_no_use() {
 async fn a_containers_credential_signs_and_a_failed_renewal_is_an_outage() {
     let key: SecretName = "key".parse().unwrap();
     if is_again() {
-        let fixture = fixture_with(&[], None).await;
-        fixture.state.lock().unwrap().session = Some("cnry-session");
-        fixture.put("key", "cnry-value").await;
-        let found = fixture.provider.get(&key).await.unwrap();
+        let fields = [("region", "eu-west-1"), ("prefix", "prod/")];
+        let bench = Bench::<State>::new(&fields, &[]).await;
+        bench.state().session = Some("cnry-session");
+        bench.put("key", "cnry-value");
+        let found = bench.provider.get(&key).await.unwrap();
         assert_eq!(found.unwrap().expose(), "cnry-value");
         for known in ["cnry-key", "cnry-session"] {
-            assert_eq!(fixture.redactor.scrub(known), "[redacted]");
+            assert_eq!(bench.redactor.scrub(known), "[redacted]");
         }
-        let error = fixture.provider.get(&key).await.unwrap_err();
+        let error = bench.provider.get(&key).await.unwrap_err();
         let text = everything_of(&error);
         assert_eq!(error.class(), ErrorClass::Transient, "{text}");
         assert!(text.contains("cannot be renewed") && !text.contains("cnry"), "{text}");
@@ -376,8 +295,12 @@ impl ProviderFixture for Moto {
 async fn moto_keeps_the_contract() {
     let address = std::env::var("MARKETLAKE_TEST_AWS")
         .expect("MARKETLAKE_TEST_AWS names the service; run scripts/services start");
-    let fields = [("region", "eu-west-1"), ("endpoint", address.as_str()), ("prefix", "contract/")];
-    let moto = Moto(provider(&fields, &["marketlake", "marketlake-moto-test"]));
+    let fields = [&FIELDS[..], &[("endpoint", address.as_str()), ("prefix", "contract/")]].concat();
+    let config = config(State::PROVIDER, &fields);
+    let credentials = fixed(&config, &["marketlake", "marketlake-moto-test"]);
+    let ScopeConfig::AwsSecretsManager(config) = config else { panic!("another provider") };
+    let (redactor, clock) = (Redactor::default(), Arc::new(ManualClock::default()));
+    let moto = Moto(AwsSecretsManager::new(scope(), config, credentials, redactor, clock));
     moto.remove("access-key").await;
     provider_contract(&moto).await;
     moto.put("marked", "cnry-marked").await;

@@ -1,26 +1,18 @@
 //! The suite over a double of Key Vault and Entra, and over the double of the test services.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::AzureKeyVault;
 use crate::{
-    Credential, ErrorClass, ManualClock, Redactor, ScopeConfig, Secret, SecretName, SecretProvider,
+    ErrorClass, ManualClock, Redactor, SecretProvider,
     provider::{
-        contract::{
-            Fault, FaultyFixture, ProviderFixture, everything_of, fault_contract, provider_contract,
-        },
+        contract::{Fault, ProviderFixture, everything_of, provider_contract},
         double::{
-            Answer, Asked, Double, TIMEOUT,
-            certificates::{FLAWS, Flaw},
-            is_again,
-            log::Log,
-            run_again,
+            Answer, Asked,
+            bench::{Bench, Rotating, Service, config, fixed, scope, service_contract},
+            is_again, run_again,
         },
     },
 };
@@ -28,10 +20,20 @@ use crate::{
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 const SECRET: &str = "cnry-client-secret";
 
-#[derive(Default)]
+/// The settings of the double besides those of every bench.
+const FIELDS: [(&str, &str); 5] = [
+    ("credential", "client_secret"),
+    ("tenant_id", TENANT),
+    ("client_id", "marketlake"),
+    ("client_secret", "{{secrets/env/secret}}"),
+    ("verify_challenge_resource", "false"),
+];
+
 struct State {
     secrets: BTreeMap<String, Vec<String>>,
-    disabled: bool,
+    /// The client secret that Entra accepts.
+    client_secret: &'static str,
+    is_disabled: bool,
     /// What a secret that is not there is called.
     missing: &'static str,
     /// Whether every page of a listing names a next one.
@@ -42,6 +44,41 @@ struct State {
     next_page: Option<String>,
     challenges: usize,
     tokens: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            secrets: BTreeMap::new(),
+            client_secret: SECRET,
+            is_disabled: false,
+            missing: "SecretNotFound",
+            is_endless: false,
+            resource: "https://vault.azure.net".to_owned(),
+            next_page: None,
+            challenges: 0,
+            tokens: 0,
+        }
+    }
+}
+
+impl Service for State {
+    const PROVIDER: &'static str = "azure_key_vault";
+    const ADDRESSES: &'static [&'static str] = &["vault_url", "authority_host"];
+
+    fn answer(&mut self, asked: &Asked, fault: Option<Fault>) -> Answer {
+        answer(self, asked, fault)
+    }
+
+    fn put(&mut self, key: &str, value: &str) -> Option<String> {
+        let versions = self.secrets.entry(key.to_owned()).or_default();
+        versions.push(value.to_owned());
+        Some((versions.len() - 1).to_string())
+    }
+
+    fn remove(&mut self, key: &str) {
+        self.secrets.remove(key);
+    }
 }
 
 fn refuse(status: u16, code: &str, inner: Option<&str>) -> Answer {
@@ -64,7 +101,7 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
     }
     if asked.path == format!("/{TENANT}/oauth2/v2.0/token") {
         let body = String::from_utf8(asked.body.clone()).unwrap();
-        if !body.contains(&format!("client_secret={SECRET}")) {
+        if !body.contains(&format!("client_secret={}", state.client_secret)) {
             let body = json!({
                 "error": "invalid_client", "error_codes": [7_000_215],
                 "error_description": "AADSTS7000215: Invalid client secret: you sent cnry-text",
@@ -90,7 +127,7 @@ fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
     let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["secrets"] => listing(state, asked),
-        ["secrets", ..] if state.disabled => refuse(403, "Forbidden", Some("SecretDisabled")),
+        ["secrets", ..] if state.is_disabled => refuse(403, "Forbidden", Some("SecretDisabled")),
         ["secrets", name, version @ ..] => {
             let versions = state.secrets.get(*name).cloned().unwrap_or_default();
             let found = match version.first() {
@@ -120,159 +157,87 @@ fn listing(state: &State, asked: &Asked) -> Answer {
     Answer::json(200, &json!({"value": ids, "nextLink": next}))
 }
 
-struct Fixture {
-    provider: AzureKeyVault,
-    state: Arc<Mutex<State>>,
-    redactor: Redactor,
-    double: Double,
-}
-
-fn provider(fields: &[(&str, &str)], secrets: &[&str], redactor: Redactor) -> AzureKeyVault {
-    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let config = ScopeConfig::from_fields("azure_key_vault", fields.collect())
-        .unwrap_or_else(|problems| panic!("{problems:?}"));
-    let ScopeConfig::AzureKeyVault(config) = config else { panic!("another provider") };
-    let scope: SecretName = "akv".parse().unwrap();
-    let credentials = secrets.iter().map(|value| {
-        Credential::fixed(scope.clone(), "client_secret", Secret::new((*value).to_owned()))
-    });
-    let credentials = credentials.collect();
-    let clock = Arc::new(ManualClock::default());
-    AzureKeyVault::new(scope, config, credentials, redactor, clock)
-}
-
-async fn fixture(secret: &str, flaw: Option<Flaw>, verifies: &str) -> Fixture {
-    let (resource, missing) = ("https://vault.azure.net".to_owned(), "SecretNotFound");
-    let state = State { resource, missing, ..State::default() };
-    let state = Arc::new(Mutex::new(state));
-    let shared = Arc::clone(&state);
-    let handler = move |asked: &Asked, fault| answer(&mut shared.lock().unwrap(), asked, fault);
-    let double = Double::start(Arc::new(handler), flaw).await;
-    let timeout = format!("{}ms", TIMEOUT.as_millis());
-    let ca_file = double.ca_file();
-    let fields = [
-        ("vault_url", double.url.as_str()),
-        ("authority_host", double.url.as_str()),
-        ("credential", "client_secret"),
-        ("tenant_id", TENANT),
-        ("client_id", "marketlake"),
-        ("client_secret", "{{secrets/env/secret}}"),
-        ("verify_challenge_resource", verifies),
-        ("timeout", &timeout),
-        ("ca_file", ca_file.to_str().unwrap()),
-    ];
-    let redactor = Redactor::default();
-    let provider = provider(&fields, &[secret], redactor.clone());
-    Fixture { provider, state, redactor, double }
-}
-
-#[async_trait]
-impl ProviderFixture for Fixture {
-    fn provider(&self) -> &dyn SecretProvider {
-        &self.provider
-    }
-
-    async fn put(&self, key: &str, value: &str) -> Option<String> {
-        let mut state = self.state.lock().unwrap();
-        let versions = state.secrets.entry(key.to_owned()).or_default();
-        versions.push(value.to_owned());
-        Some((versions.len() - 1).to_string())
-    }
-
-    async fn remove(&self, key: &str) {
-        self.state.lock().unwrap().secrets.remove(key);
-    }
-}
-
-impl FaultyFixture for Fixture {
-    fn fail(&self, fault: Fault, times: usize) {
-        self.double.faults.set(fault, times);
-    }
-
-    fn recover(&self) {
-        self.double.faults.clear();
-    }
+async fn bench() -> Bench<State> {
+    Bench::new(&FIELDS, &[SECRET]).await
 }
 
 #[tokio::test]
-async fn the_vault_keeps_the_contract_and_is_asked_by_its_challenge() {
-    let fixture = fixture(SECRET, None, "false").await;
-    provider_contract(&fixture).await;
-    let state = fixture.state.lock().unwrap();
-    assert_eq!((state.challenges, state.tokens), (1, 1), "one token for all questions");
-    assert_eq!(fixture.redactor.scrub("cnry-token-1"), "[redacted]", "the token is known");
+async fn the_vault_keeps_the_contract() {
+    service_contract::<State>(&FIELDS, &[SECRET]).await;
 }
 
 #[tokio::test]
-async fn nothing_secret_is_logged_at_any_level() {
-    let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
-    let fixture = fixture(SECRET, None, "false").await;
-    provider_contract(&fixture).await;
-    fault_contract(&fixture).await;
-    drop(guard);
-    let text = log.text();
-    assert!(text.contains("azure_core") || text.contains("typespec"), "the libraries are heard");
-    assert!(text.contains("TRACE"), "every level is heard");
-    let line = text.lines().find(|line| line.contains("cnry") || line.contains("w\u{f6}rd"));
-    assert_eq!(line, None);
+async fn the_vault_is_asked_by_its_challenge_with_one_token_for_all_questions() {
+    let bench = bench().await;
+    provider_contract(&bench).await;
+    let state = bench.state();
+    assert_eq!((state.challenges, state.tokens), (1, 1));
+    assert_eq!(bench.redactor.scrub("cnry-token-1"), "[redacted]", "the token is known");
 }
 
 #[tokio::test]
-async fn a_vault_in_trouble_is_asked_again_and_shows_nothing() {
-    fault_contract(&fixture(SECRET, None, "false").await).await;
-}
-
-#[tokio::test]
-async fn a_vault_that_cannot_prove_itself_gets_no_token() {
-    for (flaw, wanted) in FLAWS {
-        let fixture = fixture(SECRET, Some(flaw), "false").await;
-        let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
-        let text = everything_of(&error);
-        assert!(text.contains(wanted), "{flaw:?}: {text}");
-        assert!(!text.contains("cnry"), "{flaw:?}: {text}");
-        assert_eq!(error.class(), ErrorClass::Config);
+async fn a_client_secret_that_was_rotated_is_read_again_after_a_listing_as_after_a_read() {
+    let bench = bench().await;
+    let (hour, key) = (Duration::from_secs(3600), "key".parse().unwrap());
+    for listing in [true, false] {
+        let secret = Rotating::new("cnry-old-secret");
+        let provider =
+            bench.other(&FIELDS, vec![secret.credential("client_secret", hour, &bench.clock)]);
+        let ask = async || match listing {
+            true => provider.keys().await.map(|_| ()),
+            false => provider.get(&key).await.map(|_| ()),
+        };
+        bench.state().client_secret = "cnry-old-secret";
+        ask().await.unwrap();
+        secret.set("cnry-new-secret");
+        bench.state().client_secret = "cnry-new-secret";
+        // The vault forgets the token as well, as it does at the token's end.
+        bench.state().tokens += 1;
+        bench.clock.advance(Duration::from_secs(10));
+        assert_eq!(ask().await.unwrap_err().class(), ErrorClass::Permission);
+        ask().await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_vault_that_wants_a_token_of_another_service_gets_none() {
-    let fixture = fixture(SECRET, None, "true").await;
-    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let fields = [&FIELDS[..], &[("verify_challenge_resource", "true")]].concat();
+    let bench = Bench::<State>::new(&fields, &[SECRET]).await;
+    let error = bench.provider.get(&"key".parse().unwrap()).await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("another domain than its own"), "{text}");
-    assert_eq!(fixture.state.lock().unwrap().tokens, 0);
+    assert_eq!(bench.state().tokens, 0);
 }
 
 #[tokio::test]
 async fn a_next_page_on_another_host_gets_no_token() {
-    let fixture = fixture(SECRET, None, "false").await;
-    fixture.put("a", "cnry").await;
-    let next = format!("{}/secrets?api-version=7.6&page=2", fixture.double.url);
-    fixture.state.lock().unwrap().next_page = Some(next);
-    assert_eq!(fixture.provider.keys().await.unwrap(), ["a"], "a page of its own is read");
+    let bench = bench().await;
+    bench.put("a", "cnry");
+    let next = format!("{}/secrets?api-version=7.6&page=2", bench.double.url);
+    bench.state().next_page = Some(next);
+    assert_eq!(bench.provider.keys().await.unwrap(), ["a"], "a page of its own is read");
     let next = "https://localhost:1/secrets?page=2".to_owned();
-    fixture.state.lock().unwrap().next_page = Some(next);
-    let error = fixture.provider.keys().await.unwrap_err();
+    bench.state().next_page = Some(next);
+    let error = bench.provider.keys().await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("on another host"), "{text}");
 }
 
 #[tokio::test]
 async fn a_listing_without_an_end_is_cut() {
-    let fixture = fixture(SECRET, None, "false").await;
-    fixture.put("a", "cnry").await;
-    let next = format!("{}/secrets?api-version=7.6&page=2", fixture.double.url);
-    fixture.state.lock().unwrap().next_page = Some(next);
-    fixture.state.lock().unwrap().is_endless = true;
-    assert_eq!(fixture.provider.keys().await.unwrap(), ["a"]);
+    let bench = bench().await;
+    bench.put("a", "cnry");
+    let next = format!("{}/secrets?api-version=7.6&page=2", bench.double.url);
+    bench.state().next_page = Some(next);
+    bench.state().is_endless = true;
+    assert_eq!(bench.provider.keys().await.unwrap(), ["a"]);
 }
 
 #[tokio::test]
 async fn only_the_vaults_own_word_says_that_a_secret_is_missing() {
-    let fixture = fixture(SECRET, None, "false").await;
-    fixture.state.lock().unwrap().missing = "PageNotFound";
-    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let bench = bench().await;
+    bench.state().missing = "PageNotFound";
+    let error = bench.provider.get(&"key".parse().unwrap()).await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("PageNotFound") && text.contains("correct `vault_url`"), "{text}");
     assert_eq!(error.class(), ErrorClass::Config);
@@ -280,11 +245,11 @@ async fn only_the_vaults_own_word_says_that_a_secret_is_missing() {
 
 #[tokio::test]
 async fn a_disabled_secret_and_an_impossible_name_say_so() {
-    let fixture = fixture(SECRET, None, "false").await;
-    fixture.put("key", "cnry").await;
-    fixture.state.lock().unwrap().disabled = true;
+    let bench = bench().await;
+    bench.put("key", "cnry");
+    bench.state().is_disabled = true;
     for (key, wanted) in [("key", "is disabled in the vault"), ("a_b", "letters, digits and `-`")] {
-        let error = fixture.provider.get(&key.parse().unwrap()).await.unwrap_err();
+        let error = bench.provider.get(&key.parse().unwrap()).await.unwrap_err();
         let text = everything_of(&error);
         assert!(text.contains(wanted) && !text.contains("cnry"), "{text}");
         assert_eq!(error.class(), ErrorClass::Config);
@@ -293,8 +258,8 @@ async fn a_disabled_secret_and_an_impossible_name_say_so() {
 
 #[tokio::test]
 async fn a_wrong_client_secret_names_entras_code_and_stays_hidden() {
-    let fixture = fixture("cnry-wrong-secret", None, "false").await;
-    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let bench = Bench::<State>::new(&FIELDS, &["cnry-wrong-secret"]).await;
+    let error = bench.provider.get(&"key".parse().unwrap()).await.unwrap_err();
     let text = everything_of(&error);
     assert!(text.contains("AADSTS7000215") && text.contains("client secret"), "{text}");
     assert!(!text.contains("cnry"), "{text}");
@@ -303,7 +268,7 @@ async fn a_wrong_client_secret_names_entras_code_and_stays_hidden() {
 
 /// The vault of the test services, written to by a client that is not ours.
 struct Real {
-    provider: AzureKeyVault,
+    provider: Arc<dyn SecretProvider>,
     address: String,
     client: reqwest::Client,
     token: String,
@@ -323,7 +288,7 @@ impl Real {
 #[async_trait]
 impl ProviderFixture for Real {
     fn provider(&self) -> &dyn SecretProvider {
-        &self.provider
+        self.provider.as_ref()
     }
 
     async fn put(&self, key: &str, value: &str) -> Option<String> {
@@ -367,7 +332,10 @@ async fn real(fields: &[(&str, &str)], secrets: &[&str]) -> Real {
         ("verify_challenge_resource", "false"),
     ];
     let fields: Vec<(&str, &str)> = common.iter().chain(fields).copied().collect();
-    let provider = provider(&fields, secrets, Redactor::default());
+    let config = config(State::PROVIDER, &fields);
+    let credentials = fixed(&config, secrets);
+    let clock = Arc::new(ManualClock::default());
+    let provider = config.provider(scope(), credentials, Redactor::default(), clock);
     Real { provider, address, client, token }
 }
 

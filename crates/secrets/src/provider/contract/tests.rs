@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use super::{ProviderFixture, provider_contract};
 use crate::{
     Error, SecretName, SecretProvider,
-    provider::{env::EnvProvider, file::FileProvider},
+    provider::{double::write_private, env::EnvProvider, file::FileProvider},
 };
 
 fn scope() -> SecretName {
@@ -72,9 +72,7 @@ impl ProviderFixture for Files {
     }
 
     async fn put(&self, key: &str, value: &str) -> Option<String> {
-        let path = self.dir.join(key);
-        fs::write(&path, format!("{value}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        write_private(&self.dir.join(key), &format!("{value}\n"));
         None
     }
 

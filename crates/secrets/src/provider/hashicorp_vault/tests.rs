@@ -1,29 +1,19 @@
 //! The suite over a double of KV version 2, and over a real server where there is one.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{HashicorpVault, field_name, pick};
+use super::{field_name, pick};
 use crate::{
-    Credential, ErrorClass, ManualClock, Redactor, ScopeConfig, Scopes, Secret, SecretName,
-    SecretProvider,
+    ErrorClass, ManualClock, Redactor, ScopeConfig, Scopes, Secret, SecretProvider,
     provider::{
-        contract::{
-            Fault, FaultyFixture, ProviderFixture, everything_of, fault_contract, provider_contract,
-        },
+        contract::{Fault, FaultyFixture, ProviderFixture, everything_of, provider_contract},
         double::{
-            Answer, Asked, Double, TIMEOUT,
-            certificates::{FLAWS, Flaw},
-            log::Log,
+            Answer, Asked,
+            bench::{Bench, Service, config, fixed, scope, service_contract},
+            write_private,
         },
     },
 };
@@ -32,7 +22,6 @@ const ROLE: &str = "role-1";
 const SECRET_ID: &str = "cnry-secret-id";
 
 /// What the double keeps.
-#[derive(Default)]
 struct State {
     secrets: BTreeMap<String, Vec<Option<Map<String, Value>>>>,
     /// The token that is good now.
@@ -42,6 +31,39 @@ struct State {
     lease_seconds: u64,
     /// Seconds that a renewal asks to wait, while the server is not able to renew.
     renewal_wait: Option<u64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            secrets: BTreeMap::new(),
+            token: "cnry-token-0".to_owned(),
+            logins: 0,
+            renewals: 0,
+            lease_seconds: 900,
+            renewal_wait: None,
+        }
+    }
+}
+
+impl Service for State {
+    const PROVIDER: &'static str = "hashicorp_vault";
+    const ADDRESSES: &'static [&'static str] = &["address"];
+    const IS_WRITABLE: bool = true;
+
+    fn answer(&mut self, asked: &Asked, fault: Option<Fault>) -> Answer {
+        answer(self, asked, fault)
+    }
+
+    fn put(&mut self, key: &str, value: &str) -> Option<String> {
+        let versions = self.secrets.entry(key.to_owned()).or_default();
+        versions.push(json!({"value": value}).as_object().cloned());
+        Some(versions.len().to_string())
+    }
+
+    fn remove(&mut self, key: &str) {
+        self.secrets.remove(key);
+    }
 }
 
 fn answer(state: &mut State, asked: &Asked, fault: Option<Fault>) -> Answer {
@@ -136,130 +158,33 @@ fn data(state: &mut State, asked: &Asked, name: &str) -> Answer {
     answer
 }
 
-struct Fixture {
-    provider: HashicorpVault,
-    state: Arc<Mutex<State>>,
-    clock: Arc<ManualClock>,
-    redactor: Redactor,
-    double: Double,
-}
-
-fn provider(
-    url: &str,
-    ca_file: Option<&Path>,
-    auth: &[(&str, &str)],
-    secret: &str,
-    clock: Arc<ManualClock>,
-    redactor: Redactor,
-) -> HashicorpVault {
-    let ca_file = ca_file.map(|path| path.to_str().unwrap()).unwrap_or_default();
-    let timeout = format!("{}ms", TIMEOUT.as_millis());
-    let fields = [("address", url), ("ca_file", ca_file), ("timeout", &timeout)];
-    let fields = fields.iter().chain(auth);
-    let fields = fields.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let config = ScopeConfig::from_fields("hashicorp_vault", fields.collect()).unwrap();
-    let ScopeConfig::HashicorpVault(config) = config else { panic!("another provider") };
-    let scope: SecretName = "hv".parse().unwrap();
-    let credential = Credential::fixed(scope.clone(), "token", Secret::new(secret.to_owned()));
-    HashicorpVault::new(scope, config, vec![credential], redactor, clock)
-}
-
 const APP_ROLE: [(&str, &str); 4] =
     [("mount", "kv"), ("prefix", "team"), ("role_id", ROLE), ("secret_id", "{{secrets/env/id}}")];
 const TOKEN: [(&str, &str); 3] =
     [("mount", "kv"), ("prefix", "team"), ("token", "{{secrets/env/token}}")];
 
-async fn fixture(auth: &[(&str, &str)], secret: &str, flaw: Option<Flaw>) -> Fixture {
-    let state = State { token: "cnry-token-0".to_owned(), lease_seconds: 900, ..State::default() };
-    let state = Arc::new(Mutex::new(state));
-    let shared = Arc::clone(&state);
-    let handler = move |asked: &Asked, fault| answer(&mut shared.lock().unwrap(), asked, fault);
-    let double = Double::start(Arc::new(handler), flaw).await;
-    let clock = Arc::new(ManualClock::default());
-    let redactor = Redactor::default();
-    let (shared, known) = (Arc::clone(&clock), redactor.clone());
-    let provider = provider(&double.url, Some(&double.ca_file()), auth, secret, shared, known);
-    Fixture { provider, state, clock, redactor, double }
+async fn with_role(secret_id: &str) -> Bench<State> {
+    Bench::new(&APP_ROLE, &[secret_id]).await
 }
 
-#[async_trait]
-impl ProviderFixture for Fixture {
-    fn provider(&self) -> &dyn SecretProvider {
-        &self.provider
-    }
-
-    async fn put(&self, key: &str, value: &str) -> Option<String> {
-        let mut state = self.state.lock().unwrap();
-        let versions = state.secrets.entry(key.to_owned()).or_default();
-        versions.push(json!({"value": value}).as_object().cloned());
-        Some(versions.len().to_string())
-    }
-
-    async fn remove(&self, key: &str) {
-        self.state.lock().unwrap().secrets.remove(key);
-    }
-
-    fn is_writable(&self) -> bool {
-        true
-    }
-}
-
-impl FaultyFixture for Fixture {
-    fn fail(&self, fault: Fault, times: usize) {
-        self.double.faults.set(fault, times);
-    }
-
-    fn recover(&self) {
-        self.double.faults.clear();
-    }
+async fn with_token() -> Bench<State> {
+    Bench::new(&TOKEN, &["cnry-token-0"]).await
 }
 
 #[tokio::test]
 async fn an_application_role_keeps_the_contract() {
-    provider_contract(&fixture(&APP_ROLE, SECRET_ID, None).await).await;
-}
-
-#[tokio::test]
-async fn nothing_secret_is_logged_at_any_level() {
-    let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
-    let fixture = fixture(&APP_ROLE, SECRET_ID, None).await;
-    provider_contract(&fixture).await;
-    fault_contract(&fixture).await;
-    drop(guard);
-    let text = log.text();
-    assert!(text.contains("TRACE"), "every level is heard");
-    let line = text.lines().find(|line| line.contains("cnry") || line.contains("w\u{f6}rd"));
-    assert_eq!(line, None);
+    service_contract::<State>(&APP_ROLE, &[SECRET_ID]).await;
 }
 
 #[tokio::test]
 async fn a_token_keeps_the_contract() {
-    provider_contract(&fixture(&TOKEN, "cnry-token-0", None).await).await;
-}
-
-#[tokio::test]
-async fn a_server_in_trouble_is_asked_again_and_shows_nothing() {
-    fault_contract(&fixture(&APP_ROLE, SECRET_ID, None).await).await;
-}
-
-#[tokio::test]
-async fn a_server_that_cannot_prove_itself_gets_no_credential() {
-    for (flaw, wanted) in FLAWS {
-        let fixture = fixture(&APP_ROLE, SECRET_ID, Some(flaw)).await;
-        let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
-        let text = everything_of(&error);
-        assert!(text.contains(wanted), "{flaw:?}: {text}");
-        assert!(!text.contains("cnry"), "{flaw:?}: {text}");
-        assert_eq!(error.class(), ErrorClass::Config);
-        assert_eq!(fixture.state.lock().unwrap().logins, 0);
-    }
+    service_contract::<State>(&TOKEN, &["cnry-token-0"]).await;
 }
 
 #[tokio::test]
 async fn a_wrong_secret_id_is_a_matter_of_permission_and_stays_hidden() {
-    let fixture = fixture(&APP_ROLE, "cnry-wrong", None).await;
-    let error = fixture.provider.get(&"key".parse().unwrap()).await.unwrap_err();
+    let bench = with_role("cnry-wrong").await;
+    let error = bench.provider.get(&"key".parse().unwrap()).await.unwrap_err();
     let text = everything_of(&error);
     assert_eq!(error.class(), ErrorClass::Permission, "{text}");
     assert!(text.contains("make a new secret id") && !text.contains("cnry"), "{text}");
@@ -267,115 +192,103 @@ async fn a_wrong_secret_id_is_a_matter_of_permission_and_stays_hidden() {
 
 #[tokio::test]
 async fn a_login_lasts_is_renewed_and_is_repeated_when_the_server_forgot_it() {
-    let fixture = fixture(&APP_ROLE, SECRET_ID, None).await;
+    let bench = with_role(SECRET_ID).await;
     let key = "key".parse().unwrap();
     let counts = || {
-        let state = fixture.state.lock().unwrap();
+        let state = bench.state();
         (state.logins, state.renewals)
     };
-    fixture.put("key", "cnry-value").await;
+    bench.put("key", "cnry-value");
     for _ in 0..3 {
-        assert!(fixture.provider.get(&key).await.unwrap().is_some());
+        assert!(bench.provider.get(&key).await.unwrap().is_some());
     }
     assert_eq!(counts(), (1, 0), "one login for many questions");
-    assert_eq!(fixture.redactor.scrub("cnry-token-1"), "[redacted]", "the token is known");
+    assert_eq!(bench.redactor.scrub("cnry-token-1"), "[redacted]", "the token is known");
 
-    fixture.clock.advance(Duration::from_secs(601));
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    bench.clock.advance(Duration::from_secs(601));
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     assert_eq!(counts(), (1, 1), "renewed after two thirds");
 
-    fixture.clock.advance(Duration::from_secs(60));
-    fixture.state.lock().unwrap().token = "cnry-other".to_owned();
-    let error = fixture.provider.get(&key).await.unwrap_err();
+    bench.clock.advance(Duration::from_secs(60));
+    bench.state().token = "cnry-other".to_owned();
+    let error = bench.provider.get(&key).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Permission, "for the scope to ask once more");
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     assert_eq!(counts(), (2, 1), "signed in again after a refusal");
 
-    fixture.clock.advance(Duration::from_secs(1000));
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    bench.clock.advance(Duration::from_secs(1000));
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     assert_eq!(counts(), (3, 1), "signed in again after the end");
 }
 
 #[tokio::test]
 async fn a_token_is_renewed_although_the_server_was_down_at_first() {
-    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let bench = with_token().await;
     let key = "key".parse().unwrap();
-    let renewals = || fixture.state.lock().unwrap().renewals;
-    fixture.put("key", "cnry-value").await;
-    fixture.fail(Fault::Unavailable, 4);
-    let error = fixture.provider.get(&key).await.unwrap_err();
+    let renewals = || bench.state().renewals;
+    bench.put("key", "cnry-value");
+    bench.fail(Fault::Unavailable, 4);
+    let error = bench.provider.get(&key).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Transient, "how long the token lives is not known");
 
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     assert_eq!(renewals(), 0);
-    fixture.clock.advance(Duration::from_secs(601));
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    bench.clock.advance(Duration::from_secs(601));
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     assert_eq!(renewals(), 1, "renewed after two thirds");
 }
 
 #[tokio::test]
 async fn a_renewal_that_failed_is_left_alone_for_a_while() {
-    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let bench = with_token().await;
     let key = "key".parse().unwrap();
-    let renewals = || fixture.state.lock().unwrap().renewals;
-    fixture.put("key", "cnry-value").await;
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
-    fixture.clock.advance(Duration::from_secs(601));
+    let renewals = || bench.state().renewals;
+    bench.put("key", "cnry-value");
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
+    bench.clock.advance(Duration::from_secs(601));
     // The attempts alone take nearly as long as the pause after them.
-    fixture.state.lock().unwrap().renewal_wait = Some(9);
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    bench.state().renewal_wait = Some(9);
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     let attempts = renewals();
-    fixture.clock.advance(Duration::from_secs(20));
-    assert!(fixture.provider.get(&key).await.unwrap().is_some(), "used as it is");
+    bench.clock.advance(Duration::from_secs(20));
+    assert!(bench.provider.get(&key).await.unwrap().is_some(), "used as it is");
     assert_eq!(renewals(), attempts, "too soon");
-    fixture.state.lock().unwrap().renewal_wait = None;
-    fixture.clock.advance(Duration::from_secs(20));
-    assert!(fixture.provider.get(&key).await.unwrap().is_some());
+    bench.state().renewal_wait = None;
+    bench.clock.advance(Duration::from_secs(20));
+    assert!(bench.provider.get(&key).await.unwrap().is_some());
     assert_eq!(renewals(), attempts + 1);
 }
 
 #[tokio::test]
 async fn a_token_comes_from_another_scope_and_may_be_rotated_there() {
-    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
-    fixture.put("key", "cnry-value").await;
+    let bench = with_token().await;
+    bench.put("key", "cnry-value");
     let folder = tempfile::tempdir().unwrap();
-    let write = |token: &str| {
-        let path = folder.path().join("token");
-        fs::write(&path, token).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    };
+    let write = |token| write_private(&folder.path().join("token"), token);
     write("cnry-token-0");
-    let ca_file = fixture.double.ca_file();
-    let fields = [
-        ("address", fixture.double.url.as_str()),
-        ("ca_file", ca_file.to_str().unwrap()),
-        ("mount", "kv"),
-        ("prefix", "team"),
-        ("token", "{{secrets/local/token}}"),
-    ];
-    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let config = ScopeConfig::from_fields("hashicorp_vault", fields.into()).unwrap();
+    let fields = [&TOKEN[..], &[("token", "{{secrets/local/token}}")]].concat();
+    let config = bench.config(&fields);
     let dir = folder.path().to_owned();
     let scopes = BTreeMap::from([
         ("hv".parse().unwrap(), config),
         ("local".parse().unwrap(), ScopeConfig::File { dir }),
     ]);
-    let clock = Arc::clone(&fixture.clock);
-    let scopes = Scopes::with_clock(&scopes, fixture.redactor.clone(), clock);
+    let clock = Arc::clone(&bench.clock);
+    let scopes = Scopes::with_clock(&scopes, bench.redactor.clone(), clock);
     let reference = "{{secrets/hv/key}}".parse().unwrap();
     assert_eq!(scopes.resolve(&reference).await.unwrap().expose(), "cnry-value");
     for known in ["cnry-token-0", "cnry-value"] {
-        assert_eq!(fixture.redactor.scrub(known), "[redacted]");
+        assert_eq!(bench.redactor.scrub(known), "[redacted]");
     }
 
-    fixture.clock.advance(Duration::from_secs(400));
-    fixture.put("key", "cnry-rotated").await;
-    fixture.state.lock().unwrap().token = "cnry-new-token".to_owned();
+    bench.clock.advance(Duration::from_secs(400));
+    bench.put("key", "cnry-rotated");
+    bench.state().token = "cnry-new-token".to_owned();
     write("cnry-new-token");
     assert_eq!(scopes.resolve(&reference).await.unwrap().expose(), "cnry-rotated");
 
-    fixture.clock.advance(Duration::from_secs(10));
-    fixture.state.lock().unwrap().token = "cnry-newer-token".to_owned();
+    bench.clock.advance(Duration::from_secs(10));
+    bench.state().token = "cnry-newer-token".to_owned();
     write("cnry-newer-token");
     scopes.put(&reference, &Secret::new("cnry-written".to_owned())).await.unwrap();
     assert_eq!(scopes.resolve(&reference).await.unwrap().expose(), "cnry-written");
@@ -387,10 +300,10 @@ async fn a_token_comes_from_another_scope_and_may_be_rotated_there() {
 #[tokio::test]
 async fn only_the_engines_own_word_says_that_a_key_is_missing() {
     let elsewhere = [("mount", "other"), ("prefix", "team"), ("token", "{{secrets/env/token}}")];
-    let fixture = fixture(&elsewhere, "cnry-token-0", None).await;
+    let bench = Bench::<State>::new(&elsewhere, &["cnry-token-0"]).await;
     let failures = [
-        fixture.provider.get(&"key".parse().unwrap()).await.map(|_| ()),
-        fixture.provider.keys().await.map(|_| ()),
+        bench.provider.get(&"key".parse().unwrap()).await.map(|_| ()),
+        bench.provider.keys().await.map(|_| ()),
     ];
     for failure in failures {
         let text = everything_of(&failure.unwrap_err());
@@ -401,24 +314,24 @@ async fn only_the_engines_own_word_says_that_a_key_is_missing() {
 
 #[tokio::test]
 async fn a_key_that_was_deleted_elsewhere_can_be_cleared_away() {
-    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let bench = with_token().await;
     let key = "key".parse().unwrap();
-    fixture.state.lock().unwrap().secrets.insert("key".to_owned(), vec![None]);
-    assert!(fixture.provider.get(&key).await.unwrap().is_none(), "its last version was deleted");
-    assert_eq!(fixture.provider.keys().await.unwrap(), ["key"]);
-    assert!(!fixture.provider.delete(&key).await.unwrap(), "there was no value");
-    assert!(fixture.provider.keys().await.unwrap().is_empty());
+    bench.state().secrets.insert("key".to_owned(), vec![None]);
+    assert!(bench.provider.get(&key).await.unwrap().is_none(), "its last version was deleted");
+    assert_eq!(bench.provider.keys().await.unwrap(), ["key"]);
+    assert!(!bench.provider.delete(&key).await.unwrap(), "there was no value");
+    assert!(bench.provider.keys().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_write_keeps_the_other_fields() {
-    let fixture = fixture(&TOKEN, "cnry-token-0", None).await;
+    let bench = with_token().await;
     let key = "key".parse().unwrap();
     let fields = json!({"value": "cnry-old", "owner": "team"});
     let fields = vec![fields.as_object().cloned()];
-    fixture.state.lock().unwrap().secrets.insert("key".to_owned(), fields);
-    fixture.provider.put(&key, &Secret::new("cnry-new".to_owned())).await.unwrap();
-    let state = fixture.state.lock().unwrap();
+    bench.state().secrets.insert("key".to_owned(), fields);
+    bench.provider.put(&key, &Secret::new("cnry-new".to_owned())).await.unwrap();
+    let state = bench.state();
     let written = state.secrets["key"][1].as_ref().unwrap();
     assert_eq!((&written["value"], &written["owner"]), (&json!("cnry-new"), &json!("team")));
 }
@@ -438,7 +351,7 @@ fn the_value_is_the_named_field_or_the_only_one() {
 
 /// A real server, written to by a client that is not ours.
 struct Real {
-    provider: HashicorpVault,
+    provider: Arc<dyn SecretProvider>,
     address: String,
     prefix: String,
     client: reqwest::Client,
@@ -461,7 +374,7 @@ impl Real {
 #[async_trait]
 impl ProviderFixture for Real {
     fn provider(&self) -> &dyn SecretProvider {
-        &self.provider
+        self.provider.as_ref()
     }
 
     async fn put(&self, key: &str, value: &str) -> Option<String> {
@@ -485,21 +398,12 @@ fn real(prefix: &str, auth: &[(&str, &str)], secret: &str) -> Real {
     let address = std::env::var("MARKETLAKE_TEST_VAULT")
         .expect("MARKETLAKE_TEST_VAULT names the server; run scripts/services start");
     let common = [("address", address.as_str()), ("prefix", prefix)];
-    let fields = common.iter().chain(auth);
-    let fields = fields.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let config = ScopeConfig::from_fields("hashicorp_vault", fields.collect()).unwrap();
-    let ScopeConfig::HashicorpVault(config) = config else { panic!("another provider") };
-    let scope: SecretName = "hv".parse().unwrap();
-    let secret = Secret::new(secret.to_owned());
-    let credentials = vec![Credential::fixed(scope.clone(), "token", secret)];
+    let fields: Vec<_> = common.iter().chain(auth).copied().collect();
+    let config = config(State::PROVIDER, &fields);
+    let credentials = fixed(&config, &[secret]);
     let clock = Arc::new(ManualClock::default());
-    let provider = HashicorpVault::new(
-        scope,
-        config,
-        credentials,
-        Redactor::default(),
-        Arc::clone(&clock) as _,
-    );
+    let provider =
+        config.provider(scope(), credentials, Redactor::default(), Arc::clone(&clock) as _);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     Real { provider, address, prefix: prefix.to_owned(), client, clock }
 }

@@ -1,13 +1,6 @@
 //! The suite over a local vault, and what happens to a file that others touch.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use age::{secrecy::ExposeSecret, x25519};
 use async_trait::async_trait;
@@ -18,21 +11,18 @@ use super::{
     sealed::{Opener, VaultError},
 };
 use crate::{
-    Credential, Error, ErrorClass, ManualClock, Redactor, Secret, SecretName, SecretProvider,
-    SecretRef, VaultConfig, VaultKey,
+    Credential, Error, ErrorClass, ManualClock, Secret, SecretName, SecretProvider, VaultConfig,
+    VaultKey,
     provider::{
         contract::{ProviderFixture, everything_of, provider_contract},
-        env::EnvProvider,
+        double::{bench::Rotating, write_private},
     },
-    scopes::{Lifetime, Scope},
 };
 
 /// Cheap enough for tests: 1 MiB of work.
 const WORK_FACTOR: u8 = 10;
 
 const PASSPHRASE: &str = "cnry-open-sesame";
-
-type Passphrase = Arc<Mutex<String>>;
 
 struct Fixture {
     provider: VaultProvider,
@@ -114,8 +104,7 @@ async fn a_vault_with_a_key_file_holds_what_was_put_and_opens_for_no_other_key()
     for name in ["key", "other-key"] {
         let identity = x25519::Identity::generate().to_string();
         let text = format!("# made by age-keygen\n{}\n", identity.expose_secret());
-        fs::write(path(name), text).unwrap();
-        fs::set_permissions(path(name), fs::Permissions::from_mode(0o600)).unwrap();
+        write_private(&path(name), &text);
     }
     let vault = with_key_file(path("v.age"), path("key"));
     vault.put(&key("a"), &secret("cnry-a")).await.unwrap();
@@ -127,8 +116,7 @@ async fn a_vault_with_a_key_file_holds_what_was_put_and_opens_for_no_other_key()
     assert!(other.put(&key("b"), &secret("cnry-b")).await.is_err(), "nothing is overwritten");
     let none = with_key_file(path("v.age"), path("none"));
     check(none.get(&key("a")).await, "does not exist; make one", ErrorClass::Config);
-    fs::write(path("empty"), "# nothing\n").unwrap();
-    fs::set_permissions(path("empty"), fs::Permissions::from_mode(0o600)).unwrap();
+    write_private(&path("empty"), "# nothing\n");
     let empty = with_key_file(path("v.age"), path("empty"));
     check(empty.get(&key("a")).await, "holds no line AGE-SECRET-KEY", ErrorClass::Config);
     fs::set_permissions(path("key"), fs::Permissions::from_mode(0o640)).unwrap();
@@ -136,36 +124,22 @@ async fn a_vault_with_a_key_file_holds_what_was_put_and_opens_for_no_other_key()
     check(open.get(&key("a")).await, "is open to other users", ErrorClass::Config);
 }
 
-/// A vault whose passphrase stands in a variable, is remembered for `ttl`, and is written down each
-/// time that it is read.
-fn watched(path: PathBuf, ttl: Duration) -> (VaultProvider, Arc<Mutex<Vec<String>>>, Passphrase) {
-    let passphrase = Passphrase::new(Mutex::new(PASSPHRASE.to_owned()));
-    let (current, reads) = (Arc::clone(&passphrase), Arc::new(Mutex::new(Vec::new())));
-    let written = Arc::clone(&reads);
-    let variables = move || {
-        let value = current.lock().unwrap().clone();
-        written.lock().unwrap().push(value.clone());
-        vec![("PASSPHRASE".into(), value.into())]
-    };
-    let env = EnvProvider::over("env".parse().unwrap(), String::new(), Arc::new(variables));
-    let clock = Arc::new(ManualClock::default());
-    let lifetime = Lifetime { ttl, stale_max: Duration::ZERO };
-    let (redactor, ticking) = (Redactor::default(), Arc::clone(&clock) as _);
-    let scope = Scope::new(Arc::new(env), lifetime, BTreeMap::new(), redactor, ticking);
-    let reference: SecretRef = "{{secrets/env/passphrase}}".parse().unwrap();
-    let (name, origin) = ("local".parse().unwrap(), Ok(Arc::new(scope)));
-    let credential = Credential::of_scope(name, "passphrase", origin, reference.clone());
+/// A vault whose passphrase is remembered for `ttl`.
+fn with_rotating(path: PathBuf, passphrase: &Rotating, ttl: Duration) -> VaultProvider {
+    let reference = "{{secrets/env/passphrase}}".parse().unwrap();
     let config = VaultConfig { path, key: VaultKey::Passphrase(reference) };
+    let clock = Arc::new(ManualClock::default());
+    let credential = passphrase.credential("passphrase", ttl, &clock);
     let vault = VaultProvider::new("local".parse().unwrap(), &config, vec![credential], clock);
-    (vault.with_work_factor(WORK_FACTOR), reads, passphrase)
+    vault.with_work_factor(WORK_FACTOR)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_callers_at_a_start_open_the_vault_once() {
     let fixture = fixture();
     fixture.provider.put(&key("a"), &secret("cnry-a")).await.unwrap();
-    let (vault, reads, _) = watched(fixture.path.clone(), Duration::ZERO);
-    let vault = Arc::new(vault);
+    let passphrase = Rotating::new(PASSPHRASE);
+    let vault = Arc::new(with_rotating(fixture.path.clone(), &passphrase, Duration::ZERO));
     let callers: Vec<_> = (0..8)
         .map(|_| {
             let vault = Arc::clone(&vault);
@@ -175,19 +149,20 @@ async fn many_callers_at_a_start_open_the_vault_once() {
     for caller in callers {
         assert_eq!(caller.await.unwrap().unwrap().unwrap().expose(), "cnry-a");
     }
-    assert_eq!(reads.lock().unwrap().len(), 1, "each opening reads the passphrase");
+    assert_eq!(passphrase.reads(), 1, "each opening reads the passphrase");
 }
 
 #[tokio::test]
 async fn a_passphrase_that_was_changed_is_read_again() {
     let fixture = fixture();
-    let (vault, _, passphrase) = watched(fixture.path.clone(), Duration::from_secs(3600));
+    let passphrase = Rotating::new(PASSPHRASE);
+    let vault = with_rotating(fixture.path.clone(), &passphrase, Duration::from_secs(3600));
     vault.put(&key("a"), &secret("cnry-a")).await.unwrap();
 
     fs::remove_file(&fixture.path).unwrap();
     let changed = with_passphrase(fixture.path.clone(), "cnry-close-sesame");
     changed.put(&key("a"), &secret("cnry-again")).await.unwrap();
-    "cnry-close-sesame".clone_into(&mut passphrase.lock().unwrap());
+    passphrase.set("cnry-close-sesame");
     vault.clock.sleep(Duration::from_secs(10)).await;
     check(vault.get(&key("a")).await, "does not open it", ErrorClass::Permission);
     assert_eq!(vault.get(&key("a")).await.unwrap().unwrap().expose(), "cnry-again");
