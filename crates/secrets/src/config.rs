@@ -63,7 +63,7 @@ pub struct RemoteConfig {
     /// How long a value is used before it is read again. Longer asks the service less often;
     /// shorter sees a rotated value sooner. Zero asks for every use.
     pub cache_ttl: Duration,
-    /// How much longer the last value is used while the service cannot be reached.
+    /// How much longer the last value is used while there is no answer about the secret.
     pub stale_max: Duration,
     /// Longest wait for one answer; a question is asked a few times before it counts as failed.
     pub timeout: Duration,

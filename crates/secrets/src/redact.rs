@@ -18,7 +18,8 @@ use forms::forms_of;
 /// What stands in place of a secret.
 const MASK: &str = "[redacted]";
 
-/// Shortest form that is searched for; shorter ones would match by chance.
+/// Shortest secret, and shortest form of one, that is searched for; shorter ones would match by
+/// chance.
 const FORM_BYTES_MIN: usize = 4;
 
 /// Most secrets that are remembered: ten times what a large configuration refers to, so that only
@@ -75,6 +76,9 @@ impl Redactor {
     }
 
     fn add(&self, secret: &Secret, rank: Rank) {
+        if secret.expose().len() < FORM_BYTES_MIN {
+            return;
+        }
         // Most calls bring a value that was met a moment ago, and must not hold up the log.
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if known.number_of(secret).is_some_and(|number| known.is_settled(number, rank)) {

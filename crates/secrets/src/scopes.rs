@@ -53,8 +53,8 @@ impl Scopes {
     /// Returns the value behind `reference`; the redactor knows it before the caller.
     ///
     /// A value of a remote service is at most `cache_ttl` old. Many callers make one request.
-    /// While the service cannot be reached, the last value is used for up to `stale_max`, with a
-    /// warning in the log.
+    /// While there is no answer about the secret (the service is down, the sign-in fails), the last
+    /// value is used for up to `stale_max`, with a warning in the log.
     ///
     /// # Errors
     /// The scope or key does not exist, the provider cannot be asked, or the value is too short or
@@ -65,10 +65,10 @@ impl Scopes {
 
     /// Returns the value behind a `reference` that stands for a setting, such as `true` or `6`:
     /// unlike a secret it may be short, and a short one, being a word of many texts, is not told to
-    /// the redactor. It is read for each call.
+    /// the redactor. It is remembered as secrets are.
     ///
     /// # Errors
-    /// The scope or key does not exist, or the provider cannot be asked.
+    /// The scope or key does not exist, the provider cannot be asked, or the value is too large.
     pub async fn resolve_setting(&self, reference: &SecretRef) -> Result<Secret, Error> {
         self.scope(reference)?.resolve_setting(&reference.key).await
     }

@@ -80,12 +80,24 @@ fn a_secret_that_is_met_again_is_not_forgotten() {
 }
 
 #[test]
+fn what_is_too_short_to_be_a_secret_pushes_none_out() {
+    let redactor = knowing(&["cnry-secret"]);
+    for _ in 0..=SECRETS_MAX {
+        redactor.register(&Secret::new("abc".to_owned()));
+    }
+    assert_eq!(redactor.scrub("abc cnry-secret"), "abc [redacted]");
+}
+
+#[test]
 fn a_token_that_turns_out_to_be_a_secret_stays() {
     let redactor = Redactor::default();
     let token = Secret::new("cnry-token".to_owned());
     redactor.register_token(&token);
     redactor.register(&token);
-    // It stays a secret, whoever brings it later.
+    // It stays a secret, whoever brings it later, and however late.
+    for number in 0..SECRETS_MAX / 2 {
+        redactor.register(&Secret::new(format!("cnry-{number:04}-secret")));
+    }
     redactor.register_token(&token);
     for number in 0..=TOKENS_MAX {
         redactor.register_token(&Secret::new(format!("cnry-{number:04}-other")));

@@ -27,13 +27,6 @@ const VALUE_BYTES_MIN: usize = 4;
 /// A setting that is shorter than this, such as `true` or `info`, is a word of every log.
 const SETTING_SCRUBBED_BYTES_MIN: usize = 8;
 
-/// What a value is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Secret,
-    Setting,
-}
-
 /// Most keys that are remembered, the limit of a Databricks scope. Further ones are read each time.
 const KEYS_REMEMBERED_MAX: usize = 1000;
 
@@ -84,8 +77,26 @@ impl Scope {
 
     /// Returns the value of `key`; the redactor knows it before the caller.
     pub(crate) async fn resolve(&self, key: &SecretName) -> Result<Secret, Error> {
+        let value = self.value(key).await?;
+        self.check_value(key, &value, VALUE_BYTES_MIN)?;
+        self.redactor.register(&value);
+        Ok(value)
+    }
+
+    /// Returns the value of `key` for a setting, which may be of any length.
+    pub(super) async fn resolve_setting(&self, key: &SecretName) -> Result<Secret, Error> {
+        let value = self.value(key).await?;
+        self.check_value(key, &value, 0)?;
+        if SETTING_SCRUBBED_BYTES_MIN <= value.expose().len() {
+            self.redactor.register(&value);
+        }
+        Ok(value)
+    }
+
+    /// Returns the value that is remembered, or reads it.
+    async fn value(&self, key: &SecretName) -> Result<Secret, Error> {
         let slot = if self.lifetime.ttl.is_zero() { None } else { self.slot(key) };
-        let Some(slot) = slot else { return self.read(key, Purpose::Secret).await };
+        let Some(slot) = slot else { return self.read(key).await };
 
         let seen = slot.ended.load(Ordering::Acquire);
         let mut state = slot.state.lock().await;
@@ -102,7 +113,7 @@ impl Scope {
         {
             return Err(error.clone());
         }
-        let result = self.read(key, Purpose::Secret).await;
+        let result = self.read(key).await;
         let result = self.remember(&mut state, key, result);
         slot.ended.fetch_add(1, Ordering::Release);
         result
@@ -154,14 +165,9 @@ impl Scope {
         );
     }
 
-    /// Returns the value of `key` for a setting: of any length, and read for each call.
-    pub(super) async fn resolve_setting(&self, key: &SecretName) -> Result<Secret, Error> {
-        self.read(key, Purpose::Setting).await
-    }
-
     /// Sets the value of `key`; the redactor knows it before the provider.
     pub(super) async fn put(&self, key: &SecretName, value: &Secret) -> Result<(), Error> {
-        self.check_value(key, value, Purpose::Secret)?;
+        self.check_value(key, value, VALUE_BYTES_MIN)?;
         self.redactor.register(value);
         let result = self.ask(|| self.provider.put(key, value)).await;
         self.forget(key);
@@ -175,8 +181,8 @@ impl Scope {
         result
     }
 
-    async fn read(&self, key: &SecretName, purpose: Purpose) -> Result<Secret, Error> {
-        self.ask(|| self.read_once(key, purpose)).await
+    async fn read(&self, key: &SecretName) -> Result<Secret, Error> {
+        self.ask(|| self.read_once(key)).await
     }
 
     /// Asks the provider. One that was refused has given up the credential it signed in with;
@@ -192,37 +198,34 @@ impl Scope {
         }
     }
 
-    async fn read_once(&self, key: &SecretName, purpose: Purpose) -> Result<Secret, Error> {
+    async fn read_once(&self, key: &SecretName) -> Result<Secret, Error> {
         let found = match self.pins.get(key) {
             Some(version) => self.provider.get_version(key, version).await?,
             None => self.provider.get(key).await?,
         };
-        let secret = found.ok_or_else(|| Error::Missing {
+        found.ok_or_else(|| Error::Missing {
             scope: self.provider.scope().to_string(),
             key: key.to_string(),
             remedy: self.provider.remedy(key),
-        })?;
-        self.check_value(key, &secret, purpose)?;
-        if purpose == Purpose::Secret || SETTING_SCRUBBED_BYTES_MIN <= secret.expose().len() {
-            self.redactor.register(&secret);
-        }
-        Ok(secret)
+        })
     }
 
-    /// Refuses a value of a length that no secret, or no setting, has.
-    fn check_value(&self, key: &SecretName, value: &Secret, purpose: Purpose) -> Result<(), Error> {
+    /// Refuses a value of a length that it must not have, and forgets it, so that a better one is
+    /// seen at once.
+    fn check_value(&self, key: &SecretName, value: &Secret, bytes_min: usize) -> Result<(), Error> {
         let bytes = value.expose().len();
-        if VALUE_BYTES_MAX < bytes {
-            return Err(self.provider.unusable(key, "the value is larger than 128 KiB"));
-        }
-        if purpose == Purpose::Secret && bytes < VALUE_BYTES_MIN {
-            let reason = format!(
-                "the value has fewer than {VALUE_BYTES_MIN} bytes, too short to be a secret; {}",
+        let reason = if VALUE_BYTES_MAX < bytes {
+            "the value is larger than 128 KiB".to_owned()
+        } else if bytes < bytes_min {
+            format!(
+                "the value has fewer than {bytes_min} bytes, too short to be a secret; {}",
                 self.provider.remedy(key)
-            );
-            return Err(self.provider.unusable(key, &reason));
-        }
-        Ok(())
+            )
+        } else {
+            return Ok(());
+        };
+        self.forget(key);
+        Err(self.provider.unusable(key, &reason))
     }
 
     /// Says that the value was refused by whom it was shown to: the next use reads it again.
@@ -238,7 +241,7 @@ impl Scope {
         }
     }
 
-    /// Forgets `key` after it was changed through us.
+    /// Forgets what is remembered of `key`.
     fn forget(&self, key: &SecretName) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }

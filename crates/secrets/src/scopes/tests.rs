@@ -102,6 +102,19 @@ async fn a_setting_may_be_short_and_a_short_one_is_no_secret() {
     assert!(matches!(absent, Err(Error::Missing { .. })), "{absent:?}");
 }
 
+#[tokio::test]
+async fn a_setting_is_remembered_and_is_no_secret_for_all_that() {
+    let bench = bench([Ok(Some("yes")), Ok(Some("cnry-better"))]);
+    for _ in 0..2 {
+        let setting = bench.scope.resolve_setting(&bench.key).await.unwrap();
+        assert_eq!(setting.expose(), "yes");
+    }
+    bench.assert_asked(1);
+    let error = bench.value().await.unwrap_err();
+    assert!(error.to_string().contains("too short to be a secret"), "{error}");
+    assert_eq!(bench.value().await.unwrap(), "cnry-better", "seen at once");
+}
+
 /// A service that answers what the test says, and counts how often it is asked.
 #[derive(Debug)]
 struct Service {

@@ -234,7 +234,7 @@ async fn a_containers_credential_signs_and_a_failed_renewal_is_an_outage() {
         // Ended already, so that it is asked for anew with each question.
         let credential = json!({
             "AccessKeyId": "cnry-id", "SecretAccessKey": "cnry-key", "Token": "cnry-session",
-            "Expiration": "2026-01-02T03:04:05Z",
+            "Expiration": "2001-02-03T04:05:06Z",
         });
         match (asked.header("authorization"), *answers) {
             ("cnry-bearer", 1) => Answer::json(200, &credential),
