@@ -139,7 +139,25 @@ impl BronzeTarget {
         pipeline: &str,
     ) -> Result<Self, Error> {
         let table = Table::open(location, table_def("bronze", dataset.as_str())).await?;
-        Ok(Self { table, app: format!("marketlake/load/{pipeline}") })
+        Ok(Self::of(table, pipeline))
+    }
+
+    /// Opens it for somebody who only asks what was loaded: nothing is created, and an absent table
+    /// has no batch.
+    ///
+    /// # Errors
+    /// The table cannot be opened.
+    pub async fn open_to_read(
+        location: &Location,
+        dataset: Dataset,
+        pipeline: &str,
+    ) -> Result<Self, Error> {
+        let def = table_def("bronze", dataset.as_str());
+        Ok(Self::of(Table::open_to_read(location, def).await?, pipeline))
+    }
+
+    fn of(table: Table, pipeline: &str) -> Self {
+        Self { table, app: format!("marketlake/load/{pipeline}") }
     }
 
     async fn last(&mut self) -> Result<Option<BatchId>, Error> {

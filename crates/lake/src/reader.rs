@@ -56,15 +56,15 @@ pub(crate) enum Tables {
 }
 
 impl Reader {
-    /// Opens the lake below `root`; tables that do not exist yet are created empty.
+    /// Opens the lake below `root` and creates nothing: a table that does not exist yet is empty.
     ///
     /// # Errors
-    /// A table cannot be opened or created.
+    /// A table cannot be opened.
     pub async fn open(store: Arc<dyn ObjectStore>, root: Url) -> Result<Self, Error> {
         let location = Location { store, url: root };
         let mut tables = BTreeMap::new();
         for def in TABLES.iter() {
-            let table = Table::open(&location, def).await?;
+            let table = Table::open_to_read(&location, def).await?;
             tables.insert((def.layer, def.name), Mutex::new(table));
         }
         let spill = Spill::nowhere().map_err(Error::query)?;

@@ -15,8 +15,9 @@ use deltalake_core::{
     protocol::SaveMode,
     table::state::DeltaTableState,
 };
-use object_store::ObjectStoreExt;
+use object_store::{ObjectStoreExt, memory::InMemory};
 use tracing::debug;
+use url::Url;
 
 use crate::{Error, location::Location, schema::TableDef};
 
@@ -37,6 +38,9 @@ pub(crate) struct Table {
     handle: DeltaTable,
     state: DeltaTableState,
     txns: BTreeMap<String, Option<i64>>,
+    /// Where a table will be that nobody has created yet; until then an empty one in memory stands
+    /// for it.
+    awaited: Option<LogStoreRef>,
 }
 
 impl Table {
@@ -45,19 +49,36 @@ impl Table {
     /// Empty, because a table that is created together with data skips the conflict check that
     /// the first batch needs.
     pub(crate) async fn open(location: &Location, def: &'static TableDef) -> Result<Self, Error> {
-        let open_error = |source: DeltaTableError| Error::Open {
-            table: def.full_name(),
-            source: Box::new(source),
-        };
-        let url = location.table(def.layer, def.name)?;
-        let log_store = log_store(location, &url).map_err(open_error)?;
-        if !log_store.is_delta_table_location().await.map_err(open_error)? {
-            create(def, LogStoreRef::clone(&log_store)).await.map_err(open_error)?;
+        let log_store = place(location, def)?;
+        let is_there = log_store.is_delta_table_location().await;
+        if !is_there.map_err(|source| open_error(def, source))? {
+            let created = create(def, LogStoreRef::clone(&log_store)).await;
+            created.map_err(|source| open_error(def, source))?;
         }
+        Self::load(def, log_store).await
+    }
+
+    /// Opens the table at its newest version to look at it, and creates nothing: one that does not
+    /// exist is empty until [`Table::refresh`] finds it.
+    pub(crate) async fn open_to_read(
+        location: &Location,
+        def: &'static TableDef,
+    ) -> Result<Self, Error> {
+        let log_store = place(location, def)?;
+        let is_there = log_store.is_delta_table_location().await;
+        if is_there.map_err(|source| open_error(def, source))? {
+            return Self::load(def, log_store).await;
+        }
+        let url = Url::parse(NOWHERE).map_err(|_| Error::Location { url: NOWHERE.to_owned() })?;
+        let nowhere = Location { store: Arc::new(InMemory::new()), url };
+        Ok(Self { awaited: Some(log_store), ..Self::open(&nowhere, def).await? })
+    }
+
+    async fn load(def: &'static TableDef, log_store: LogStoreRef) -> Result<Self, Error> {
         let mut handle = DeltaTable::new(LogStoreRef::clone(&log_store));
-        handle.load().await.map_err(open_error)?;
-        let state = handle.snapshot().map_err(open_error)?.clone();
-        Ok(Self { def, log_store, handle, state, txns: BTreeMap::new() })
+        handle.load().await.map_err(|source| open_error(def, source))?;
+        let state = handle.snapshot().map_err(|source| open_error(def, source))?.clone();
+        Ok(Self { def, log_store, handle, state, txns: BTreeMap::new(), awaited: None })
     }
 
     /// Opens the table as it was at `version`.
@@ -66,7 +87,7 @@ impl Table {
         handle.load_version(version).await.map_err(|source| self.open_error(source))?;
         let state = handle.snapshot().map_err(|source| self.open_error(source))?.clone();
         let log_store = self.log_store();
-        Ok(Self { def: self.def, log_store, handle, state, txns: BTreeMap::new() })
+        Ok(Self { def: self.def, log_store, handle, state, txns: BTreeMap::new(), awaited: None })
     }
 
     /// Returns the snapshot's version.
@@ -91,6 +112,14 @@ impl Table {
     /// One HEAD of the next log entry tells that nothing is new, which is the common answer; a
     /// listing follows only when something is.
     pub(crate) async fn refresh(&mut self) -> Result<bool, Error> {
+        if let Some(log_store) = &self.awaited {
+            let is_there = log_store.is_delta_table_location().await;
+            if !is_there.map_err(|source| self.open_error(source))? {
+                return Ok(false);
+            }
+            *self = Self::load(self.def, LogStoreRef::clone(log_store)).await?;
+            return Ok(true);
+        }
         let next = format!("_delta_log/{:020}.json", self.version() + 1);
         let store = self.log_store.object_store(None);
         match store.head(&next.into()).await {
@@ -171,16 +200,27 @@ impl Table {
     }
 
     fn open_error(&self, source: DeltaTableError) -> Error {
-        Error::Open { table: self.def.full_name(), source: Box::new(source) }
+        open_error(self.def, source)
     }
 }
 
-/// Returns the log of the table at `url`: one that commits by creating an object that must not
-/// exist. Not asked of the library's registry of schemes: every store we open can do that.
-fn log_store(location: &Location, url: &url::Url) -> Result<LogStoreRef, DeltaTableError> {
+/// Where tables are that do not exist. A store of its own for SQL, whose stores have their names by
+/// scheme and host: it must not take the place of the lake's.
+const NOWHERE: &str = "memory://nowhere/";
+
+fn open_error(def: &TableDef, source: DeltaTableError) -> Error {
+    Error::Open { table: def.full_name(), source: Box::new(source) }
+}
+
+/// Returns the log of a table: one that commits by creating an object that must not exist. Not
+/// asked of the library's registry of schemes: every store we open can do that.
+fn place(location: &Location, def: &TableDef) -> Result<LogStoreRef, Error> {
+    let url = location.table(def.layer, def.name)?;
     let config = StorageConfig::default();
-    let table = config.decorate_store(Arc::clone(&location.store), url)?;
-    Ok(default_logstore(Arc::new(table), Arc::clone(&location.store), url, &config))
+    let table = config
+        .decorate_store(Arc::clone(&location.store), &url)
+        .map_err(|source| open_error(def, source))?;
+    Ok(default_logstore(Arc::new(table), Arc::clone(&location.store), &url, &config))
 }
 
 /// Creates the empty table; a race with another creator is lost without harm.

@@ -35,7 +35,7 @@ impl PinnedLake {
     pub(super) async fn open(location: &Location) -> Result<Self, Error> {
         let mut tables = BTreeMap::new();
         for def in TABLES.iter().rev() {
-            let table = Table::open(location, def).await?;
+            let table = Table::open_to_read(location, def).await?;
             tables.insert((def.layer, def.name), Pinned { table, rows: None });
         }
         Ok(Self(tables))

@@ -273,7 +273,11 @@ pub(crate) async fn loader(
     let generation = bench.config.landing.generation;
     let pipeline = format!("{name}-{generation}");
     let lake = bench.lake(access).await?;
-    let target = BronzeTarget::open(&lake, dataset, &pipeline).await.or_fail()?;
+    let target = match access {
+        Access::Read => BronzeTarget::open_to_read(&lake, dataset, &pipeline).await,
+        Access::Write => BronzeTarget::open(&lake, dataset, &pipeline).await,
+    };
+    let target = target.or_fail()?;
     let config = LoaderConfig {
         generation,
         files_max: usize::try_from(bench.config.load.files_max.get()).unwrap_or(usize::MAX),
