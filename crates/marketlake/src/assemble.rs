@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, num::NonZeroU64, path::PathBuf, sync::Arc};
 use ingest::{
     marketstack::{ApiVersion, Marketstack, SourceConfig},
     poller::PollConfig,
-    quota::Reservation,
     state::State,
 };
 use model::{Clock, Dataset, session::trading_date};
@@ -79,18 +78,6 @@ impl Workbench {
             Durability::Power => ingest::state::Durability::Power,
         };
         Ok(Arc::new(State::open(&self.data.ingest(), durability).or_fail()?))
-    }
-
-    /// Counts a request that is about to be sent to the vendor, outside the poller.
-    pub(crate) fn count_request(&self) -> Result<(), Failure> {
-        let limit = self.config.source.quota_month.map(NonZeroU64::get);
-        let reserved = self.poll_state()?.reserve_quota(1, limit, self.clock.now()).or_fail()?;
-        match reserved {
-            Reservation::Granted => Ok(()),
-            Reservation::Exhausted => Err(Failure::config(
-                "the monthly quota is used up; raise `source.quota_month` if the plan allows more",
-            )),
-        }
     }
 
     /// Opens the read side of the tables.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use ingest::{
     poller::{Poller, PollerParts, Progress},
+    quota::Reservation,
     shared::{SharedConfig, SharedParts, SharedPolling, SharedView},
     state::{FetchedPage, PollStatus, State, fetched_pages},
     topic::TopicWriter,
@@ -135,6 +136,33 @@ impl PollMemory {
         }
     }
 
+    /// Takes one request of the vendor's monthly quota, for one that no poller sends.
+    ///
+    /// # Errors
+    /// The quota is used up, or the memory cannot be asked.
+    pub(crate) async fn reserve_one(
+        &self,
+        limit: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Failure> {
+        let reserved = match self {
+            Self::Folder(state) => state.reserve_quota(1, limit, now).or_fail()?,
+            // The view only looks: what the pollers took is respected, the one request that comes
+            // on top is counted by the vendor alone.
+            Self::Shared(view) => {
+                let used = view.status(now).await.or_fail()?.quota_used;
+                let is_left = limit.is_none_or(|limit| used < limit);
+                if is_left { Reservation::Granted } else { Reservation::Exhausted }
+            }
+        };
+        match reserved {
+            Reservation::Granted => Ok(()),
+            Reservation::Exhausted => Err(Failure::config(
+                "the monthly quota is used up; raise `source.quota_month` if the plan allows more",
+            )),
+        }
+    }
+
     /// Returns every page that was recorded, oldest fetch first.
     pub(crate) async fn pages(&self) -> Result<Vec<FetchedPage>, Failure> {
         match self {
@@ -143,5 +171,37 @@ impl PollMemory {
             }
             Self::Shared(view) => view.fetched_pages().await.or_fail(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ingest::shared::SharedView;
+    use model::clock::ManualClock;
+    use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
+
+    use super::PollMemory;
+
+    #[tokio::test]
+    async fn a_request_beside_the_pollers_asks_for_the_quota_that_they_share() {
+        let now = "2026-05-04T12:00:00Z".parse().unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let memory = PollMemory::Shared(SharedView::new(
+            Arc::clone(&store),
+            Arc::new(ManualClock::new(now)),
+        ));
+        memory.reserve_one(Some(100), now).await.unwrap();
+
+        // As a poller on another machine takes a range: the hash of the body, and the body.
+        let taken = "8a0a426a91719585e153f82f623ba0fb77ae06ae502f8725b6c475a51b879190\n\
+                     {\"holder\":\"another machine\",\"requests\":100}";
+        let key = format!("quota/2026-05/{:020}", 0);
+        store.put(&key.into(), taken.into()).await.unwrap();
+        let error = memory.reserve_one(Some(100), now).await.unwrap_err().error.to_string();
+        assert!(error.contains("used up"), "{error}");
+        memory.reserve_one(Some(101), now).await.unwrap();
+        memory.reserve_one(None, now).await.unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! The vendor: whether it answers our key, and what is left of the quota.
 
+use std::num::NonZeroU64;
+
 use ingest::source::{MarketSource, PageRequest, Window};
 use model::Dataset;
 
@@ -22,7 +24,8 @@ async fn answer(bench: &Workbench) -> Result<Report, Failure> {
     let reference = bench.config.source.access_key.clone();
     let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
     let market = bench.market(&key)?;
-    bench.count_request()?;
+    let limit = bench.config.source.quota_month.map(NonZeroU64::get);
+    PollMemory::open(bench).await?.reserve_one(limit, bench.clock.now()).await?;
     let request = PageRequest {
         dataset: Dataset::Exchanges,
         symbols: Vec::new(),
