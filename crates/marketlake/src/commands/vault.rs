@@ -94,17 +94,32 @@ async fn list(context: &Context, scopes: &Scopes, only: Option<&str>) -> Result<
 
 /// Stores the value on standard input.
 async fn put(scopes: &Scopes, reference: &SecretRef) -> Result<Ended, Failure> {
-    let mut value = Zeroizing::new(String::new());
-    // One byte more than any provider takes, so that a value that is too large is refused as such.
-    let limit = u64::try_from(VALUE_BYTES_MAX + 2).unwrap_or(u64::MAX);
-    io::stdin().lock().take(limit).read_to_string(&mut value).map_err(|error| {
-        Failure::new(ErrorKind::Config, error).context("reading the value from standard input")
-    })?;
-    let text = value.strip_suffix('\n').unwrap_or(&value);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    scopes.put(reference, &Secret::new(text.to_owned())).await?;
+    let value = read_value(io::stdin().lock())?;
+    scopes.put(reference, &value).await?;
     render::print(&format!("stored `{}` in scope `{}`\n", reference.key, reference.scope))?;
     Ok(Ended::default())
+}
+
+/// Reads a value whole, without one line break at its end; one that is too large is never cut.
+fn read_value(input: impl Read) -> Result<Secret, Failure> {
+    const WHAT: &str = "reading the value from standard input";
+    // The largest value, a line break of two bytes, and one byte more to see that it goes on.
+    const LIMIT: usize = VALUE_BYTES_MAX + 3;
+    // Room for all of it at once: growing would leave copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT));
+    let read = input.take(LIMIT as u64).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::new(ErrorKind::Config, error).context(WHAT))?;
+    let is_cut = bytes.len() == LIMIT;
+    let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    if is_cut || VALUE_BYTES_MAX < value.len() {
+        let message =
+            format!("a secret has at most {} KiB; this value has more", VALUE_BYTES_MAX >> 10);
+        return Err(Failure::config(message).context(WHAT));
+    }
+    let text = str::from_utf8(value)
+        .map_err(|error| Failure::new(ErrorKind::Config, error).context(WHAT))?;
+    Ok(Secret::new(text.to_owned()))
 }
 
 async fn delete(scopes: &Scopes, reference: &SecretRef) -> Result<Ended, Failure> {
@@ -178,4 +193,36 @@ fn print(context: &Context, table: &Table, objects: &Value) -> Result<Ended, Fai
         _ => render::print(&format!("{table}\n"))?,
     }
     Ok(Ended::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VALUE_BYTES_MAX, read_value};
+
+    #[test]
+    fn a_value_is_stored_whole_without_its_line_break_or_not_at_all() {
+        let largest = "x".repeat(VALUE_BYTES_MAX);
+        for (input, stored) in [
+            ("word", Some("word")),
+            ("word\n", Some("word")),
+            ("word\r\n", Some("word")),
+            ("two\nlines\n\n", Some("two\nlines\n")),
+            (&format!("{largest}\r\n"), Some(largest.as_str())),
+            (&format!("{largest}x"), None),
+            // Cut after its first line break this one would pass for the largest.
+            (&format!("{largest}\r\nmore"), None),
+            (&format!("{largest}\n\n\n"), None),
+            (&"ü".repeat(VALUE_BYTES_MAX), None),
+        ] {
+            match (read_value(input.as_bytes()), stored) {
+                (Ok(value), Some(wanted)) => assert_eq!(value.expose(), wanted),
+                (Err(failure), None) => {
+                    let text = format!("{:#}", failure.error);
+                    assert!(text.contains("at most"), "{text}");
+                }
+                (found, _) => panic!("{} bytes: {}", input.len(), found.is_ok()),
+            }
+        }
+        assert!(read_value(&b"\xff\xfe\xfd\xfc"[..]).is_err(), "no text, no secret");
+    }
 }
