@@ -236,6 +236,11 @@ fn services_that_cannot_work_are_refused_without_showing_a_secret() {
             "never hold",
         ),
         ("[poll]\nstate_url = \"s3://b/p\"", "topic.brokers"),
+        (
+            "[poll]\nstate_url = \"az://b/p\"\n[topic]\nbrokers = \"a:1\"\n[landing]\n\
+             url = \"s3://b/p\"\n[landing.options]\nregion = \"x\"",
+            "poll.state_url (file `lake.toml`): is opened with `[landing.options]`",
+        ),
         ("[secrets.scopes.x]\nprovider = \"azur_key_vault\"", "azure_key_vault"),
         (
             "[secrets.scopes.x]\nprovider = \"vault\"\npath = \"/v\"\npassphrase = \"cnry-0123\"",

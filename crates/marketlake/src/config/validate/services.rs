@@ -179,12 +179,19 @@ pub(super) fn shared_poll(
     if address.is_empty() {
         return Some(None);
     }
-    problems.take("poll.state_url", stores::check_address(address))?;
+    let kind = problems.take("poll.state_url", stores::check_address(address))?;
     let options = landing_options?.clone();
     let state = StoreConfig { address: Some(address.to_owned()), options };
     Some(Some(SharedPollConfig { state, shards: shards?, generation: generation?, lease: lease? }))
 }
 
+    for name in options.keys() {
+        let known = stores::check_option(kind, name);
+        let borrowed = known.map_err(|message| {
+            format!("is opened with `[landing.options]`, which does not fit its kind of store: {message}")
+        });
+        problems.take("poll.state_url", borrowed)?;
+    }
 /// Reads the options of a library. `check` gives an option's name as the library knows it and
 /// whether its value is a secret, which then has to be a reference. No value enters a message.
 fn options(
