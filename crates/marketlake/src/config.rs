@@ -15,6 +15,7 @@ use std::{
 use chrono::NaiveDate;
 use model::{BarInterval, Dataset, clock::MarketTime};
 use secrets::{ScopeConfig, Secret, SecretName, SecretRef};
+use stores::StoreKind;
 use url::Url;
 
 mod file;
@@ -160,6 +161,14 @@ pub(crate) struct StoreConfig {
     /// `None`: a folder of the data folder.
     pub(crate) address: Option<String>,
     pub(crate) options: Options,
+}
+
+impl StoreConfig {
+    /// Returns whether it is a service that is reached over the network.
+    pub(crate) fn is_remote(&self) -> bool {
+        let kind = self.address.as_deref().map(stores::check_address);
+        kind.is_some_and(|kind| kind != Ok(StoreKind::Local))
+    }
 }
 
 /// What a library is told, by the library's own names.
@@ -382,4 +391,4 @@ impl Unresolved {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

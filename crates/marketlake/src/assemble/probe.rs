@@ -26,10 +26,18 @@ use serve::http::StatusProbe;
 use tokio::sync::Mutex;
 
 use super::{Access, Gauges, ResultExt, Topic, Workbench, polling::PollMemory, stages};
-use crate::{failure::Failure, supervise::Board};
+use crate::{
+    config::{Config, StoreConfig},
+    failure::Failure,
+    supervise::Board,
+};
 
 /// How long an answer is good for: the console asks every second, and each question lists folders.
 const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// The same where one of them lies in a store: its listings are requests that are paid for, some
+/// dozens for each answer, and an open console asks all day long.
+const FRESH_FOR_REMOTE: Duration = Duration::from_secs(10);
 
 /// Days of partitions, in market time, that are asked first for the newest row: a long weekend, and
 /// some slack. Only a pipeline that has nothing as recent has its whole table read.
@@ -72,6 +80,7 @@ pub(crate) struct PipelineProbe {
     board: Board,
     gauges: Gauges,
     redactor: secrets::Redactor,
+    fresh_for: Duration,
     last: Mutex<Option<(Duration, PipelineStatus)>>,
     /// The last answers by table.
     newest: Mutex<BTreeMap<&'static str, Answered>>,
@@ -117,6 +126,7 @@ impl PipelineProbe {
             board,
             gauges,
             redactor: bench.redactor.clone(),
+            fresh_for: fresh_for(&bench.config),
             last: Mutex::new(None),
             newest: Mutex::default(),
         })
@@ -268,7 +278,7 @@ impl StatusProbe for PipelineProbe {
         let mut last = self.last.lock().await;
         let now = self.clock.monotonic();
         if let Some((at, status)) = &*last
-            && now.saturating_sub(*at) < FRESH_FOR
+            && now.saturating_sub(*at) < self.fresh_for
         {
             return status.clone();
         }
@@ -278,6 +288,37 @@ impl StatusProbe for PipelineProbe {
     }
 }
 
+/// Returns how long an answer is good for, by where the state lies that it is asked of.
+fn fresh_for(config: &Config) -> Duration {
+    let shared = config.poll.shared.as_ref().map(|shared| &shared.state);
+    let mut places =
+        [Some(&config.landing.store), Some(&config.lake), shared].into_iter().flatten();
+    if places.any(StoreConfig::is_remote) { FRESH_FOR_REMOTE } else { FRESH_FOR }
+}
+
 fn rows_of(tables: &[TableStatus], layer: &str) -> u64 {
     tables.iter().filter(|table| table.name.starts_with(layer)).map(|table| table.rows).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::fresh_for;
+    use crate::config::tests::load_with;
+
+    #[test]
+    fn a_console_costs_few_requests_where_requests_are_paid_for() {
+        let kafka = "[topic]\nbrokers = \"a:1\"\n";
+        for (file, seconds) in [
+            (String::new(), 1),
+            ("[lake]\nurl = \"/srv/lake\"".to_owned(), 1),
+            ("[lake]\nurl = \"s3://b/lake\"".to_owned(), 10),
+            ("[landing]\nurl = \"az://b/landing\"".to_owned(), 10),
+            (format!("{kafka}[poll]\nstate_url = \"gs://b/poll\""), 10),
+        ] {
+            let config = load_with(&file, &[]).expect(&file).config;
+            assert_eq!(fresh_for(&config), Duration::from_secs(seconds), "{file}");
+        }
+    }
 }

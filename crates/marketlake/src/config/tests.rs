@@ -22,7 +22,7 @@ fn load(
     read.check(&BTreeMap::new())
 }
 
-fn load_with(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, Problems> {
+pub(crate) fn load_with(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, Problems> {
     let file = SettingsFile { name: "lake.toml".to_owned(), text: file.to_owned() };
     let environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
