@@ -254,6 +254,17 @@ fn services_that_cannot_work_are_refused_without_showing_a_secret() {
 }
 
 #[test]
+fn an_option_in_two_spellings_is_a_problem_and_not_a_matter_of_luck() {
+    let file = "[topic]\nbrokers = \"a:1\"\n[topic.kafka]\nclient_rack = \"a\"\n\
+                sasl_mechanism = \"PLAIN\"\n\"sasl.mechanisms\" = \"PLAIN\"\n";
+    let environment = [("MARKETLAKE__TOPIC__KAFKA__CLIENT.RACK", "b")];
+    let problems = load_with(file, &environment).unwrap_err().to_string();
+    assert_eq!(problems.matches("is written twice").count(), 2, "{problems}");
+    assert!(problems.contains("of `client.rack`"), "{problems}");
+    assert!(problems.contains("of `sasl.mechanisms`"), "{problems}");
+}
+
+#[test]
 fn a_reference_may_stand_for_any_setting() {
     let file = "[source]\nquota_month = \"{{secrets/env/quota}}\"\n\
                 base_url = \"{{secrets/env/url}}\"\n[poll]\nafter_hours = \"{{secrets/env/hours}}\"\n";

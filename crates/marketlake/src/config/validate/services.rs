@@ -1,6 +1,6 @@
 //! The services of the pipeline as written to as trusted: secret scopes, Kafka, stores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use ingest::topic::kafka;
 use secrets::{ScopeConfig, SecretName, SecretRef};
@@ -112,7 +112,11 @@ pub(super) fn kafka(
         },
     );
     let properties = options("topic.kafka", &file.kafka, scopes, problems, |name, value| {
-        let name = name.replace('_', ".");
+        let mut name = name.replace('_', ".");
+        if name == "sasl.mechanism" {
+            // librdkafka takes both names.
+            name.push('s');
+        }
         kafka::check_property(&name, value)?;
         let is_secret = kafka::is_secret_property(&name);
         Ok((name, is_secret))
@@ -181,10 +185,6 @@ pub(super) fn shared_poll(
     }
     let kind = problems.take("poll.state_url", stores::check_address(address))?;
     let options = landing_options?.clone();
-    let state = StoreConfig { address: Some(address.to_owned()), options };
-    Some(Some(SharedPollConfig { state, shards: shards?, generation: generation?, lease: lease? }))
-}
-
     for name in options.keys() {
         let known = stores::check_option(kind, name);
         let borrowed = known.map_err(|message| {
@@ -192,6 +192,10 @@ pub(super) fn shared_poll(
         });
         problems.take("poll.state_url", borrowed)?;
     }
+    let state = StoreConfig { address: Some(address.to_owned()), options };
+    Some(Some(SharedPollConfig { state, shards: shards?, generation: generation?, lease: lease? }))
+}
+
 /// Reads the options of a library. `check` gives an option's name as the library knows it and
 /// whether its value is a secret, which then has to be a reference. No value enters a message.
 fn options(
@@ -213,12 +217,18 @@ fn options(
             };
             Ok((known, value))
         });
-        match problems.take(&format!("{section}.{name}"), option) {
-            Some((known, value)) => {
-                options.insert(known, value);
+        let option = option.and_then(|(known, value)| match options.entry(known) {
+            // Which of the two the library would take is chance, not the order of the layers.
+            Entry::Occupied(first) => {
+                let known = first.key();
+                Err(format!("is written twice, in two spellings of `{known}`; delete one"))
             }
-            None => is_valid = false,
-        }
+            Entry::Vacant(free) => {
+                free.insert(value);
+                Ok(())
+            }
+        });
+        is_valid &= problems.take(&format!("{section}.{name}"), option).is_some();
     }
     is_valid.then_some(options)
 }
