@@ -21,7 +21,9 @@ SERVICES = [
     ),
     (
         "S3", "MinIO {MINIO_VERSION}", "a local folder",
-        r"stores::minio_|trouble::(minio_|a_rotated_key)|faults::|tls::a_service_behind",
+        r"stores::minio_|trouble::(minio_|a_rotated_key)|tls::a_service_behind"
+        # Named one by one: other crates and other services have faults, too.
+        r"|faults::(a_write_|a_fault_that_strikes_once|half_|of_many_|an_outage_)",
     ),
     ("", "moto {MOTO_VERSION} (a double)", "", r"stores::moto_"),
     (
@@ -30,7 +32,7 @@ SERVICES = [
     ),
     (
         "Google Cloud Storage", "a double of our own", "a local folder",
-        r"stores::gcs_",
+        r"stores::gcs_|faults::a_fault_that_strikes_a_double",
     ),
     (
         "Azure Key Vault", "a double of our own", "environment, files, an encrypted file",
