@@ -9,11 +9,9 @@ use crate::{Trouble, Unresolved};
 /// A failure of this crate. No variant ever carries a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address names no store.
-    #[error("reading the address of a store, `{address}`: {problem}")]
+    /// The address names no store. It is not shown: what is wrong with it may be a key inside.
+    #[error("reading the address of a store: {problem}")]
     Address {
-        /// The address as given.
-        address: String,
         /// What is wrong and what would be right.
         problem: String,
     },

@@ -81,8 +81,7 @@ pub async fn open(
     durability: Durability,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Error> {
-    let parsed = Address::parse(address)
-        .map_err(|problem| Error::Address { address: address.to_owned(), problem })?;
+    let parsed = Address::parse(address).map_err(|problem| Error::Address { problem })?;
     let store = match &parsed {
         Address::Folder(folder) => folder.display().to_string(),
         Address::Bucket(bucket) => bucket.url.to_string(),

@@ -319,7 +319,8 @@ pub(crate) fn is_endpoint(kind: StoreKind, name: &str) -> bool {
 /// when the operator says so.
 ///
 /// # Errors
-/// The endpoint is no URL, or is plain http to another machine without `allow_http`.
+/// The endpoint is no URL, carries what may be a secret, or is plain http to another machine without
+/// `allow_http`.
 pub(crate) fn allow_http(
     kind: StoreKind,
     options: &BTreeMap<String, String>,
@@ -331,6 +332,16 @@ pub(crate) fn allow_http(
     let mut is_plain = false;
     for (name, value) in options.iter().filter(|(name, _)| is_endpoint(kind, name)) {
         let url = Url::parse(value).map_err(|error| format!("`{name}`: {error}"))?;
+        let is_bare = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !is_bare {
+            return Err(format!(
+                "`{name}`: nothing may stand before `@` or follow `?` or `#`; credentials have \
+                 options of their own, which are kept secret"
+            ));
+        }
         match url.scheme() {
             "https" => (),
             "http" if is_allowed || is_loopback(&url) => is_plain = true,
@@ -340,7 +351,7 @@ pub(crate) fn allow_http(
                      set `allow_http` to `true`"
                 ));
             }
-            other => return Err(format!("`{name}`: `{other}` is no protocol of a store")),
+            _ => return Err(format!("`{name}`: it must begin with `https://` or `http://`")),
         }
     }
     Ok(is_allowed || is_plain)

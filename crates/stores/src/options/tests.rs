@@ -103,6 +103,28 @@ fn plain_http_stays_on_this_machine_unless_it_is_asked_for() {
 }
 
 #[test]
+fn an_endpoint_carries_no_credentials() {
+    for (kind, name) in [
+        (StoreKind::S3, "endpoint"),
+        (StoreKind::Azure, "azure_storage_endpoint"),
+        (StoreKind::Gcs, "base_url"),
+    ] {
+        for value in [
+            "https://cnry-user@host",
+            "https://user:cnry-1@host/path",
+            "https://:cnry-1@host",
+            "https://host?sig=cnry-1",
+            "https://host/#cnry-1",
+            "http://127.0.0.1:9000/?sig=cnry-1",
+        ] {
+            let options = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            let problem = allow_http(kind, &options).expect_err(value);
+            assert!(problem.contains(name) && !problem.contains("cnry"), "{problem}");
+        }
+    }
+}
+
+#[test]
 fn fixed_options_show_no_value() {
     let shown = format!("{:?}", FixedOptions::new([("secret_access_key", "cnry-1")]));
     assert!(shown.contains("secret_access_key") && !shown.contains("cnry-1"), "{shown}");

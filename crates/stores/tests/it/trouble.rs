@@ -175,7 +175,11 @@ async fn a_rotated_key_takes_effect_with_the_next_request() {
 async fn what_cannot_work_is_refused_at_opening() {
     for (address, options, needle) in [
         ("s3://", vec![], "s3://bucket/prefix"),
+        ("s3://user:cnry-6f1c0a7be2d94f53a1d0@b", vec![], "a password has no place"),
+        ("s3://cnry-6f1c0a7be2d94f53a1d0@b", vec![], "before `@`"),
+        ("https://a.blob.core.windows.net/c?sig=cnry-6f1c0a7be2d94f53a1d0", vec![], "follow `?`"),
         ("s3://b", vec![("acces_key_id", "x")], "`access_key_id`"),
+        ("s3://b", vec![("endpoint", "https://u:cnry-6f1c0a7be2d94f53a1d0@h")], "before `@`"),
         ("s3://b", vec![("endpoint", "http://minio.example")], "allow_http"),
         ("s3://b", vec![("ca_file", "/no/such/file")], "/no/such/file"),
         ("s3://b", vec![("access_key_id", CANARY)], "options of `s3://b/`"),
