@@ -63,25 +63,15 @@ pub fn power_safe(folder: &FilePath, flush: Arc<dyn Flush>) -> std::result::Resu
 
 fn opened(folder: &FilePath, flush: Option<Arc<dyn Flush>>) -> std::result::Result<Opened, Error> {
     let failed = |doing, source| Error::File { doing, path: folder.to_owned(), source };
-    let missing: Vec<&FilePath> = folder
-        .ancestors()
-        .take_while(|ancestor| matches!(ancestor.try_exists(), Ok(false)))
-        .collect();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| failed("creating the folder", source))?;
-    if let Some(flush) = &flush {
-        for parent in missing.iter().filter_map(|created| created.parent()) {
-            flush.folder(parent).map_err(|source| failed("flushing the parents of", source))?;
-        }
-    }
+    create_private(folder).map_err(|source| failed("creating the folder", source))?;
     // Links above the folder are the operator's; only what lies below it is guarded.
     let folder = folder.canonicalize().map_err(|source| failed("resolving the folder", source))?;
     let unnamed = |_| failed("naming the folder", io::ErrorKind::InvalidFilename.into());
     let url = Url::from_directory_path(&folder).map_err(unnamed)?;
     let flush = flush.map(|flush| Arc::new(Folders::new(folder.clone(), flush)));
+    if let Some(flush) = &flush {
+        flush.prepare(&folder).map_err(|source| failed("flushing the parents of", source))?;
+    }
     let local = |files| -> Arc<dyn ObjectStore> {
         let (folder, flush) = (folder.clone(), flush.clone());
         Arc::new(Local { files, folder, name: url.to_string(), flush })
@@ -93,6 +83,12 @@ fn opened(folder: &FilePath, flush: Option<Arc<dyn Flush>>) -> std::result::Resu
     })?;
     let (store, root) = (local(below), local(LocalFileSystem::new()));
     Ok(Opened { store, root, url, kind: StoreKind::Local })
+}
+
+/// Creates a folder for its owner alone, and what is missing above it. One that is there stays as it
+/// is.
+fn create_private(folder: &FilePath) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// A store in a folder.
@@ -142,7 +138,12 @@ impl Local {
     async fn flush(&self, at: &Path) -> Result<()> {
         let Some(flush) = &self.flush else { return Ok(()) };
         let (file, flush) = (self.file(at)?, Arc::clone(flush));
-        blocking(at, move || flush.existing(&file)).await
+        // The call may have made a folder anew that somebody had removed.
+        blocking(at, move || {
+            flush.forget();
+            flush.existing(&file)
+        })
+        .await
     }
 }
 

@@ -6,8 +6,10 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use super::create_private;
 
 /// How files and folders reach the disk. An argument, so that tests can lose the power.
 pub trait Flush: Debug + Send + Sync {
@@ -55,27 +57,40 @@ impl Folders {
         Self { top, flush, known: Mutex::default() }
     }
 
-    /// Creates the folder of a file, and brings it and all above it to the disk.
+    /// Creates a folder, and brings its name and all above it to the disk.
     ///
     /// Also when it is already there: whoever created it may not have come that far.
-    pub(super) fn prepare(&self, file: &Path) -> io::Result<()> {
-        let Some(folder) = file.parent() else { return Ok(()) };
-        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
+    pub(super) fn prepare(&self, folder: &Path) -> io::Result<()> {
+        if self.known().contains(folder) {
             return Ok(());
         }
+        create_private(&self.top)?;
         std::fs::create_dir_all(folder)?;
         for above in folder.ancestors().skip(1) {
-            if !above.starts_with(&self.top) {
+            match self.flush.folder(above) {
+                // What we may not even read is the system's, and was there before us.
+                Err(error) if is_refused(&error) && !above.starts_with(&self.top) => (),
+                flushed => flushed?,
+            }
+            if self.known().contains(above) {
                 break;
             }
-            self.flush.folder(above)?;
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         if KNOWN_MAX <= known.len() {
             known.clear();
         }
         known.insert(folder.to_owned());
         Ok(())
+    }
+
+    /// Takes no folder for known any more: one of them is gone, and those above it may be, too.
+    pub(super) fn forget(&self) {
+        self.known().clear();
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings a file's content to the disk.
@@ -90,8 +105,15 @@ impl Folders {
 
     /// Brings a file that is there to the disk, whoever wrote it.
     pub(super) fn existing(&self, path: &Path) -> io::Result<()> {
-        self.prepare(path)?;
+        if let Some(folder) = path.parent() {
+            self.prepare(folder)?;
+        }
         self.content(&File::open(path)?, path)?;
         self.name(path)
     }
+}
+
+/// Returns whether a folder could not be flushed because it is not ours to write in.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

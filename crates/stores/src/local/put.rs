@@ -31,8 +31,7 @@ pub(super) fn put(
     payload: &PutPayload,
     is_create: bool,
 ) -> io::Result<()> {
-    folders.prepare(path)?;
-    let (mut file, staged) = stage(path)?;
+    let (mut file, staged) = stage(folders, path)?;
     let written = payload
         .iter()
         .try_for_each(|part| file.write_all(part))
@@ -59,7 +58,22 @@ fn link(staged: &FilePath, path: &FilePath) -> io::Result<()> {
     std::fs::hard_link(staged, path)
 }
 
-fn stage(path: &FilePath) -> io::Result<(File, PathBuf)> {
+/// Opens a staging file in a folder that is on the disk.
+fn stage(folders: &Folders, path: &FilePath) -> io::Result<(File, PathBuf)> {
+    let Some(folder) = path.parent() else { return Err(io::ErrorKind::InvalidFilename.into()) };
+    folders.prepare(folder)?;
+    match open_staged(path) {
+        // Somebody has removed the folder since it was prepared.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            folders.forget();
+            folders.prepare(folder)?;
+            open_staged(path)
+        }
+        opened => opened,
+    }
+}
+
+fn open_staged(path: &FilePath) -> io::Result<(File, PathBuf)> {
     for number in 1..=STAGED_MAX {
         let mut staged = path.as_os_str().to_owned();
         staged.push(format!("#{number}"));
@@ -84,8 +98,7 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) fn begin(folders: Arc<Folders>, path: PathBuf) -> io::Result<Self> {
-        folders.prepare(&path)?;
-        let (file, staged) = stage(&path)?;
+        let (file, staged) = stage(&folders, &path)?;
         let at = Path::default();
         Ok(Self { folders, file: Arc::new(file), path, staged: Some(staged), bytes: 0, at })
     }

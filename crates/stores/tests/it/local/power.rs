@@ -17,6 +17,8 @@ use std::{
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, path::Path};
 use stores::{Flush, power_safe};
 
+use super::mode;
+
 /// What a careless store would leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forgets {
@@ -32,6 +34,14 @@ enum Names {
     Flushed,
     /// All: a disk may write before it is told to.
     All,
+}
+
+/// What is there before the store is opened.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Nothing,
+    /// The folders, created by another process that was killed before it flushed anything.
+    Folders,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +60,16 @@ struct Written {
 
 #[derive(Debug)]
 struct Power {
+    /// What lies outside is older than the test and outlives it.
+    live: PathBuf,
     written: Mutex<Written>,
     forgets: Forgets,
     fails_after: usize,
 }
 
 impl Power {
-    fn new(forgets: Forgets, fails_after: usize) -> Arc<Self> {
-        Arc::new(Self { written: Mutex::default(), forgets, fails_after })
+    fn new(live: PathBuf, forgets: Forgets, fails_after: usize) -> Arc<Self> {
+        Arc::new(Self { live, written: Mutex::default(), forgets, fails_after })
     }
 
     /// Counts a flush, and fails it when the power is gone.
@@ -122,7 +134,7 @@ impl Flush for Power {
 
     fn folder(&self, path: &FilePath) -> io::Result<()> {
         let mut written = self.draw()?;
-        if self.forgets != Forgets::Names {
+        if self.forgets != Forgets::Names && path.starts_with(&self.live) {
             written.folders.insert(path.to_owned(), entries(path)?);
         }
         Ok(())
@@ -183,12 +195,15 @@ async fn upload(store: &Arc<dyn ObjectStore>, at: &Path) -> object_store::Result
 }
 
 /// Lets the power fail after some flushes; returns how many there were, and what is wrong then.
-async fn lose_power(forgets: Forgets, fails_after: usize) -> (usize, Vec<String>) {
+async fn lose_power(before: Before, forgets: Forgets, fails_after: usize) -> (usize, Vec<String>) {
     let place = tempfile::tempdir().expect("a folder");
     let top = place.path().canonicalize().expect("it is there");
     let (live, lake) = (top.join("live"), "data/lake");
     fs::create_dir(&live).expect("a folder");
-    let power = Power::new(forgets, fails_after);
+    if let Before::Folders = before {
+        fs::create_dir_all(live.join(lake)).expect("folders of theirs");
+    }
+    let power = Power::new(live.clone(), forgets, fails_after);
     let flush: Arc<dyn Flush> = Arc::clone(&power) as _;
     let may = match power_safe(&live.join(lake), flush) {
         Ok(opened) => write_all(&opened.store, &live.join(lake)).await,
@@ -208,7 +223,8 @@ async fn lose_power(forgets: Forgets, fails_after: usize) -> (usize, Vec<String>
             };
             if !may.iter().any(|content| content.map(str::as_bytes) == found.as_deref()) {
                 wrong.push(format!(
-                    "after {fails_after} flushes, {names:?}: `{key}` is {found:?}, not {may:?}"
+                    "{before:?} before, after {fails_after} flushes, {names:?}: `{key}` is \
+                     {found:?}, not {may:?}"
                 ));
             }
         }
@@ -218,19 +234,84 @@ async fn lose_power(forgets: Forgets, fails_after: usize) -> (usize, Vec<String>
 
 #[tokio::test]
 async fn what_was_confirmed_outlives_the_power_at_every_flush() {
-    let (flushes, wrong) = lose_power(Forgets::Nothing, usize::MAX).await;
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(20 < flushes, "every write flushes its content and its name: {flushes}");
-    for fails_after in 0..flushes {
-        let (_, wrong) = lose_power(Forgets::Nothing, fails_after).await;
+    for before in [Before::Nothing, Before::Folders] {
+        let (flushes, wrong) = lose_power(before, Forgets::Nothing, usize::MAX).await;
         assert!(wrong.is_empty(), "{wrong:#?}");
+        assert!(20 < flushes, "every write flushes its content and its name: {flushes}");
+        for fails_after in 0..flushes {
+            let (_, wrong) = lose_power(before, Forgets::Nothing, fails_after).await;
+            assert!(wrong.is_empty(), "{wrong:#?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_flush_that_is_left_out_would_be_noticed() {
     for forgets in [Forgets::Contents, Forgets::Names] {
-        let (_, wrong) = lose_power(forgets, usize::MAX).await;
+        let (_, wrong) = lose_power(Before::Nothing, forgets, usize::MAX).await;
         assert!(!wrong.is_empty(), "{forgets:?}");
     }
+}
+
+/// Notes which folders are flushed, and may not flush those outside of its own.
+#[derive(Debug)]
+struct Notes {
+    ours: PathBuf,
+    folders: Mutex<Vec<PathBuf>>,
+}
+
+impl Notes {
+    fn take(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut *self.folders.lock().expect("nobody panics with it"))
+    }
+}
+
+impl Flush for Notes {
+    fn file(&self, _: &File, _: &FilePath) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn folder(&self, path: &FilePath) -> io::Result<()> {
+        if !path.starts_with(&self.ours) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.folders.lock().expect("nobody panics with it").push(path.to_owned());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_somebody_removed_is_made_again_and_its_name_flushed() {
+    let place = tempfile::tempdir().expect("a folder");
+    let top = place.path().canonicalize().expect("it is there");
+    let lake = top.join("lake");
+    let notes = Arc::new(Notes { ours: top.clone(), folders: Mutex::default() });
+    let opened = power_safe(&lake, Arc::clone(&notes) as _).expect("the system's may stay");
+    let store = opened.store;
+    let (at, other) = (Path::from("a/b/1"), Path::from("c/1"));
+    for gone in ["lake/a/b", "lake/a", "lake"].map(|gone| top.join(gone)) {
+        for way in ["create", "replace", "parts", "copy", "rename"] {
+            if gone == lake && matches!(way, "copy" | "rename") {
+                // Nothing is left to copy.
+                continue;
+            }
+            store.put(&at, "before".into()).await.expect("an object, and its folder is known");
+            store.put(&other, "other".into()).await.expect("an object beside it");
+            fs::remove_dir_all(&gone).expect("removing it");
+            notes.take();
+            let told = match way {
+                "create" => store.put_opts(&at, way.into(), PutMode::Create.into()).await.map(drop),
+                "replace" => store.put(&at, way.into()).await.map(drop),
+                "parts" => upload(&store, &at).await,
+                "copy" => store.copy(&other, &at).await,
+                _ => store.rename(&other, &at).await,
+            };
+            told.unwrap_or_else(|error| panic!("{way} without `{}`: {error:?}", gone.display()));
+            let flushed = notes.take();
+            let parent = gone.parent().expect("it has one");
+            assert!(flushed.iter().any(|folder| folder == parent), "{way}: {flushed:?}");
+            store.head(&at).await.expect("it is there");
+        }
+    }
+    assert_eq!(mode(&lake), 0o700, "made again for its owner alone");
 }
