@@ -4,7 +4,12 @@
 //! somebody else was first; and S3 answers 409 when nobody was. So every conditional write carries
 //! a mark of its own, and when the store does not simply confirm it, the mark decides.
 
-use std::{fmt, ops::Range, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,12 +37,19 @@ const CREATES_MAX: u32 = 8;
 const WAIT_FIRST: Duration = Duration::from_millis(25);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// How long a bucket that was there is taken to be there still. Loaders and readers ask with HEAD for
+/// what comes next, several times a second; each may be wrong about a bucket that was deleted for as
+/// long as this, and pays one request more after it.
+const BUCKET_SEEN: Duration = Duration::from_secs(60);
+
 /// A store of a service.
 pub(crate) struct Remote {
     inner: Arc<dyn ObjectStore>,
     name: String,
     secrets: Arc<Secrets>,
     clock: Arc<dyn Clock>,
+    /// When the bucket was last asked for, and was there.
+    bucket_seen: Mutex<Option<Duration>>,
 }
 
 impl Remote {
@@ -47,7 +59,29 @@ impl Remote {
         secrets: Arc<Secrets>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { inner, name, secrets, clock }
+        Self { inner, name, secrets, clock, bucket_seen: Mutex::default() }
+    }
+
+    /// Finds out whether what HEAD did not find is one object or the whole bucket: the answer has no
+    /// body that would say so. Of a GET it has.
+    async fn missing(&self, at: &Path, missing: Error) -> Error {
+        let now = self.clock.monotonic();
+        let is_seen = |seen: Duration| now.saturating_sub(seen) < BUCKET_SEEN;
+        if self.bucket_seen().is_some_and(is_seen) {
+            return missing;
+        }
+        match self.inner.get_opts(at, GetOptions::new().with_range(Some(0..1))).await {
+            Err(error) if is_missing_object(&error) => (),
+            Err(error) => return error,
+            // Somebody has created it meanwhile.
+            Ok(_) => (),
+        }
+        *self.bucket_seen() = Some(now);
+        missing
+    }
+
+    fn bucket_seen(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.bucket_seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes on a condition, and finds out what became of it.
@@ -132,6 +166,11 @@ impl Remote {
         let secrets = Arc::clone(&self.secrets);
         stream.map(move |item| item.map_err(|error| mend(error, &secrets))).boxed()
     }
+}
+
+/// Returns whether an answer says that one object is not there, and not that the bucket is missing.
+fn is_missing_object(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. }) && Trouble::of(error).is_none()
 }
 
 /// What the store said to a conditional write that it did not confirm.
@@ -253,7 +292,13 @@ impl ObjectStore for Remote {
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
-        let mut found = self.mend(self.inner.get_opts(at, options).await)?;
+        let is_head = options.head;
+        let mut found = match self.inner.get_opts(at, options).await {
+            Err(error) if is_head && is_missing_object(&error) => {
+                return self.mend(Err(self.missing(at, error).await));
+            }
+            answer => self.mend(answer)?,
+        };
         if let GetResultPayload::Stream(stream) = found.payload {
             found.payload = GetResultPayload::Stream(self.mend_stream(stream));
         }

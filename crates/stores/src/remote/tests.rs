@@ -1,6 +1,6 @@
 //! Whose write it was, whatever the store says.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::TryStreamExt;
 use model::ManualClock;
@@ -145,6 +145,88 @@ async fn an_offset_holds_where_the_service_ignores_it() {
     }
     let after = store.list_with_offset(None, &Path::from("2")).map_ok(|found| found.location);
     assert_eq!(after.try_collect::<Vec<_>>().await.expect("listing"), [Path::from("3")]);
+}
+
+/// A service whose bucket is deleted. HEAD has no body to say so in.
+#[derive(Debug, Default)]
+struct Deleted {
+    is_deleted: AtomicBool,
+    gets: AtomicUsize,
+}
+
+impl fmt::Display for Deleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deleted")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Deleted {
+    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+        Err(Error::NotSupported { source: "not asked for".into() })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(Error::NotSupported { source: "not asked for".into() })
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        let code = match (options.head, self.is_deleted.load(Ordering::Relaxed)) {
+            (true, _) => "",
+            (false, true) => "NoSuchBucket",
+            (false, false) => "NoSuchKey",
+        };
+        if !options.head {
+            self.gets.fetch_add(1, Ordering::Relaxed);
+        }
+        let source = format!("status code: 404 Not Found: <Code>{code}</Code>").into();
+        Err(Error::NotFound { path: at.to_string(), source })
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        locations
+    }
+
+    fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        futures::stream::empty().boxed()
+    }
+
+    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
+        Err(Error::NotSupported { source: "not asked for".into() })
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(Error::NotSupported { source: "not asked for".into() })
+    }
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_found_out_by_head_within_a_minute() {
+    let service = Arc::new(Deleted::default());
+    let clock = Arc::new(ManualClock::new(chrono::DateTime::UNIX_EPOCH));
+    let name = "s3://b/".to_owned();
+    let store =
+        Remote::new(Arc::clone(&service) as _, name, Arc::default(), Arc::clone(&clock) as _);
+    let at = Path::from("a");
+    for _ in 0..3 {
+        let missing = store.head(&at).await;
+        assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+    }
+    assert_eq!(service.gets.load(Ordering::Relaxed), 1, "asked once for many");
+    service.is_deleted.store(true, Ordering::Relaxed);
+    clock.advance(BUCKET_SEEN);
+    for _ in 0..2 {
+        let missing = store.head(&at).await.expect_err("the bucket is deleted");
+        assert!(matches!(missing, Error::Generic { .. }), "{missing:?}");
+        assert_eq!(Trouble::of(&missing), Some(Trouble::NoSuchBucket));
+    }
 }
 
 #[test]

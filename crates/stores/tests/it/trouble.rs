@@ -30,9 +30,13 @@ pub(crate) async fn check(address: &str, options: &[(&str, &str)], trouble: Trou
     assert_eq!(error.trouble(), Some(trouble), "{address}: {error:?}");
     assert_eq!(error.kind(), trouble.kind(), "{address}");
     let listed = store.list_with_delimiter(None).await.expect_err(address);
-    let read = store.get(&Path::from("some/object")).await;
-    // Nobody may conclude that an object, or all of them, are not there.
-    assert!(!matches!(read, Err(object_store::Error::NotFound { .. })), "{address}: {read:?}");
+    let at = Path::from("some/object");
+    for outcome in [store.get(&at).await.map(drop), store.head(&at).await.map(drop)] {
+        let error = outcome.expect_err(address);
+        // Nobody may conclude that an object, or all of them, are not there.
+        let is_missing = matches!(error, object_store::Error::NotFound { .. });
+        assert!(!is_missing, "{address}: {error:?}");
+    }
     assert_eq!(store_kind(&listed), trouble.kind(), "{address}: {listed}");
     for shown in [format!("{error:?}"), format!("{listed:?} {listed}"), format!("{store:?}")] {
         assert!(!shown.contains(CANARY), "{shown}");
