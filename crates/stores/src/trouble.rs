@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use model::ErrorKind;
 
-use crate::redact::Secrets;
+use crate::{Unresolved, redact::Secrets};
 
 #[cfg(test)]
 mod tests;
@@ -110,10 +110,14 @@ impl Trouble {
     /// Recognises what is wrong; `None` when the answer is about one object, or says nothing known.
     #[must_use]
     pub fn of(error: &object_store::Error) -> Option<Self> {
-        match mended(error) {
-            Some(refusal) => refusal.trouble,
-            None => Self::read(error, &chain(error)),
+        if let Some(refusal) = cause::<Refusal>(error) {
+            return refusal.trouble;
         }
+        // Our own secrets could not be read: the store has said nothing.
+        if let Some(unresolved) = cause::<Unresolved>(error) {
+            return (unresolved.kind == ErrorKind::Config).then_some(Self::NoCredentials);
+        }
+        Self::read(error, &chain(error))
     }
 
     fn read(error: &object_store::Error, text: &str) -> Option<Self> {
@@ -231,12 +235,12 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
-/// Returns the answer within an error that was rewritten before.
-fn mended(error: &object_store::Error) -> Option<&Refusal> {
+/// Returns the cause of this type, if an error has one.
+fn cause<T: Error + 'static>(error: &object_store::Error) -> Option<&T> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(link) = cause {
-        if let Some(refusal) = link.downcast_ref::<Refusal>() {
-            return Some(refusal);
+        if let Some(found) = link.downcast_ref::<T>() {
+            return Some(found);
         }
         cause = link.source();
     }
@@ -267,7 +271,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 pub(crate) fn mend(error: object_store::Error, secrets: &Secrets) -> object_store::Error {
     use object_store::Error as E;
     let trouble = Trouble::of(&error);
-    let mut text = match mended(&error) {
+    let mut text = match cause::<Refusal>(&error) {
         Some(refusal) => refusal.text.clone(),
         None => secrets.redact(&chain(&error)),
     };

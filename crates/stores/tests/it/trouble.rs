@@ -2,12 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use model::ErrorKind;
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
 use stores::{
     Durability, Error, FixedOptions, Options, Trouble, Unresolved, probe_create_only, store_kind,
 };
@@ -173,6 +176,56 @@ async fn a_rotated_key_takes_effect_with_the_next_request() {
     assert_eq!(refused.trouble(), Some(Trouble::WrongKey));
     *options.0.lock().expect("nobody panics with it") = right;
     probe_create_only(&opened.store).await.expect("the new key");
+}
+
+/// Options whose secrets can be read at first, and not any more when they are asked for again.
+#[derive(Debug)]
+struct Sealed {
+    values: BTreeMap<String, String>,
+    is_asked: AtomicBool,
+    kind: ErrorKind,
+}
+
+#[async_trait]
+impl Options for Sealed {
+    async fn current(&self) -> Result<BTreeMap<String, String>, Unresolved> {
+        if self.is_asked.swap(true, Ordering::Relaxed) {
+            // Words that a store could have said.
+            let source = "asking the vault: Connection refused, AccessDenied".into();
+            return Err(Unresolved { kind: self.kind, source });
+        }
+        Ok(self.values.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_any_more_is_no_answer_of_the_store() {
+    let s3 = minio_options("http://127.0.0.1:1");
+    let azure = vec![
+        ("endpoint", "http://127.0.0.1:1/devstoreaccount1"),
+        ("account_name", "devstoreaccount1"),
+        ("account_key", AZURITE_KEY),
+    ];
+    for (kind, trouble) in
+        [(ErrorKind::Config, Some(Trouble::NoCredentials)), (ErrorKind::Transient, None)]
+    {
+        for (address, options) in [("s3://b", &s3), ("az://c", &azure)] {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let values = options.iter().map(owned).collect();
+            let sealed = Arc::new(Sealed { values, is_asked: AtomicBool::default(), kind });
+            let opened =
+                stores::open(address, sealed, Durability::Process, Arc::new(SystemClock)).await;
+            let store = opened.expect("the secrets can be read").store;
+            let at = Path::from("a");
+            let read = store.get(&at).await.map(drop).expect_err("no secrets");
+            let written = store.put_opts(&at, "x".into(), PutMode::Create.into()).await;
+            for error in [read, written.map(drop).expect_err("no secrets")] {
+                assert_eq!(store_kind(&error), kind, "{address}: {error:?}");
+                assert_eq!(Trouble::of(&error), trouble, "{address}: {error:?}");
+                assert!(error.to_string().contains("asking the vault"), "{error}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
