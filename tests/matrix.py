@@ -32,7 +32,7 @@ SERVICES = [
     ),
     (
         "Google Cloud Storage", "a double of our own", "a local folder",
-        r"stores::gcs_|faults::a_fault_that_strikes_a_double",
+        r"stores::gcs_|trouble::a_double_of_gcs_|faults::a_fault_that_strikes_a_double",
     ),
     (
         "Azure Key Vault", "a double of our own", "environment, files, an encrypted file",

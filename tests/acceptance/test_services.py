@@ -23,9 +23,6 @@ from azure.storage.blob import BlobServiceClient
 from botocore.exceptions import ClientError
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from google.api_core.exceptions import PreconditionFailed
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
 
 from harness import ROOT, until
 
@@ -194,18 +191,6 @@ def test_azure_creates_a_blob_once():
         blob.upload_blob(b"second", overwrite=False)
     assert refusal.value.status_code == 409
     assert blob.download_blob().readall() == b"first"
-
-
-def test_gcs_creates_an_object_once():
-    client = storage.Client(
-        project="marketlake", credentials=AnonymousCredentials(),
-        client_options={"api_endpoint": setting("GCS")},
-    )
-    blob = client.bucket("marketlake").blob(unique("services"))
-    blob.upload_from_string(b"first", if_generation_match=0)
-    with pytest.raises(PreconditionFailed):
-        blob.upload_from_string(b"second", if_generation_match=0)
-    assert blob.download_as_bytes() == b"first"
 
 
 # --- Secret stores

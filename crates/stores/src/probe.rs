@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 
-use crate::error::Error;
+use crate::{Error, Trouble};
 
 /// Creates an object twice and checks that the second time is refused and changes nothing.
 ///
@@ -32,9 +32,7 @@ async fn probe(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<(), Error> {
     match create("first").await {
         // A reply may have been lost and the store's client have tried again: it is there.
         Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => (),
-        Err(
-            object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. },
-        ) => {
+        Err(error) if Trouble::of(&error) == Some(Trouble::NotSupported) => {
             return Err(not_create_only("it cannot create an object only if there is none"));
         }
         Err(source) => return Err(failed(source)),

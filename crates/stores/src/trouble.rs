@@ -55,7 +55,7 @@ pub enum Trouble {
 /// Words of an answer, each with what they mean; the first that is found decides.
 ///
 /// A service's own code comes before the bare status: it says more.
-const SIGNS: [(&str, Trouble); 48] = [
+const SIGNS: [(&str, Trouble); 51] = [
     ("RequestTimeTooSkewed", Trouble::ClockSkew),
     ("Request date header too old", Trouble::ClockSkew),
     ("NoSuchBucket", Trouble::NoSuchBucket),
@@ -90,6 +90,10 @@ const SIGNS: [(&str, Trouble); 48] = [
     ("InvalidContentType", Trouble::NotTls),
     ("HTTP request to an HTTPS server", Trouble::TlsWanted),
     ("scheme is not https", Trouble::TlsWanted),
+    ("NotImplemented", Trouble::NotSupported),
+    ("status code: 501", Trouble::NotSupported),
+    // fake-gcs-server's answer to a write over XML.
+    ("invalid uploadType", Trouble::NotSupported),
     ("status code: 429", Trouble::Throttled),
     ("status code: 503", Trouble::Throttled),
     ("status code: 5", Trouble::ServerError),

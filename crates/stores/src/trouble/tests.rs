@@ -28,6 +28,8 @@ fn an_answer_says_what_is_wrong() {
         (refused("403 Forbidden", "Other"), Trouble::Forbidden),
         (refused("401 Unauthorized", ""), Trouble::NoCredentials),
         (refused("400 Bad Request", "ExpiredToken"), Trouble::NoCredentials),
+        (refused("501 Not Implemented", "NotImplemented"), Trouble::NotSupported),
+        (refused("501 Not Implemented", ""), Trouble::NotSupported),
         ("invalid peer certificate: UnknownIssuer".to_owned(), Trouble::UnknownAuthority),
         ("invalid peer certificate: BadEncoding".to_owned(), Trouble::BadCertificate),
         ("received corrupt message of type InvalidContentType".to_owned(), Trouble::NotTls),

@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path as Key};
 use stores::{
-    Durability, FixedOptions, StoreKind, contract::store_contract, gcs_double::GcsDouble,
+    Durability, Error, FixedOptions, StoreKind, contract::store_contract, gcs_double::GcsDouble,
+    probe_create_only,
 };
 
 use crate::services::{
@@ -95,8 +96,10 @@ async fn fake_gcs_cannot_arbitrate_and_is_refused() {
     let endpoint = gcs_endpoint();
     let options = [("base_url", endpoint.as_str()), ("skip_signature", "true")];
     let store = open("gs://marketlake/contract", &options).await.store;
-    // It has the conditional create of the JSON interface only, and object_store speaks XML.
-    stores::probe_create_only(&store).await.expect_err("a store that creates nothing");
+    store.list_with_delimiter(None).await.expect("it answers, and has the bucket");
+    // It creates on a condition over the JSON interface only, and object_store speaks XML.
+    let refused = probe_create_only(&store).await.expect_err("it cannot arbitrate");
+    assert!(matches!(refused, Error::NotCreateOnly { .. }), "{refused:?}");
 }
 
 #[tokio::test]

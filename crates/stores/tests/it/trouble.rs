@@ -12,16 +12,15 @@ use async_trait::async_trait;
 use model::ErrorKind;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
 use stores::{
-    Durability, Error, FixedOptions, Options, Trouble, Unresolved, probe_create_only, store_kind,
+    Durability, Error, FixedOptions, Options, Trouble, Unresolved, gcs_double::GcsDouble,
+    probe_create_only, store_kind,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
-use crate::services::{
-    AZURITE_KEY, SystemClock, azure_endpoint, gcs_endpoint, minio_options, open, s3_endpoint,
-};
+use crate::services::{AZURITE_KEY, SystemClock, azure_endpoint, minio_options, open, s3_endpoint};
 
 /// A key that is nobody's, to be found nowhere.
 const CANARY: &str = "cnry-6f1c0a7be2d94f53a1d0";
@@ -96,12 +95,21 @@ async fn azurite_says_which_part_is_wrong() {
 }
 
 #[tokio::test]
-#[ignore = "needs scripts/services start"]
-async fn fake_gcs_misses_a_bucket() {
-    let endpoint = gcs_endpoint();
-    let options = [("base_url", endpoint.as_str()), ("skip_signature", "true")];
-    let store = open("gs://no-such-bucket", &options).await.store;
-    probe_create_only(&store).await.expect_err("no such bucket");
+async fn a_double_of_gcs_says_that_there_is_no_bucket() {
+    let double =
+        GcsDouble::start("127.0.0.1:0", "marketlake", Arc::new(SystemClock)).await.expect("a port");
+    let options = [("base_url", double.url()), ("skip_signature", "true")];
+    check("gs://no-such-bucket", &options, Trouble::NoSuchBucket).await;
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_know_conditions_is_refused_for_good() {
+    let answer = "HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 42\r\n\r\n\
+                  <Error><Code>NotImplemented</Code></Error>";
+    let endpoint = server(answer).await;
+    let store = open("s3://b", &minio_options(&endpoint)).await.store;
+    let error = probe_create_only(&store).await.expect_err("it cannot arbitrate");
+    assert!(matches!(error, Error::NotCreateOnly { .. }), "{error:?}");
 }
 
 /// A server that gives the same answer to every request.
