@@ -112,7 +112,7 @@ fn open_bucket(
     let plan = Plan { bucket: bucket.clone(), allow_http, roots };
     let secrets = Arc::new(Secrets::default());
     credentials::learn(&secrets, &plan, values);
-    let client = service::build(&plan, values, options, &secrets)
+    let client = service::build(&plan, values, options, Arc::clone(&secrets))
         .map_err(|error| wrong(secrets.redact(&error.to_string())))?;
 
     let Bucket { kind, prefix, url, .. } = bucket;

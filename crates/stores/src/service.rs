@@ -1,24 +1,20 @@
 //! Clients of the services: how each is built from an address and its options.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use object_store::{
     BackoffConfig, Certificate, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, Result,
     RetryConfig, StaticCredentialProvider,
-    aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
-    azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzure, MicrosoftAzureBuilder},
-    gcp::{
-        GcpCredential, GcpCredentialProvider, GoogleCloudStorage, GoogleCloudStorageBuilder,
-        GoogleConfigKey,
-    },
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
+    azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzureBuilder},
+    gcp::{GcpCredential, GcpCredentialProvider, GoogleCloudStorageBuilder, GoogleConfigKey},
 };
-
 use url::Url;
 
 use crate::{
     Error, StoreKind,
     address::Bucket,
-    credentials::Rotating,
+    credentials::{Issuer, Provider, Rotating},
     options::{CA_FILE, Options, Role, role},
     redact::Secrets,
 };
@@ -114,89 +110,98 @@ pub(crate) fn build(
     plan: &Plan,
     values: &Values,
     options: Arc<dyn Options>,
-    secrets: &Arc<Secrets>,
+    secrets: Arc<Secrets>,
 ) -> Result<Arc<dyn ObjectStore>> {
-    let secrets = Arc::clone(secrets);
-    let plan = plan.clone();
     Ok(match plan.bucket.kind {
         StoreKind::Azure => {
-            // Built once with its own credentials, so that a bad value shows now and not later.
-            let issuer = azure_credentials;
-            issuer(&plan, values)?;
-            let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
-            Arc::new(azure(&plan, values, Some(Arc::new(credentials)))?)
-        }
-        // object_store asks for a token even so: an empty one stands for nobody.
-        StoreKind::Gcs if is_unsigned(values) => {
-            let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
-            Arc::new(gcs(&plan, values, Some(Arc::new(nobody)))?)
+            let client = azure(MicrosoftAzureBuilder::new(), plan, values);
+            let credentials = rotating(azure_credentials, plan, values, options, secrets)?;
+            Arc::new(client.with_credentials(credentials).build()?)
         }
         StoreKind::Gcs => {
-            let issuer = gcs_credentials;
-            issuer(&plan, values)?;
-            let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
-            Arc::new(gcs(&plan, values, Some(Arc::new(credentials)))?)
+            let client = gcs(GoogleCloudStorageBuilder::new(), plan, values);
+            let credentials = if is_unsigned(values) {
+                // object_store asks for a token even so: an empty one stands for nobody.
+                let nobody = GcpCredential { bearer: String::new() };
+                Arc::new(StaticCredentialProvider::new(nobody))
+            } else {
+                rotating(gcs_credentials, plan, values, options, secrets)?
+            };
+            Arc::new(client.with_credentials(credentials).build()?)
         }
         StoreKind::S3 | StoreKind::Local => {
-            let issuer = s3_credentials;
-            issuer(&plan, values)?;
-            let credentials = Rotating::new(plan.clone(), options, secrets, issuer);
-            Arc::new(s3(&plan, values, Some(Arc::new(credentials)))?)
+            let client = s3(AmazonS3Builder::new(), plan, values);
+            let credentials = rotating(s3_credentials, plan, values, options, secrets)?;
+            Arc::new(client.with_credentials(credentials).build()?)
         }
     })
 }
 
-fn s3(
+/// Returns credentials that follow their options. They are issued once at this moment, so that a bad
+/// value shows now and not later.
+fn rotating<C: fmt::Debug + Send + Sync + 'static>(
+    issuer: Issuer<C>,
     plan: &Plan,
     values: &Values,
-    credentials: Option<AwsCredentialProvider>,
-) -> Result<AmazonS3> {
-    let start = if credentials.is_none() && !has_credentials(StoreKind::S3, values) {
-        AmazonS3Builder::from_env()
-    } else {
-        AmazonS3Builder::new()
-    };
-    let mut builder = start.with_client_options(plan.client()).with_retry(retry());
-    for (key, value) in plan.keys(values) {
-        builder = builder.with_config(key, value);
-    }
-    builder = builder.with_bucket_name(&plan.bucket.bucket);
-    match credentials {
-        Some(credentials) => builder.with_credentials(credentials).build(),
-        None => builder.build(),
-    }
+    options: Arc<dyn Options>,
+    secrets: Arc<Secrets>,
+) -> Result<Provider<C>> {
+    issuer(plan, values)?;
+    Ok(Arc::new(Rotating::new(plan.clone(), options, secrets, issuer)))
+}
+
+fn s3(start: AmazonS3Builder, plan: &Plan, values: &Values) -> AmazonS3Builder {
+    let client = start.with_client_options(plan.client()).with_retry(retry());
+    let set = |client: AmazonS3Builder, (key, value)| client.with_config(key, value);
+    plan.keys(values).into_iter().fold(client, set).with_bucket_name(&plan.bucket.bucket)
 }
 
 fn s3_credentials(plan: &Plan, values: &Values) -> Result<AwsCredentialProvider> {
-    s3(plan, values, None).map(|store| Arc::clone(store.credentials()))
+    let start = if has_credentials(StoreKind::S3, values) {
+        AmazonS3Builder::new()
+    } else {
+        AmazonS3Builder::from_env()
+    };
+    s3(start, plan, values).build().map(|store| Arc::clone(store.credentials()))
 }
 
-fn azure(
-    plan: &Plan,
-    values: &Values,
-    credentials: Option<AzureCredentialProvider>,
-) -> Result<MicrosoftAzure> {
-    let start = if credentials.is_none() && !has_credentials(StoreKind::Azure, values) {
-        MicrosoftAzureBuilder::from_env()
-    } else {
-        MicrosoftAzureBuilder::new()
-    };
-    let mut builder = start.with_client_options(plan.client()).with_retry(retry());
-    for (key, value) in plan.keys(values) {
-        builder = builder.with_config(key, value);
-    }
-    builder = builder.with_container_name(&plan.bucket.bucket);
-    if let Some(account) = &plan.bucket.account {
-        builder = builder.with_account(account);
-    }
-    match credentials {
-        Some(credentials) => builder.with_credentials(credentials).build(),
-        None => builder.build(),
+fn azure(start: MicrosoftAzureBuilder, plan: &Plan, values: &Values) -> MicrosoftAzureBuilder {
+    let client = start.with_client_options(plan.client()).with_retry(retry());
+    let set = |client: MicrosoftAzureBuilder, (key, value)| client.with_config(key, value);
+    let client =
+        plan.keys(values).into_iter().fold(client, set).with_container_name(&plan.bucket.bucket);
+    match &plan.bucket.account {
+        Some(account) => client.with_account(account),
+        None => client,
     }
 }
 
 fn azure_credentials(plan: &Plan, values: &Values) -> Result<AzureCredentialProvider> {
-    azure(plan, values, None).map(|store| Arc::clone(store.credentials()))
+    let start = if has_credentials(StoreKind::Azure, values) {
+        MicrosoftAzureBuilder::new()
+    } else {
+        MicrosoftAzureBuilder::from_env()
+    };
+    azure(start, plan, values).build().map(|store| Arc::clone(store.credentials()))
+}
+
+fn gcs(
+    start: GoogleCloudStorageBuilder,
+    plan: &Plan,
+    values: &Values,
+) -> GoogleCloudStorageBuilder {
+    let client = start.with_client_options(plan.client()).with_retry(retry());
+    let set = |client: GoogleCloudStorageBuilder, (key, value)| client.with_config(key, value);
+    plan.keys(values).into_iter().fold(client, set).with_bucket_name(&plan.bucket.bucket)
+}
+
+fn gcs_credentials(plan: &Plan, values: &Values) -> Result<GcpCredentialProvider> {
+    let start = if has_credentials(StoreKind::Gcs, values) {
+        GoogleCloudStorageBuilder::new()
+    } else {
+        GoogleCloudStorageBuilder::from_env()
+    };
+    gcs(start, plan, values).build().map(|store| Arc::clone(store.credentials()))
 }
 
 /// Returns whether a bucket of GCS is open to everybody, and asked without saying who we are.
@@ -205,31 +210,6 @@ fn is_unsigned(values: &Values) -> bool {
         matches!(name.parse(), Ok(GoogleConfigKey::SkipSignature))
             && value.trim().eq_ignore_ascii_case("true")
     })
-}
-
-fn gcs(
-    plan: &Plan,
-    values: &Values,
-    credentials: Option<GcpCredentialProvider>,
-) -> Result<GoogleCloudStorage> {
-    let start = if credentials.is_none() && !has_credentials(StoreKind::Gcs, values) {
-        GoogleCloudStorageBuilder::from_env()
-    } else {
-        GoogleCloudStorageBuilder::new()
-    };
-    let mut builder = start.with_client_options(plan.client()).with_retry(retry());
-    for (key, value) in plan.keys(values) {
-        builder = builder.with_config(key, value);
-    }
-    builder = builder.with_bucket_name(&plan.bucket.bucket);
-    match credentials {
-        Some(credentials) => builder.with_credentials(credentials).build(),
-        None => builder.build(),
-    }
-}
-
-fn gcs_credentials(plan: &Plan, values: &Values) -> Result<GcpCredentialProvider> {
-    gcs(plan, values, None).map(|store| Arc::clone(store.credentials()))
 }
 
 /// Reads the file of roots that the options name, if they do.
