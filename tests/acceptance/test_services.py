@@ -344,6 +344,30 @@ def test_starting_what_runs_changes_nothing():
     assert script("status").stdout == before
 
 
+def test_starting_what_runs_fills_it(tmp_path):
+    """Whoever started it may have been interrupted before it was filled."""
+    for folder in ["run", "log", "data/azurite"]:
+        (tmp_path / "services" / folder).mkdir(parents=True)
+    # Stands for the process; what answers at its address is the one that runs.
+    process = subprocess.Popen(["sleep", "60"], cwd=tmp_path / "services" / "data" / "azurite")
+    try:
+        (tmp_path / "services" / "run" / "azurite.pid").write_text(str(process.pid))
+        started = script("start", "azurite", cache=tmp_path)
+    finally:
+        process.kill()
+        process.wait()
+    assert "azurite runs already" in started.stdout, started.stderr
+    assert (tmp_path / "services" / "log" / "azurite.log.seed").exists()
+
+
+def test_a_cache_behind_a_link_has_the_same_services(tmp_path):
+    cache = Path(setting("TLS")).parents[1]
+    (tmp_path / "link").symlink_to(cache)
+    running = script("running", cache=cache).stdout
+    assert running != ""
+    assert script("running", cache=tmp_path / "link").stdout == running
+
+
 def test_a_process_id_that_another_program_has_by_now_is_left_alone(tmp_path):
     run = tmp_path / "services" / "run"
     run.mkdir(parents=True)
