@@ -30,9 +30,8 @@ use crate::http::{self, Message, Reader};
 #[cfg(test)]
 mod tests;
 
-/// Connections served at once, and delayed writes kept at once. More than any test opens; a client
-/// beyond it waits.
-const CONNECTIONS_MAX: usize = 256;
+/// Delayed writes kept at once: one for each connection.
+const DELAYED_MAX: usize = http::CONNECTIONS_MAX;
 
 /// The longest outage that may be asked for.
 const OUTAGE_SECONDS_MAX: u64 = 3_600;
@@ -63,13 +62,13 @@ impl FaultProxy {
         let (running, stop) = watch::channel(());
         let shared = Arc::new(Shared {
             upstream,
-            clock,
-            stop,
-            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            delayed: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            clock: Arc::clone(&clock),
+            stop: stop.clone(),
+            delayed: Arc::new(Semaphore::new(DELAYED_MAX)),
             state: Mutex::new(State::new(plan)),
         });
-        shared.spawn(Arc::clone(&shared).accept(listener));
+        let serving = Arc::clone(&shared);
+        http::listen(listener, clock, stop, move |socket| Arc::clone(&serving).serve(socket));
         Ok(Self { shared, url, _running: running })
     }
 
@@ -92,7 +91,7 @@ impl FaultProxy {
 
     /// Waits until every delayed write has arrived, or failed to.
     pub async fn settle(&self) {
-        let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+        let all = u32::try_from(DELAYED_MAX).unwrap_or(u32::MAX);
         // Nobody closes the semaphore: all its permits are there when nothing is under way.
         drop(self.shared.delayed.acquire_many(all).await);
     }
@@ -128,7 +127,6 @@ struct Shared {
     upstream: String,
     clock: Arc<dyn Clock>,
     stop: watch::Receiver<()>,
-    connections: Arc<Semaphore>,
     delayed: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -153,35 +151,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs something until it ends, or the proxy is dropped.
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut stop = self.stop.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                // Nothing is ever sent: this is the sender's end.
-                _ = stop.changed() => (),
-                () = work => (),
-            }
-        });
-    }
-
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
-        loop {
-            let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
-            // A connection that ended before it was accepted is its client's affair.
-            let Ok((socket, _)) = listener.accept().await else { continue };
-            let shared = Arc::clone(&self);
-            self.spawn(async move {
-                if let Err(error) = shared.serve(socket).await {
-                    tracing::debug!(%error, "a connection through the fault proxy ended");
-                }
-                drop(permit);
-            });
-        }
-    }
-
-    async fn serve(self: &Arc<Self>, socket: TcpStream) -> io::Result<()> {
-        socket.set_nodelay(true)?;
+    async fn serve(self: Arc<Self>, socket: TcpStream) -> io::Result<()> {
         let mut client = BufReader::new(socket);
         let mut upstream = None;
         loop {
@@ -190,8 +160,7 @@ impl Shared {
                 Ok(None) => return Ok(()),
                 // TLS, perhaps: a client must learn that it is not spoken here.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    let text = error.to_string();
-                    let reply = http::response("400 Bad Request", "text/plain", &text);
+                    let reply = bad_request(&error.to_string()).encode();
                     return client.get_mut().write_all(&reply).await;
                 }
                 Err(error) => return Err(error),
@@ -212,7 +181,7 @@ impl Shared {
         upstream: &mut Option<Connection>,
     ) -> io::Result<Reply> {
         if let Some(reply) = self.control(&request) {
-            return Ok(Reply::Whole(reply));
+            return Ok(Reply::Whole(reply.encode()));
         }
         let now = self.clock.monotonic();
         let fault = match self.state().decide(&request, now) {
@@ -283,7 +252,7 @@ impl Shared {
     fn deliver_later(self: &Arc<Self>, request: Message, permit: OwnedSemaphorePermit) {
         let shared = Arc::clone(self);
         let delay = self.state().plan.delay;
-        self.spawn(async move {
+        http::run(self.stop.clone(), async move {
             shared.clock.sleep(delay).await;
             match shared.forward(&request, &mut None).await {
                 Ok(reply) => tracing::debug!(reply = reply.start, "a delayed write arrived"),
@@ -294,7 +263,7 @@ impl Shared {
     }
 
     /// Answers what is asked of the proxy itself.
-    fn control(&self, request: &Message) -> Option<Vec<u8>> {
+    fn control(&self, request: &Message) -> Option<Message> {
         let (path, query) = request.target().split_once('?').unwrap_or((request.target(), ""));
         match (request.method(), path) {
             ("GET", "/__faults") => (),
@@ -302,7 +271,7 @@ impl Shared {
                 let asked = query.strip_prefix("seconds=").and_then(|text| text.parse().ok());
                 let Some(seconds) = asked.filter(|seconds| *seconds <= OUTAGE_SECONDS_MAX) else {
                     let text = format!("seconds=N wants a number up to {OUTAGE_SECONDS_MAX}");
-                    return Some(http::response("400 Bad Request", "text/plain", &text));
+                    return Some(bad_request(&text));
                 };
                 let until = self.clock.monotonic() + Duration::from_secs(seconds);
                 self.state().begin_outage(until);
@@ -310,14 +279,13 @@ impl Shared {
             ("POST", "/__rate") => {
                 let asked = query.strip_prefix("rate=").and_then(|text| text.parse().ok());
                 let Some(rate) = asked.filter(|rate| (0.0..=1.0).contains(rate)) else {
-                    let text = "rate=R wants a number from 0 to 1";
-                    return Some(http::response("400 Bad Request", "text/plain", text));
+                    return Some(bad_request("rate=R wants a number from 0 to 1"));
                 };
                 self.state().plan.rate = rate;
             }
             _ => return None,
         }
-        Some(http::response("200 OK", "application/json", &self.state().json()))
+        Some(http::response("200 OK", "application/json", self.state().json()))
     }
 }
 
@@ -327,11 +295,15 @@ fn is_open(socket: &TcpStream) -> bool {
     matches!(socket.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
+fn bad_request(text: &str) -> Message {
+    http::response("400 Bad Request", "text/plain", text)
+}
+
 /// An error as S3 says it; the others' clients look at the status alone.
 fn refusal(status: u16, code: &str) -> Reply {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
          <Message>struck by the fault proxy</Message></Error>"
     );
-    Reply::Whole(http::response(&format!("{status} {code}"), "application/xml", &body))
+    Reply::Whole(http::response(&format!("{status} {code}"), "application/xml", body).encode())
 }

@@ -18,18 +18,18 @@ use object_store::path::Path;
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
 };
 use url::form_urlencoded;
 
 use self::bucket::{Bucket, Condition, Object, Problem};
-use crate::http::{Message, Reader, response};
+use crate::http::{self, Message, Reader, response};
 
 #[cfg(test)]
 mod tests;
 
-/// Connections served at once. More than any test opens; a client beyond it waits.
-const CONNECTIONS_MAX: usize = 256;
+/// What all answers are but objects.
+const XML: &str = "application/xml";
 
 /// The condition of a write.
 const CONDITION: &str = "x-goog-if-generation-match";
@@ -54,8 +54,9 @@ impl GcsDouble {
         let url = format!("http://{}", listener.local_addr()?);
         let (running, stop) = watch::channel(());
         let name = bucket.to_owned();
-        let service = Arc::new(Service { name, bucket: Mutex::default(), clock });
-        spawn(stop.clone(), accept(listener, service, stop));
+        let service =
+            Arc::new(Service { name, bucket: Mutex::default(), clock: Arc::clone(&clock) });
+        http::listen(listener, clock, stop, move |socket| serve(socket, Arc::clone(&service)));
         Ok(Self { url, _running: running })
     }
 
@@ -66,50 +67,20 @@ impl GcsDouble {
     }
 }
 
-/// Runs something until it ends, or the double is dropped.
-fn spawn(mut stop: watch::Receiver<()>, work: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(async move {
-        tokio::select! {
-            // Nothing is ever sent: this is the sender's end.
-            _ = stop.changed() => (),
-            () = work => (),
-        }
-    });
-}
-
-async fn accept(listener: TcpListener, service: Arc<Service>, stop: watch::Receiver<()>) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
-        // A connection that ended before it was accepted is its client's affair.
-        let Ok((socket, _)) = listener.accept().await else { continue };
-        let service = Arc::clone(&service);
-        spawn(stop.clone(), async move {
-            if let Err(error) = serve(socket, &service).await {
-                tracing::debug!(%error, "a connection to the double ended");
-            }
-            drop(permit);
-        });
-    }
-}
-
-async fn serve(socket: TcpStream, service: &Service) -> io::Result<()> {
-    socket.set_nodelay(true)?;
+async fn serve(socket: TcpStream, service: Arc<Service>) -> io::Result<()> {
     let mut client = BufReader::new(socket);
     while let Some(request) = Reader::new(&mut client).request().await? {
         let is_head = request.method() == "HEAD";
-        let mut reply = match service.answer(request) {
-            Ok(reply) => reply.encode(),
-            Err(problem) => {
-                let (status, code) = problem.status();
-                let body = format!("<?xml version='1.0'?><Error><Code>{code}</Code></Error>");
-                response(status, "application/xml", &body)
-            }
-        };
-        if is_head && let Some(end) = reply.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            reply.truncate(end + 4);
+        let mut reply = service.answer(request).unwrap_or_else(|problem| {
+            let (status, code) = problem.status();
+            let body = format!("<?xml version='1.0'?><Error><Code>{code}</Code></Error>");
+            response(status, XML, body)
+        });
+        if is_head {
+            // Its length stays: that of the body a GET would bring.
+            reply.body.clear();
         }
-        client.get_mut().write_all(&reply).await?;
+        client.get_mut().write_all(&reply.encode()).await?;
     }
     Ok(())
 }
@@ -150,7 +121,7 @@ impl Service {
                     Some(_) => bucket.abort(number(&query, "uploadId")?)?,
                     None => bucket.delete(&key)?,
                 }
-                Ok(reply("204 No Content", Vec::new(), None))
+                Ok(response("204 No Content", XML, ""))
             }
             _ => Err(Problem::InvalidArgument),
         }
@@ -166,7 +137,7 @@ impl Service {
         if query.contains_key("uploadId") {
             let part = number(query, "partNumber")?;
             bucket.put_part(number(query, "uploadId")?, part, request.body)?;
-            return Ok(reply("200 OK", vec![format!("ETag: \"part-{part}\"")], None));
+            return Ok(response("200 OK", XML, "").with([format!("ETag: \"part-{part}\"")]));
         }
         let condition = match request.header(CONDITION) {
             None => Condition::Always,
@@ -189,7 +160,7 @@ impl Service {
         };
         let generation = bucket.put(key, object, condition)?;
         let body = format!("<CopyObjectResult><ETag>{generation}</ETag></CopyObjectResult>");
-        Ok(reply("200 OK", tags(generation), Some(body)))
+        Ok(response("200 OK", XML, body).with(tags(generation)))
     }
 
     fn post(
@@ -205,14 +176,14 @@ impl Service {
                 "<InitiateMultipartUploadResult><UploadId>{id}</UploadId>\
                  </InitiateMultipartUploadResult>"
             );
-            return Ok(reply("200 OK", Vec::new(), Some(body)));
+            return Ok(response("200 OK", XML, body));
         }
         let generation = bucket.complete(number(query, "uploadId")?, self.clock.now())?;
         let body = format!(
             "<CompleteMultipartUploadResult><ETag>\"{generation}\"</ETag>\
              </CompleteMultipartUploadResult>"
         );
-        Ok(reply("200 OK", tags(generation), Some(body)))
+        Ok(response("200 OK", XML, body).with(tags(generation)))
     }
 }
 
@@ -228,12 +199,6 @@ fn meta(request: &Message) -> Vec<String> {
 
 fn tags(generation: u64) -> Vec<String> {
     vec![format!("ETag: \"{generation}\""), format!("x-goog-generation: {generation}")]
-}
-
-fn reply(status: &str, mut headers: Vec<String>, body: Option<String>) -> Message {
-    let body = body.unwrap_or_default().into_bytes();
-    headers.push(format!("Content-Length: {}", body.len()));
-    Message { start: format!("HTTP/1.1 {status}"), headers, body }
 }
 
 fn get(object: &Object, request: &Message) -> Result<Message, Problem> {
@@ -261,8 +226,7 @@ fn get(object: &Object, request: &Message) -> Result<Message, Problem> {
             ("206 Partial Content", object.content[range].to_vec())
         }
     };
-    headers.push(format!("Content-Length: {}", body.len()));
-    Ok(Message { start: format!("HTTP/1.1 {status}"), headers, body })
+    Ok(response(status, "application/octet-stream", body).with(headers))
 }
 
 fn list(bucket: &Bucket, query: &Query<'_>) -> Message {
@@ -290,7 +254,7 @@ fn list(bucket: &Bucket, query: &Query<'_>) -> Message {
         body.push_str(&format!("<NextContinuationToken>{next}</NextContinuationToken>"));
     }
     body.push_str("</ListBucketResult>");
-    reply("200 OK", Vec::new(), Some(body))
+    response("200 OK", XML, body)
 }
 
 fn escape(text: &str) -> String {

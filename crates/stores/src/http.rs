@@ -1,8 +1,13 @@
 //! The little of HTTP/1.1 that a proxy and a double need: one message in, the same message out.
 
-use std::io;
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use model::Clock;
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +17,61 @@ const HEAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// The body of one message: the largest object that the pipeline writes in one piece.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Connections served at once. More than any test opens; a client beyond it waits.
+pub(crate) const CONNECTIONS_MAX: usize = 256;
+
+/// The wait after a connection that could not be accepted. Where that is for want of file handles,
+/// trying again at once would take a core and help nobody.
+const ACCEPT_WAIT: Duration = Duration::from_millis(50);
+
+/// Runs something until it ends, or whoever can send to `stop` is dropped.
+pub(crate) fn run(mut stop: watch::Receiver<()>, work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::select! {
+            // Nothing is ever sent: this is the sender's end.
+            _ = stop.changed() => (),
+            () = work => (),
+        }
+    });
+}
+
+/// Serves each connection that comes, until whoever can send to `stop` is dropped.
+pub(crate) fn listen<S: Future<Output = io::Result<()>> + Send>(
+    listener: TcpListener,
+    clock: Arc<dyn Clock>,
+    stop: watch::Receiver<()>,
+    serve: impl Fn(TcpStream) -> S + Clone + Send + Sync + 'static,
+) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    run(stop.clone(), async move {
+        while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
+            let socket = match listener.accept().await {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    clock.sleep(ACCEPT_WAIT).await;
+                    continue;
+                }
+            };
+            let serve = serve.clone();
+            run(stop.clone(), async move {
+                if let Err(error) = talk(socket, serve).await {
+                    tracing::debug!(%error, "a connection ended");
+                }
+                drop(permit);
+            });
+        }
+    });
+}
+
+async fn talk<S: Future<Output = io::Result<()>>>(
+    socket: TcpStream,
+    serve: impl Fn(TcpStream) -> S,
+) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    serve(socket).await
+}
 
 /// A request or a response, its body whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +116,12 @@ impl Message {
             || self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
+    /// Returns the message with more header lines.
+    pub(crate) fn with(mut self, headers: impl IntoIterator<Item = String>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// Returns the message as it goes over the wire.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1_024 + self.body.len());
@@ -79,17 +145,17 @@ impl Message {
     }
 }
 
-/// Returns a response of the proxy's own, as it goes over the wire.
-pub(crate) fn response(status: &str, content_type: &str, body: &str) -> Vec<u8> {
-    let message = Message {
+/// Returns a response of our own.
+pub(crate) fn response(status: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Message {
+    let body = body.into();
+    Message {
         start: format!("HTTP/1.1 {status}"),
         headers: vec![
             format!("Content-Type: {content_type}"),
             format!("Content-Length: {}", body.len()),
         ],
-        body: body.as_bytes().to_vec(),
-    };
-    message.encode()
+        body,
+    }
 }
 
 fn invalid(problem: &str) -> io::Error {
