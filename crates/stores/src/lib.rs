@@ -31,12 +31,10 @@ use url::Url;
 
 pub use address::{StoreKind, check_address};
 pub use error::{Error, store_kind};
-pub use local::{
-    Durability,
-    flush::{Disk, Flush},
-    power_safe,
-};
-pub use options::{FixedOptions, Options, Unresolved, check_option, is_secret_option};
+pub use local::Durability;
+#[cfg(feature = "test-util")]
+pub use options::fixed::FixedOptions;
+pub use options::{Options, Unresolved, check_option, is_secret_option};
 pub use probe::probe_create_only;
 pub use trouble::Trouble;
 
@@ -56,8 +54,6 @@ pub struct Opened {
     pub root: Arc<dyn ObjectStore>,
     /// The address in its one canonical form, with a slash at the end.
     pub url: Url,
-    /// What kind of store it is.
-    pub kind: StoreKind,
 }
 
 impl fmt::Display for Opened {
@@ -115,7 +111,7 @@ fn open_bucket(
     let client = service::build(&plan, values, options, Arc::clone(&secrets))
         .map_err(|error| wrong(secrets.redact(&error.to_string())))?;
 
-    let Bucket { kind, prefix, url, .. } = bucket;
+    let Bucket { prefix, url, .. } = bucket;
     let mut base = url.clone();
     base.set_path("/");
     let honest = |inner: Arc<dyn ObjectStore>, name: &Url| -> Arc<dyn ObjectStore> {
@@ -127,5 +123,5 @@ fn open_bucket(
     } else {
         honest(Arc::new(PrefixStore::new(Arc::clone(&client), prefix)), &url)
     };
-    Ok(Opened { store, root: honest(client, &base), url, kind })
+    Ok(Opened { store, root: honest(client, &base), url })
 }

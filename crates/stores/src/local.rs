@@ -1,8 +1,10 @@
 //! Local folders: nobody else's to read, no way out through a link, and on request as durable as
 //! the disk.
 
-pub(crate) mod flush;
+mod flush;
 mod put;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -28,7 +30,7 @@ use self::{
     flush::{Disk, Flush, Folders},
     put::Upload,
 };
-use crate::{Error, Opened, StoreKind, Trouble, trouble::Refusal};
+use crate::{Error, Opened, Trouble, trouble::Refusal};
 
 /// What a local store survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,10 +56,7 @@ pub(crate) fn open(
 }
 
 /// Opens a folder whose writes are confirmed when `flush` has brought them to the disk.
-///
-/// # Errors
-/// The folder could not be created or resolved.
-pub fn power_safe(folder: &FilePath, flush: Arc<dyn Flush>) -> std::result::Result<Opened, Error> {
+fn power_safe(folder: &FilePath, flush: Arc<dyn Flush>) -> std::result::Result<Opened, Error> {
     opened(folder, Some(flush))
 }
 
@@ -82,7 +81,7 @@ fn opened(folder: &FilePath, flush: Option<Arc<dyn Flush>>) -> std::result::Resu
         source,
     })?;
     let (store, root) = (local(below), local(LocalFileSystem::new()));
-    Ok(Opened { store, root, url, kind: StoreKind::Local })
+    Ok(Opened { store, root, url })
 }
 
 /// Creates a folder for its owner alone, and what is missing above it. One that is there stays as it

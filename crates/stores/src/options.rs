@@ -11,6 +11,8 @@ use url::{Host, Url};
 
 use crate::StoreKind;
 
+#[cfg(feature = "test-util")]
+pub(crate) mod fixed;
 #[cfg(test)]
 mod tests;
 
@@ -36,32 +38,6 @@ pub struct Unresolved {
     pub kind: ErrorKind,
     /// What it said; must not contain a secret.
     pub source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-/// Options that never change.
-#[derive(Clone, Default)]
-pub struct FixedOptions(BTreeMap<String, String>);
-
-impl FixedOptions {
-    /// Takes options by name.
-    pub fn new<'a>(options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self(options.into_iter().map(owned).collect())
-    }
-}
-
-impl Debug for FixedOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Names only: any value may be a secret.
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-#[async_trait]
-impl Options for FixedOptions {
-    async fn current(&self) -> Result<BTreeMap<String, String>, Unresolved> {
-        Ok(self.0.clone())
-    }
 }
 
 /// The option that names a file of roots, PEM, to trust beside the system's own.

@@ -12,23 +12,17 @@ use std::{
 use super::create_private;
 
 /// How files and folders reach the disk. An argument, so that tests can lose the power.
-pub trait Flush: Debug + Send + Sync {
-    /// Returns when the file's content is on the disk.
-    ///
-    /// # Errors
-    /// The disk refused; the content may be there or not.
+pub(super) trait Flush: Debug + Send + Sync {
+    /// Returns when the file's content is on the disk. After an error it may be there or not.
     fn file(&self, file: &File, path: &Path) -> io::Result<()>;
 
-    /// Returns when the names in a folder are on the disk.
-    ///
-    /// # Errors
-    /// The disk refused; any of the names may be there or not.
+    /// Returns when the names in a folder are on the disk. After an error any may be there or not.
     fn folder(&self, path: &Path) -> io::Result<()>;
 }
 
 /// The system's own way: `fsync`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
+#[derive(Debug)]
+pub(super) struct Disk;
 
 impl Flush for Disk {
     fn file(&self, file: &File, _: &Path) -> io::Result<()> {

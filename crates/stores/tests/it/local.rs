@@ -1,6 +1,4 @@
-//! A local folder is its owner's alone, has no way out, and survives a power loss on request.
-
-mod power;
+//! A local folder is its owner's alone and has no way out.
 
 use std::{
     fs,

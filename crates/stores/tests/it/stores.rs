@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path as Key};
 use stores::{
-    Durability, Error, FixedOptions, StoreKind, contract::store_contract, gcs_double::GcsDouble,
+    Durability, Error, FixedOptions, contract::store_contract, gcs_double::GcsDouble,
     probe_create_only,
 };
 
@@ -116,7 +116,6 @@ async fn an_address_has_its_store_and_its_root() {
     let place = tempfile::tempdir().expect("a folder");
     let path = place.path().join("lake");
     let opened = open(path.to_str().expect("a plain name"), &[]).await;
-    assert_eq!(opened.kind, StoreKind::Local);
     assert!(opened.url.as_str().starts_with("file:///") && opened.url.as_str().ends_with("/lake/"));
     let key = Key::from("bronze/a.json");
     opened.store.put(&key, "x".into()).await.expect("writing");
