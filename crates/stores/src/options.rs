@@ -60,14 +60,13 @@ const CLIENT: [&str; 13] = [
     "user_agent",
 ];
 
-const S3: [&str; 26] = [
+const S3: [&str; 25] = [
     "access_key_id",
     "checksum_algorithm",
     "conditional_put",
     "container_authorization_token_file",
     "container_credentials_full_uri",
     "container_credentials_relative_uri",
-    "copy_if_not_exists",
     "disable_tagging",
     "endpoint",
     "endpoint_url_sts",

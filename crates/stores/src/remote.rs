@@ -16,9 +16,9 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use model::Clock;
 use object_store::{
-    Attribute, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
+    Attribute, CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
     MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, RenameOptions, Result, UploadPart, path::Path,
+    PutResult, RenameOptions, RenameTargetMode, Result, UploadPart, path::Path,
 };
 use uuid::Uuid;
 
@@ -166,6 +166,14 @@ impl Remote {
         let secrets = Arc::clone(&self.secrets);
         stream.map(move |item| item.map_err(|error| mend(error, &secrets))).boxed()
     }
+}
+
+/// Refuses what would create an object that carries no mark: after a lost reply nobody could tell
+/// whose it is.
+fn unmarked(doing: &str) -> Error {
+    let text =
+        format!("{doing} only if there is no object; write the object with `PutMode::Create`");
+    Error::NotSupported { source: text.into() }
 }
 
 /// Returns whether an answer says that one object is not there, and not that the bucket is missing.
@@ -340,10 +348,16 @@ impl ObjectStore for Remote {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        if options.mode == CopyMode::Create {
+            return Err(unmarked("copying"));
+        }
         self.mend(self.inner.copy_opts(from, to, options).await)
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        if options.target_mode == RenameTargetMode::Create {
+            return Err(unmarked("renaming"));
+        }
         self.mend(self.inner.rename_opts(from, to, options).await)
     }
 }

@@ -138,6 +138,22 @@ async fn a_write_that_may_still_arrive_is_an_error() {
 }
 
 #[tokio::test]
+async fn nothing_is_created_without_a_mark() {
+    let store = remote(&[]);
+    create(&store).await.expect("writing");
+    let (from, to) = (Path::from("a"), Path::from("b"));
+    for refused in
+        [store.copy_if_not_exists(&from, &to).await, store.rename_if_not_exists(&from, &to).await]
+    {
+        let refused = refused.expect_err("it carries no mark");
+        assert!(matches!(refused, Error::NotSupported { .. }), "{refused:?}");
+        assert_eq!(Trouble::of(&refused), Some(Trouble::NotSupported));
+    }
+    store.copy(&from, &to).await.expect("replacing needs no mark");
+    store.rename(&to, &from).await.expect("replacing needs no mark");
+}
+
+#[tokio::test]
 async fn an_offset_holds_where_the_service_ignores_it() {
     let store = remote(&[]);
     for key in ["1", "2", "3"] {
