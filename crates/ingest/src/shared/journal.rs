@@ -1,6 +1,6 @@
 //! A shard's memory as the sum of its changes: pure, so that every poller adds up the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use model::Dataset;
@@ -17,6 +17,10 @@ const BELOW_GENERATION_BITS: u32 = 40;
 pub(super) const SHARDS_MAX: u32 = 1 << SHARD_BITS;
 /// The last generation whose fetch ids a JSON reader keeps exact (2^53).
 pub(super) const GENERATION_MAX: u32 = (1 << (53 - BELOW_GENERATION_BITS)) - 1;
+
+/// Claims that are remembered, 20 KiB of a snapshot. A poller that slept through more of them is
+/// fenced by its lease alone.
+const CLAIMS_MAX: usize = 1024;
 
 /// Which shard of which generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,9 @@ pub(super) struct ShardState {
     pub(super) next: u64,
     /// Who holds the shard.
     pub(super) owner: Option<String>,
+    /// The links by which somebody took the shard, the newest ones.
+    #[serde(default)]
+    claims: BTreeSet<u64>,
     chunk_last: u32,
     pub(super) chunks: BTreeMap<u32, ChunkRow>,
     /// Per chunk and part.
@@ -139,6 +146,14 @@ impl ShardState {
         (next >> BELOW_GENERATION_BITS == u64::from(place.generation)).then_some(next)
     }
 
+    /// Returns whether a link is a claim, as far as they are remembered.
+    ///
+    /// Such a link is what whoever held the shard before finds in the place of its own next one.
+    /// While it stays, nobody can write where somebody else took over, however late.
+    pub(super) fn is_claim(&self, number: u64) -> bool {
+        self.claims.contains(&number)
+    }
+
     /// Returns whether the next link has a snapshot before it.
     pub(super) const fn is_at_snapshot(&self, place: Place) -> bool {
         self.next != 0 && self.next.is_multiple_of(place.snapshot_links)
@@ -153,9 +168,14 @@ impl ShardState {
         if self.is_at_snapshot(place) {
             self.recent.clear();
         }
+        let number = self.next;
         self.next += 1;
         match &link.change {
             Change::Claim => {
+                self.claims.insert(number);
+                if CLAIMS_MAX < self.claims.len() {
+                    self.claims.pop_first();
+                }
                 self.owner = Some(link.writer.clone());
                 self.started.clear();
             }

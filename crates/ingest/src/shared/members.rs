@@ -1,8 +1,8 @@
 //! Who polls: every poller creates a new beat now and then, and watches those of the others.
 //!
-//! No wall clock is compared. A poller counts as gone when its newest beat has not changed for the
-//! length of a lease on the watcher's own clock, and stops acting sooner than that on its own: the
-//! beat was on its way before anybody could see it.
+//! No two machines' clocks are compared. A poller counts as gone when its newest beat has not changed
+//! for the length of a lease on the watcher's own clock, and stops acting sooner than that on its
+//! own: the beat was on its way before anybody could see it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,6 +44,9 @@ pub(super) struct Beat {
 
 /// How long this poller may act without another beat. A new term begins whenever it lapsed: what
 /// was held before may belong to others since.
+///
+/// It lapses by either clock. The monotonic one stands still while the machine is suspended, the
+/// wall clock may be set; a wrong one only lets it lapse too early.
 #[derive(Debug)]
 pub(super) struct Lease {
     clock: Arc<dyn Clock>,
@@ -54,7 +57,27 @@ pub(super) struct Lease {
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     until: Duration,
+    until_wall: DateTime<Utc>,
     term: u64,
+}
+
+impl Held {
+    fn has_lapsed(&self, now: Moment) -> bool {
+        self.until <= now.monotonic || self.until_wall <= now.wall
+    }
+}
+
+/// What this machine's two clocks show.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    monotonic: Duration,
+    wall: DateTime<Utc>,
+}
+
+impl Moment {
+    fn of(clock: &dyn Clock) -> Self {
+        Self { monotonic: clock.monotonic(), wall: clock.now() }
+    }
 }
 
 impl Lease {
@@ -67,11 +90,13 @@ impl Lease {
     }
 
     /// Renews the lease by a beat whose creation began at `begun`.
-    fn renew(&self, begun: Duration) {
-        let now = self.clock.monotonic();
+    fn renew(&self, begun: Moment) {
+        let now = Moment::of(self.clock.as_ref());
         let mut held = self.lock();
-        held.term += u64::from(held.until <= now);
-        held.until = held.until.max(begun.saturating_add(self.ttl - self.ttl / MARGIN));
+        held.term += u64::from(held.has_lapsed(now));
+        let holds_for = self.ttl - self.ttl / MARGIN;
+        held.until = begun.monotonic.saturating_add(holds_for);
+        held.until_wall = begun.wall + holds_for;
     }
 
     /// Returns the present term.
@@ -82,7 +107,7 @@ impl Lease {
     /// Returns whether the lease holds, and has held since `term` began.
     pub(super) fn is_in(&self, term: u64) -> bool {
         let held = *self.lock();
-        held.term == term && self.clock.monotonic() < held.until
+        held.term == term && !held.has_lapsed(Moment::of(self.clock.as_ref()))
     }
 
     pub(super) fn holds(&self) -> bool {
@@ -186,7 +211,7 @@ impl Members {
     /// Each try has a number of its own: whatever became of one before, only a beat that is
     /// confirmed renews the lease. One that takes as long as the time between two is tried again.
     pub(super) async fn beat(&mut self, beat: &Beat) -> Result<Duration, Error> {
-        let begun = self.now();
+        let begun = Moment::of(self.objects.clock().as_ref());
         let number = self.next_number;
         self.next_number += 1;
         let body = serde_json::to_vec(beat).expect("dates and numbers always serialise");
@@ -279,5 +304,74 @@ impl Members {
     pub(super) fn is_known(&self) -> bool {
         let joined = self.watched_since.map(|since| since + self.ttl / BEATS_PER_LEASE);
         self.watch.seen.is_empty() || joined.is_some_and(|joined| joined <= self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::clock::Sleep;
+
+    use super::*;
+
+    /// A machine's clocks, each moved by hand.
+    #[derive(Debug, Default)]
+    struct TwoClocks(Mutex<(Duration, Duration)>);
+
+    impl TwoClocks {
+        fn advance(&self, monotonic: u64, wall: u64) {
+            let mut now = self.0.lock().unwrap();
+            now.0 += Duration::from_secs(monotonic);
+            now.1 += Duration::from_secs(wall);
+        }
+    }
+
+    impl Clock for TwoClocks {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::UNIX_EPOCH + self.0.lock().unwrap().1
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0.lock().unwrap().0
+        }
+
+        fn sleep(&self, _: Duration) -> Sleep<'_> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[test]
+    fn a_lease_lapses_by_either_clock_and_begins_a_new_term() {
+        let clock = Arc::new(TwoClocks::default());
+        let lease = Lease::new(Arc::<TwoClocks>::clone(&clock), Duration::from_secs(8));
+        let renew = || lease.renew(Moment::of(clock.as_ref()));
+        assert!(!lease.holds(), "before the first beat");
+        renew();
+        let first = lease.term();
+        clock.advance(6, 6);
+        assert!(lease.is_in(first));
+        renew();
+        clock.advance(6, 6);
+        assert!(lease.is_in(first), "renewed in time");
+        // Suspended: only the wall clock goes on.
+        clock.advance(0, 86_400);
+        assert!(!lease.is_in(first));
+        renew();
+        assert!(lease.holds() && !lease.is_in(first), "what was held before may not be any more");
+        // A wall clock that stands still.
+        let second = lease.term();
+        clock.advance(7, 0);
+        assert!(!lease.is_in(second));
+    }
+
+    #[test]
+    fn a_beat_that_was_on_its_way_while_the_machine_was_suspended_renews_nothing() {
+        let clock = Arc::new(TwoClocks::default());
+        let lease = Lease::new(Arc::<TwoClocks>::clone(&clock), Duration::from_secs(8));
+        lease.renew(Moment::of(clock.as_ref()));
+        let term = lease.term();
+        let begun = Moment::of(clock.as_ref());
+        clock.advance(1, 86_400);
+        lease.renew(begun);
+        assert!(!lease.holds() && !lease.is_in(term));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Whoever creates the next link holds the shard; whoever finds that somebody else did has lost
 //! it. That is the whole fence: a poller that slept, was cut off, or was taken for dead cannot
-//! record anything any more, and begins from the chain again.
+//! record anything any more, and begins from the chain again. What it would find there is a claim,
+//! and claims stay when other old links are deleted: no sleep is too long for the fence.
 
 use std::{
     fmt,
@@ -32,21 +33,22 @@ use crate::{
 
 /// How long a link stays after a later snapshot made it superfluous, by the store's own clock. A
 /// create that was on its way all this time would otherwise succeed where a link had been; no
-/// request lives as long as that.
+/// request lives as long as that, except on a machine that was suspended, and that one is behind a
+/// claim, which stays.
 const KEEP: TimeDelta = TimeDelta::days(1);
 
 fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("dates, numbers and text always serialise")
 }
 
-/// Returns the objects that a snapshot before link `next` makes superfluous, and that are old.
-fn prunable(listed: &[Listed], next: u64, keep: TimeDelta) -> Vec<&str> {
+/// Returns the objects that the snapshot `state` makes superfluous, and that are old.
+fn prunable<'a>(listed: &'a [Listed], state: &ShardState, keep: TimeDelta) -> Vec<&'a str> {
     let newest = listed.iter().map(|listed| listed.ts_modified).max();
     let is_old = |listed: &Listed| newest.is_some_and(|newest| keep <= newest - listed.ts_modified);
-    let is_before = |listed: &Listed| listed.number().is_some_and(|number| number < next);
+    let is_spare = |number: u64| number < state.next && !state.is_claim(number);
     listed
         .iter()
-        .filter(|listed| is_before(listed) && is_old(listed))
+        .filter(|listed| listed.number().is_some_and(is_spare) && is_old(listed))
         .map(|listed| listed.key.as_str())
         .collect()
 }
@@ -201,16 +203,16 @@ impl Shard {
             objects.create(&key(&self.place.pages(), state.next), &to_json(&recent)).await?;
         }
         objects.create(&key(&self.place.snapshots(), state.next), &to_json(&state)).await?;
-        self.prune(state.next).await;
+        self.prune(&state).await;
         Ok(())
     }
 
-    /// Deletes what the snapshot before link `next` made superfluous a day ago.
-    async fn prune(&self, next: u64) {
+    /// Deletes what the snapshot `state` made superfluous a day ago.
+    async fn prune(&self, state: &ShardState) {
         for folder in [self.place.links(), self.place.snapshots()] {
             match self.parts.objects.list(&folder, None).await {
                 Ok(listed) => {
-                    for key in prunable(&listed, next, KEEP) {
+                    for key in prunable(&listed, state, KEEP) {
                         self.parts.objects.delete(key).await;
                     }
                 }
@@ -371,25 +373,48 @@ impl Memory for Shard {
 mod tests {
     use super::*;
 
+    const PLACE: Place = Place { generation: 1, shard: 0, snapshot_links: 4 };
+
+    /// A shard of one writer that was taken with its first link, and has `next` of them.
+    fn state(next: u64) -> ShardState {
+        let mut state = ShardState::default();
+        for _ in 0..next {
+            let id = state.next_chunk();
+            let (dataset, interval, symbols) = (Dataset::Eod, String::new(), Vec::new());
+            let change = match state.owner {
+                None => Change::Claim,
+                Some(_) => Change::AddChunk { id, dataset, interval, symbols },
+            };
+            state.apply(PLACE, &Link { writer: "a".to_owned(), change }).unwrap();
+        }
+        state
+    }
+
+    fn listed(number: u64, hours: i64) -> Listed {
+        let ts_modified = DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        Listed { key: key("links", number), ts_modified }
+    }
+
     #[test]
     fn only_what_is_old_and_before_the_snapshot_is_deleted() {
-        let listed = |name: &str, hours: i64| Listed {
-            key: format!("links/{name}"),
-            ts_modified: DateTime::UNIX_EPOCH + TimeDelta::hours(hours),
-        };
-        let links = [
-            listed("00000000000000000000", 0),
-            listed("00000000000000000001", 1),
-            listed("00000000000000000002", 2),
-            listed("00000000000000000003", 0),
-            listed("00000000000000000004", 25),
-            listed("notes.txt", 0),
-        ];
-        let found = |next, keep| prunable(&links, next, TimeDelta::hours(keep));
-        assert_eq!(found(3, 24), [&links[0].key[..], &links[1].key]);
-        assert_eq!(found(1, 24), [&links[0].key[..]]);
-        assert_eq!(found(3, 25), [&links[0].key[..]]);
-        assert_eq!(found(3, 26), Vec::<&str>::new());
-        assert_eq!(prunable(&[], 3, KEEP), Vec::<&str>::new());
+        let strange = Listed { key: "links/notes.txt".to_owned(), ..listed(0, 0) };
+        let mut links: Vec<Listed> = vec![listed(1, 0), listed(2, 1), listed(3, 2)];
+        links.extend([listed(4, 0), listed(5, 25), strange]);
+        let found = |next, keep| prunable(&links, &state(next), TimeDelta::hours(keep));
+        assert_eq!(found(4, 24), [&links[0].key[..], &links[1].key]);
+        assert_eq!(found(2, 24), [&links[0].key[..]]);
+        assert_eq!(found(4, 25), [&links[0].key[..]]);
+        assert_eq!(found(4, 26), Vec::<&str>::new());
+        assert_eq!(prunable(&[], &state(4), KEEP), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_claim_stays_for_ever() {
+        let mut state = state(3);
+        state.apply(PLACE, &Link { writer: "b".to_owned(), change: Change::Claim }).unwrap();
+        let links: Vec<Listed> = (0..5).map(|number| listed(number, 0)).collect();
+        let newest = Listed { key: key("links", 5), ..listed(0, 24) };
+        let links: Vec<Listed> = links.into_iter().chain([newest]).collect();
+        assert_eq!(prunable(&links, &state, KEEP), [&links[1].key[..], &links[2].key]);
     }
 }

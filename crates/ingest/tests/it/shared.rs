@@ -160,6 +160,30 @@ fn a_poller_that_stops_in_order_leaves_its_shards_to_the_others_at_once() {
 }
 
 #[test]
+fn a_machine_that_was_suspended_for_days_has_lost_its_shards() {
+    let mut common = common(4, 2, 12);
+    // Days of the store are short, and every link is a snapshot: what fenced it is deleted.
+    let store_clock_speed = 100_000;
+    common.store = WatchedStore::new(&common.world, 4, TTL * 2, store_clock_speed);
+    common.shared.snapshot_links = NonZeroU64::new(2).unwrap();
+    let mut dice = Dice::new(4);
+    let mut machines: Vec<_> = (0..2).map(|n| Machine::new(&common, n, &mut dice)).collect();
+    machines.iter_mut().for_each(Machine::start);
+    let is_shared = |machines: &[Machine]| held(machines).iter().all(|held| held.len() == 1);
+    assert!(run(&mut machines, &common, &mut dice, TTL * 2, is_shared), "{:?}", held(&machines));
+    assert!(machines.iter().all(is_behind));
+    machines[0].suspend(TTL * 4);
+    let has_all = |machines: &[Machine]| machines[1].said().shards.len() == 2;
+    assert!(run(&mut machines, &common, &mut dice, TTL * 2, has_all), "{:?}", held(&machines));
+    let is_up = |machines: &[Machine]| machines[0].is_up();
+    assert!(run(&mut machines, &common, &mut dice, TTL * 3, is_up), "does not wake up");
+    let is_done = |machines: &[Machine]| !machines.iter().any(is_behind);
+    assert!(run(&mut machines, &common, &mut dice, TTL * 30, is_done), "does not end");
+    run(&mut machines, &common, &mut dice, TTL, |_| false);
+    Audit::of(&common).check_all_fetched_once(&common);
+}
+
+#[test]
 fn another_number_of_shards_is_refused() {
     let mut common = common(3, 6, 12);
     let mut dice = Dice::new(3);

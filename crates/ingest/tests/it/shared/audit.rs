@@ -184,8 +184,7 @@ impl Audit {
     pub(crate) fn check_view(&self, common: &Common) {
         let store = Arc::new(Way(Arc::clone(&common.store)));
         let (uptime, skew) = (std::time::Duration::ZERO, chrono::TimeDelta::zero());
-        let world = Arc::clone(&common.world);
-        let clock = Arc::new(super::clock::MachineClock { world, uptime, skew });
+        let clock = super::clock::MachineClock::new(&common.world, uptime, skew);
         let view = SharedView::new(store, clock);
         let pages = finish(&common.world, view.fetched_pages()).expect("reads every page");
         let pages: BTreeMap<(u64, u32), u64> = pages

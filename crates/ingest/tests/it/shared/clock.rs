@@ -96,14 +96,29 @@ impl Drop for Timer<'_> {
     }
 }
 
-/// The clocks of one machine: right about how long something takes, and about nothing else.
+/// The clocks of one machine: right about how long something takes while it is not suspended, and
+/// about nothing else.
 #[derive(Debug)]
 pub(crate) struct MachineClock {
-    pub(crate) world: Arc<World>,
+    world: Arc<World>,
     /// Time since this machine's own fixed point.
-    pub(crate) uptime: Duration,
+    uptime: Duration,
     /// How wrong its wall clock is.
-    pub(crate) skew: TimeDelta,
+    skew: TimeDelta,
+    /// How long it was suspended: its monotonic clock stood still, its wall clock did not.
+    suspended: Mutex<Duration>,
+}
+
+impl MachineClock {
+    pub(crate) fn new(world: &Arc<World>, uptime: Duration, skew: TimeDelta) -> Arc<Self> {
+        let (world, suspended) = (Arc::clone(world), Mutex::default());
+        Arc::new(Self { world, uptime, skew, suspended })
+    }
+
+    /// Takes a time that the machine was suspended for out of its monotonic time.
+    pub(crate) fn suspend(&self, duration: Duration) {
+        *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) += duration;
+    }
 }
 
 impl Clock for MachineClock {
@@ -112,10 +127,20 @@ impl Clock for MachineClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.uptime + self.world.now()
+        let suspended = *self.suspended.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.uptime + self.world.now()).saturating_sub(suspended)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {
-        Box::pin(self.world.sleep(duration))
+        Box::pin(async move {
+            let until = self.monotonic() + duration;
+            // Again when the machine was suspended meanwhile: its timers stand still as well.
+            loop {
+                self.world.sleep(until.saturating_sub(self.monotonic())).await;
+                if until <= self.monotonic() {
+                    return;
+                }
+            }
+        })
     }
 }

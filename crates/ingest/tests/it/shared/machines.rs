@@ -84,16 +84,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Machine {
     pub(crate) fn new(common: &Common, number: usize, dice: &mut Dice) -> Self {
-        let clock = MachineClock {
-            world: Arc::clone(&common.world),
-            uptime: Duration::from_secs(dice.roll(100_000)),
-            skew: TimeDelta::milliseconds(60_000 - dice.roll(120_000).cast_signed()),
-        };
+        let uptime = Duration::from_secs(dice.roll(100_000));
+        let skew = TimeDelta::milliseconds(60_000 - dice.roll(120_000).cast_signed());
         Self {
             name: format!("machine-{number}"),
             starts: 0,
             common: common.clone(),
-            clock: Arc::new(clock),
+            clock: MachineClock::new(&common.world, uptime, skew),
             task: None,
             said: Arc::default(),
             stop: Arc::default(),
@@ -153,6 +150,12 @@ impl Machine {
     /// Lets nothing of the process run for a while.
     pub(crate) fn sleep(&mut self, duration: Duration) {
         self.asleep_until = Some(self.common.world.now() + duration);
+    }
+
+    /// Suspends the whole machine for a while: its monotonic clock stands still as well.
+    pub(crate) fn suspend(&mut self, duration: Duration) {
+        self.sleep(duration);
+        self.clock.suspend(duration);
     }
 
     /// Asks the process to stop in order.

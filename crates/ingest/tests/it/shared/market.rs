@@ -49,8 +49,7 @@ impl Vendor {
         sessions: &[Session],
     ) -> Arc<Self> {
         let (uptime, skew) = (Duration::ZERO, chrono::TimeDelta::zero());
-        let clock = MachineClock { world: Arc::clone(world), uptime, skew };
-        let rows = RecordedSource::new(Arc::new(clock));
+        let rows = RecordedSource::new(MachineClock::new(world, uptime, skew));
         for session in sessions {
             for symbol in symbols {
                 let date = session.date.to_string();

@@ -34,6 +34,7 @@ const ORPHANED_MAX: Duration = Duration::from_secs(3 * TTL.as_secs());
 struct Blows {
     crashes: u64,
     sleeps: u64,
+    suspensions: u64,
     stops: u64,
 }
 
@@ -110,7 +111,12 @@ fn strike(machine: &mut Machine, now: Duration, dice: &mut Dice, blows: &mut Blo
             machine.sleep(TTL.mul_f64(dice.roll(300) as f64 / 100.0));
             blows.sleeps += 1;
         }
-        45..60 => {
+        45..55 => {
+            // Long enough for a store whose days are short to delete what fenced it.
+            machine.suspend(TTL.mul_f64(dice.roll(1_000) as f64 / 100.0));
+            blows.suspensions += 1;
+        }
+        55..70 => {
             machine.stop();
             blows.stops += 1;
         }
@@ -253,6 +259,7 @@ fn check(range: Range<u64>) {
         ("hung", sum(|one| one.fired.hung)),
         ("crashes", sum(|one| one.blows.crashes)),
         ("sleeps", sum(|one| one.blows.sleeps)),
+        ("suspensions", sum(|one| one.blows.suspensions)),
         ("stops", sum(|one| one.blows.stops)),
         ("repeats", sum(|one| one.repeats)),
     ] {
