@@ -117,7 +117,8 @@ pub trait TopicReader: Send + Sync {
     /// from a broker; [`Self::wait`] ends when it is there.
     ///
     /// # Errors
-    /// The log cannot be read, or what it holds is damaged.
+    /// The log cannot be read, or what it holds is damaged. Afterwards it may be another log, with
+    /// other records at the same offsets: check what was read last before reading on.
     async fn read(
         &self,
         topic: &str,

@@ -5,6 +5,7 @@ mod faults;
 mod foreign;
 mod group;
 mod login;
+mod recreated;
 
 use std::{sync::Arc, time::Duration};
 

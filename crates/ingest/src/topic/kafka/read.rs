@@ -245,7 +245,7 @@ impl Reader {
         from: u64,
     ) -> Result<Placed, Error> {
         let (first_offset, next_offset) = self.bounds(at).await?;
-        if from < first_offset || next_offset < from {
+        if !is_held(from, (first_offset, next_offset)) {
             cursor.forget();
             return Ok(Placed::OutOfRange(Fetched::OutOfRange { first_offset, next_offset }));
         }
@@ -295,8 +295,16 @@ impl Reader {
                     continue;
                 }
                 Taken::Failed(code) => return Err(self.failed(at.doing, code)),
-                Taken::OutOfRange if self.was_truncated() => return self.out_of_range(at).await,
-                Taken::OutOfRange => continue,
+                Taken::OutOfRange => {
+                    let (first_offset, next_offset) = self.bounds(at).await?;
+                    if !is_held(from, (first_offset, next_offset)) {
+                        return Ok(Fetched::OutOfRange { first_offset, next_offset });
+                    }
+                    // The log was cut off, or is another one, and has grown since: what stands
+                    // there may not follow what was read. The caller begins from its chain.
+                    let said = format!("offset {from} was gone for a moment");
+                    return Err(at.doing.failed(KafkaFailure::Passing { said }));
+                }
                 Taken::Nothing => (),
             }
             // The broker says sooner than an empty fetch whether there is more to come.
@@ -321,17 +329,6 @@ impl Reader {
                 () = self.clock.sleep(left) => (),
             }
         }
-    }
-
-    /// Returns whether the library just found records replaced that we had read. It tells this
-    /// case from an ordinary offset out of range in its words only.
-    fn was_truncated(&self) -> bool {
-        self.consumer.context().said(RDKafkaErrorCode::AutoOffsetReset).contains("truncat")
-    }
-
-    async fn out_of_range(&self, at: At<'_>) -> Result<Fetched, Error> {
-        let (first_offset, next_offset) = self.bounds(at).await?;
-        Ok(Fetched::OutOfRange { first_offset, next_offset })
     }
 
     /// Returns whether a read at `position` would have something to say.
@@ -390,6 +387,11 @@ fn take(cursor: &mut Cursor, bytes_max: u64) -> Taken {
         }
     }
     Taken::Records(records)
+}
+
+/// Returns whether a partition with these bounds can be read from an offset on; the end counts.
+const fn is_held(from: u64, (first_offset, next_offset): (u64, u64)) -> bool {
+    first_offset <= from && from <= next_offset
 }
 
 /// Returns whether the same question may be answered in a moment.
