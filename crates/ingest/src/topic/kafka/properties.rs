@@ -125,19 +125,10 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
     if let Some((_, reason)) = OURS.iter().find(|(names, _)| names.contains(&name)) {
         return Err(format!("`{name}` may not be set: {reason}"));
     }
-    match (name, value) {
-        ("enable.ssl.certificate.verification", "false")
-        | ("ssl.endpoint.identification.algorithm", "none") => {
-            return Err(format!(
-                "`{name}` may not be `{value}`: anybody could pose as the broker; name its authority in `ssl.ca.location`"
-            ));
-        }
-        ("sasl.mechanism" | "sasl.mechanisms", "GSSAPI" | "OAUTHBEARER") => {
-            return Err(format!(
-                "`{name}` may not be `{value}`: this program has PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"
-            ));
-        }
-        _ => (),
+    if let ("sasl.mechanism" | "sasl.mechanisms", "GSSAPI" | "OAUTHBEARER") = (name, value) {
+        return Err(format!(
+            "`{name}` may not be `{value}`: this program has PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"
+        ));
     }
     let mut config = ClientConfig::new();
     config.set(name, value);
@@ -149,9 +140,27 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
         Err(_) if !value.contains("{{") => {
             Err(format!("the value of `{name}` is none that librdkafka accepts"))
         }
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        // What librdkafka made of it: it reads `0` and `F` as `false`, too.
+        Ok(made) => {
+            let is_off = |off: &(&str, &str)| {
+                off.0 == name && made.get(name).is_ok_and(|taken| taken == off.1)
+            };
+            match UNSAFE.iter().find(|off| is_off(off)) {
+                None => Ok(()),
+                Some((_, off)) => Err(format!(
+                    "`{name}` may not be `{off}`: anybody could pose as the broker; name its authority in `ssl.ca.location`"
+                )),
+            }
+        }
     }
 }
+
+/// Properties without which nobody knows who the broker is, and the values that turn them off.
+const UNSAFE: [(&str, &str); 2] = [
+    ("enable.ssl.certificate.verification", "false"),
+    ("ssl.endpoint.identification.algorithm", "none"),
+];
 
 /// Returns whether the value of a property must not be shown, nor stand in a settings file.
 #[must_use]
@@ -299,8 +308,14 @@ mod tests {
         check("isolation.level", "read_uncommitted", Some("chain"));
         check("check.crcs", "false", Some("chain"));
         check("debug", "all", Some("secrets"));
-        check("enable.ssl.certificate.verification", "false", Some("pose"));
-        check("ssl.endpoint.identification.algorithm", "none", Some("pose"));
+        for off in ["false", "False", "FALSE", "f", "F", "0"] {
+            check("enable.ssl.certificate.verification", off, Some("pose"));
+        }
+        for off in ["none", "NONE", "None", " none"] {
+            check("ssl.endpoint.identification.algorithm", off, Some("pose"));
+        }
+        check("enable.ssl.certificate.verification", "1", None);
+        check("ssl.endpoint.identification.algorithm", "HTTPS", None);
         check("sasl.mechanism", "GSSAPI", Some("SCRAM"));
         check("no.such.property", "1", Some("knows no"));
         check("session.timeout.ms", "soon", Some("accepts"));
