@@ -1,5 +1,7 @@
 //! A shard's chain as anybody may read it: where its objects are, and what they add up to.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -43,6 +45,13 @@ impl ShardState {
 
 pub(super) fn generation_folder(generation: u32) -> String {
     format!("generation={generation:04}")
+}
+
+/// Returns the generations that have a folder, oldest first.
+pub(super) async fn generations(objects: &Objects) -> Result<BTreeSet<u32>, Error> {
+    let folders = objects.folders().await?;
+    let number = |folder: &String| folder.strip_prefix("generation=")?.parse().ok();
+    Ok(folders.iter().filter_map(number).collect())
 }
 
 /// Returns the key of a numbered object.

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    chain::generation_folder,
+    chain::{generation_folder, generations},
     journal::{GENERATION_MAX, Place, SHARDS_MAX},
     objects::{Created, Objects},
 };
@@ -93,8 +93,20 @@ impl Layout {
     }
 
     /// Writes down what this generation agrees on, or checks that it is what `config` says.
+    ///
+    /// A generation before one that was begun has lower fetch ids: what it fetched would count as
+    /// older than what is known.
     pub(super) async fn agree(objects: &Objects, config: &SharedConfig) -> Result<Self, Error> {
         let generation = config.generation.get();
+        if let Some(newest) = generations(objects).await?.pop_last().filter(|it| generation < *it) {
+            return Err(Error::Settings {
+                setting: "poll.generation",
+                problem: format!(
+                    "generation {newest} was begun already, {generation} would count as older than \
+                     what is known: set it to {newest}, or raise it further to begin anew"
+                ),
+            });
+        }
         let wanted =
             Self { shards: config.shards.get(), snapshot_links: config.snapshot_links.get() };
         let body = serde_json::to_vec(&wanted).expect("numbers always serialise");
@@ -182,5 +194,27 @@ mod tests {
         assert!(refused.to_string().contains("has 8 shards, not 9"), "{refused}");
         let next = SharedConfig { generation: NonZeroU32::new(2).unwrap(), ..more };
         assert_eq!(Layout::agree(&objects, &next).await.unwrap().shards, 9);
+    }
+
+    #[tokio::test]
+    async fn a_generation_is_never_lowered() {
+        let clock = ManualClock::new(chrono::DateTime::UNIX_EPOCH);
+        let objects = Objects::new(Arc::new(InMemory::new()), Arc::new(clock));
+        let of = |generation| SharedConfig {
+            generation: NonZeroU32::new(generation).unwrap(),
+            ..config()
+        };
+        Layout::agree(&objects, &of(9)).await.unwrap();
+        Layout::agree(&objects, &of(10)).await.unwrap();
+        for lower in [1, 9] {
+            let refused = Layout::agree(&objects, &of(lower)).await.unwrap_err();
+            assert!(
+                matches!(refused, Error::Settings { setting: "poll.generation", .. }),
+                "{refused:?}"
+            );
+            assert!(refused.to_string().contains("set it to 10"), "{refused}");
+        }
+        assert!(objects.read(&Layout::key(1)).await.unwrap().is_none(), "nothing was begun");
+        Layout::agree(&objects, &of(10)).await.unwrap();
     }
 }

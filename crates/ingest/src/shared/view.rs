@@ -8,7 +8,7 @@ use model::Clock;
 use object_store::ObjectStore;
 
 use super::{
-    chain::{READS_AT_ONCE, generation_folder, is_current, load, pages},
+    chain::{READS_AT_ONCE, generation_folder, generations, is_current, load, pages},
     config::Layout,
     journal::Place,
     members::{Glance, list_beats, read_beat},
@@ -80,15 +80,13 @@ impl SharedView {
 
     /// Returns the generations that were ever begun, oldest first.
     async fn layouts(&self) -> Result<Vec<(u32, Layout)>, Error> {
-        let mut layouts = BTreeMap::new();
-        for folder in self.objects.folders().await? {
-            let number = folder.strip_prefix("generation=").and_then(|text| text.parse().ok());
-            let Some(generation) = number else { continue };
+        let mut layouts = Vec::new();
+        for generation in generations(&self.objects).await? {
             if let Some(layout) = Layout::read(&self.objects, generation).await? {
-                layouts.insert(generation, layout);
+                layouts.push((generation, layout));
             }
         }
-        Ok(layouts.into_iter().collect())
+        Ok(layouts)
     }
 
     /// Returns what is known of a shard: what its poller shows, or else what its chain holds.
