@@ -216,6 +216,9 @@ fn path(key: &str) -> Result<Path, Error> {
 }
 
 #[cfg(test)]
+pub(super) mod counting;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

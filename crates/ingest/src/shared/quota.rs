@@ -9,7 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::objects::{Created, Listed, Objects, number};
+use super::{
+    chain::key,
+    objects::{Created, Listed, Objects},
+};
 use crate::{
     Error,
     quota::{REFUSAL_MAX, Reservation, month, next_month},
@@ -17,8 +20,8 @@ use crate::{
 
 /// A range is what is asked for and a hundredth of what is left.
 const SPARE_DIVISOR: u64 = 100;
-/// At most as much to spare as two minutes of the vendor's most requests, five a second of 100
-/// symbols: often enough to notice what others took, seldom enough not to matter.
+/// At most as much to spare as twenty seconds of the vendor's most requests, five a second of 100
+/// symbols: seldom enough not to matter, and little to lose when a poller dies.
 const SPARE_MAX: u64 = 10_000;
 /// Ranges that others take in between before the answer is left to the next call.
 const RACES_MAX: u32 = 32;
@@ -42,6 +45,8 @@ pub(super) struct SharedQuota {
 #[derive(Clone, Debug, Default)]
 struct Known {
     month: String,
+    /// Where the last range that we know of begins.
+    newest: Option<u64>,
     /// Requests that anybody took.
     taken: u64,
     /// Requests that we took and have not used.
@@ -51,6 +56,12 @@ struct Known {
 }
 
 impl Known {
+    /// Notes a range.
+    fn note(&mut self, first: u64, end: u64) {
+        self.newest = self.newest.max(Some(first));
+        self.taken = self.taken.max(end);
+    }
+
     fn refused_until(&self, limit: Option<u64>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let holds =
             |refusal: &&(DateTime<Utc>, u64)| refusal.1 == limit.unwrap_or(0) && now < refusal.0;
@@ -85,32 +96,41 @@ fn parse_refusal(key: &str) -> Option<(DateTime<Utc>, u64)> {
     folder.ends_with("/refused").then_some((until.and_utc(), limit.parse().ok()?))
 }
 
-/// Returns the requests taken of a month and the vendor's refusals in it, as the store has them.
-async fn read_month(
-    objects: &Objects,
-    month: &str,
-) -> Result<(u64, Vec<(DateTime<Utc>, u64)>), Error> {
-    let listed = objects.list(&month_folder(month), None).await?;
+/// What the store has of a month.
+#[derive(Clone, Debug, Default)]
+struct News {
+    /// Where the last range begins and ends; `None` when there is none that was not known.
+    newest: Option<(u64, u64)>,
+    refusals: Vec<(DateTime<Utc>, u64)>,
+}
+
+/// Returns what is new in a month, beyond the range that begins at `known`.
+///
+/// Refusals are always among it: their names come after all ranges.
+async fn read_month(objects: &Objects, month: &str, known: Option<u64>) -> Result<News, Error> {
+    let folder = month_folder(month);
+    let known = known.map(|first| key(&folder, first));
+    let listed = objects.list(&folder, known.as_deref()).await?;
     let refusals = listed.iter().filter_map(|listed| parse_refusal(&listed.key)).collect();
-    let Some(last) = listed.iter().rfind(|listed| listed.number().is_some()) else {
-        return Ok((0, refusals));
+    let newest = match listed.iter().rev().find_map(Listed::number) {
+        Some(first) => Some((first, end_of(objects, &key(&folder, first), first).await?)),
+        None => None,
     };
-    Ok((end_of(objects, last).await?, refusals))
+    Ok(News { newest, refusals })
 }
 
 /// Returns where the range after a range begins.
-async fn end_of(objects: &Objects, listed: &Listed) -> Result<u64, Error> {
-    let key = listed.key.as_str();
+async fn end_of(objects: &Objects, key: &str, first: u64) -> Result<u64, Error> {
     let broken = |problem: String| Error::PollObject { key: key.to_owned(), problem };
     let body = objects.read(key).await?.ok_or_else(|| broken("it is gone".to_owned()))?;
     let range: Range = serde_json::from_slice(&body)
         .map_err(|error| broken(format!("this release cannot read it: {error}")))?;
-    Ok(number(key).unwrap_or_default().saturating_add(range.requests))
+    Ok(first.saturating_add(range.requests))
 }
 
 /// Returns the requests of the month of `now` that are taken: used, or set aside by a poller.
 pub(super) async fn quota_taken(objects: &Objects, now: DateTime<Utc>) -> Result<u64, Error> {
-    Ok(read_month(objects, &month(now)).await?.0)
+    Ok(read_month(objects, &month(now), None).await?.newest.map_or(0, |(_, end)| end))
 }
 
 impl SharedQuota {
@@ -126,13 +146,19 @@ impl SharedQuota {
     /// Reads what the others took, and what the vendor told them.
     pub(super) async fn refresh(&self, now: DateTime<Utc>) -> Result<(), Error> {
         let month = month(now);
-        let (taken, refusals) = read_month(&self.objects, &month).await?;
+        let known = {
+            let known = self.lock();
+            known.newest.filter(|_| known.month == month)
+        };
+        let News { newest, refusals } = read_month(&self.objects, &month, known).await?;
         let mut known = self.lock();
         if known.month != month {
             // What was set aside for the old month is worth nothing in the new one.
             *known = Known { month, ..Known::default() };
         }
-        known.taken = known.taken.max(taken);
+        if let Some((first, end)) = newest {
+            known.note(first, end);
+        }
         known.refusals = refusals;
         Ok(())
     }
@@ -168,14 +194,14 @@ impl SharedQuota {
             };
             let range = Range { holder: self.holder.clone(), requests: size };
             let body = serde_json::to_vec(&range).expect("text and numbers always serialise");
-            let key = format!("{}/{first:020}", month_folder(&month));
+            let key = key(&month_folder(&month), first);
             // An open outcome takes nothing here. If the range exists after all it is used up by
             // nobody, and the next one begins behind it.
             match self.objects.create(&key, &body).await? {
                 Created::Ours => {
                     let mut known = self.lock();
                     if known.month == month {
-                        known.taken = known.taken.max(first + size);
+                        known.note(first, first + size);
                         known.spare += size;
                     }
                 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use model::ManualClock;
-use object_store::memory::InMemory;
+use object_store::{ObjectStore, memory::InMemory};
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::objects::counting::CountingStore, *};
 
 const NOW: &str = "2024-03-13T22:00:00Z";
 
@@ -15,8 +15,12 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn two() -> (SharedQuota, SharedQuota) {
+    two_over(Arc::new(InMemory::new()))
+}
+
+fn two_over(store: Arc<dyn ObjectStore>) -> (SharedQuota, SharedQuota) {
     let clock = Arc::new(ManualClock::new(at(NOW)));
-    let objects = Objects::new(Arc::new(InMemory::new()), clock);
+    let objects = Objects::new(store, clock);
     let quota = |holder: &str| SharedQuota::new(objects.clone(), holder.to_owned());
     (quota("a"), quota("b"))
 }
@@ -80,4 +84,37 @@ async fn a_refusal_holds_for_all_for_six_hours_or_until_the_limit_is_another() {
     assert_eq!(second.reset(limit, at(NOW)), until);
     assert_eq!(second.reserve(1, Some(20_000), at(NOW)).await.unwrap(), Reservation::Granted);
     assert_eq!(second.reserve(1, limit, until).await.unwrap(), Reservation::Granted);
+}
+
+#[tokio::test]
+async fn a_look_at_the_month_costs_what_is_new_in_it() {
+    let store = Arc::new(CountingStore::default());
+    let (first, second) = two_over(Arc::<CountingStore>::clone(&store));
+    let (limit, april) = (Some(1_000_000), at("2024-04-01T00:00:01Z"));
+    let take = async || {
+        // More than anybody has to spare.
+        let taken = first.reserve(20_000, limit, at(NOW)).await.unwrap();
+        assert_eq!(taken, Reservation::Granted);
+    };
+    for _ in 0..9 {
+        take().await;
+    }
+    second.refresh(at(NOW)).await.unwrap();
+    assert_eq!(second.left(limit, at(NOW)), first.left(limit, at(NOW)) - first.lock().spare);
+    store.take();
+    first.refresh(at(NOW)).await.unwrap();
+    second.refresh(at(NOW)).await.unwrap();
+    assert_eq!(store.take(), (0, 0), "nothing is new");
+    take().await;
+    second.refuse(limit, at(NOW)).await.unwrap();
+    store.take();
+    second.refresh(at(NOW)).await.unwrap();
+    assert_eq!(store.take(), (1, 2), "one range, and the refusal");
+    assert_eq!(second.lock().taken, first.lock().taken);
+    assert_eq!(second.left(limit, at(NOW)), 0, "refused");
+    // What was known of the old month does not hide the new one.
+    assert_eq!(first.reserve(1, limit, april).await.unwrap(), Reservation::Granted);
+    second.refresh(april).await.unwrap();
+    assert_eq!(second.lock().taken, first.lock().taken);
+    assert!(second.left(limit, april) < 1_000_000);
 }
