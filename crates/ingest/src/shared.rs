@@ -166,9 +166,7 @@ impl SharedPolling {
     /// Returns the shards that this process holds.
     #[must_use]
     pub fn shards(&self) -> BTreeSet<u32> {
-        let running = self.running.iter().filter(|(_, shard)| shard.is_held()).map(|(id, _)| *id);
-        let held = self.held.iter().filter(|(_, held)| held.shard.is_held()).map(|(id, _)| *id);
-        held.chain(running).collect()
+        self.live().map(|(id, _)| id).collect()
     }
 
     /// Takes part in sharing, fetches what is due next, at most one plan, and returns when there
@@ -314,15 +312,30 @@ impl SharedPolling {
             return Ok(next);
         }
         let has_changed = self.share_shards(layout, &others).await?;
+        self.tidy().await;
         // Others learn of it from the next beat.
         Ok(if has_changed { Duration::ZERO } else { next })
     }
 
-    fn beat(&self) -> Beat {
+    /// Deletes what is superfluous of one shard: the next one has its turn in the next round.
+    async fn tidy(&self) {
+        let shard = self.live().map(|(_, shard)| shard).find(|shard| shard.is_prunable());
+        if let Some(shard) = shard.cloned()
+            && let Err(error) = shard.prune().await
+        {
+            tracing::debug!(%error, "old links stay until next time");
+        }
+    }
+
+    /// Returns the shards that this process holds, the one at work included.
+    fn live(&self) -> impl Iterator<Item = (u32, &Arc<Shard>)> {
         let held = self.held.iter().map(|(id, held)| (*id, &held.shard));
         let running = self.running.iter().map(|(id, shard)| (*id, shard));
-        let live = held.chain(running).filter(|(_, shard)| shard.is_held());
-        Beat { shards: live.map(|(id, shard)| (id, shard.glance())).collect() }
+        held.chain(running).filter(|(_, shard)| shard.is_held())
+    }
+
+    fn beat(&self) -> Beat {
+        Beat { shards: self.live().map(|(id, shard)| (id, shard.glance())).collect() }
     }
 
     /// Gives up a shard that is above our share, or claims those nobody holds.

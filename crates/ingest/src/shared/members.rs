@@ -266,20 +266,15 @@ impl Members {
                 }
             }
         }
-        for key in litter {
-            self.objects.delete(&key).await;
-        }
+        self.objects.delete(litter).await;
         Ok(())
     }
 
     /// Deletes this poller's beats: it is gone at once.
     pub(super) async fn leave(&self) -> Result<(), Error> {
         let prefix = format!("{}/{}", self.folder, self.holder);
-        for listed in self.objects.list(&prefix, None).await? {
-            if number(&listed.key).is_some() {
-                self.objects.delete(&listed.key).await;
-            }
-        }
+        let beats = self.objects.list(&prefix, None).await?.into_iter().map(|listed| listed.key);
+        self.objects.delete(beats.filter(|key| number(key).is_some())).await;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use model::{Clock, ErrorKind};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 use sha2::{Digest, Sha256};
@@ -194,16 +194,19 @@ impl Objects {
         Ok(found.common_prefixes.into_iter().map(String::from).collect())
     }
 
-    /// Deletes an object that nobody needs; what is left is only litter.
-    pub(super) async fn delete(&self, key: &str) {
-        let deleted = match path(key) {
-            Ok(path) => self.store.delete(&path).await,
-            Err(_) => return,
-        };
-        match deleted {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => (),
-            Err(error) => tracing::debug!(key, %error, "an object that is not needed stays"),
-        }
+    /// Deletes objects that nobody needs, many at a time; returns whether all of them are gone.
+    pub(super) async fn delete(&self, keys: impl IntoIterator<Item = String>) -> bool {
+        let paths: Vec<_> =
+            keys.into_iter().map(|key| Path::parse(key).map_err(Into::into)).collect();
+        let deleted = self.store.delete_stream(stream::iter(paths).boxed());
+        let is_gone = deleted.map(|deleted| match deleted {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => true,
+            Err(error) => {
+                tracing::debug!(%error, "an object that is not needed stays");
+                false
+            }
+        });
+        is_gone.fold(true, |all, one| async move { all && one }).await
     }
 }
 

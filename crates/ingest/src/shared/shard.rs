@@ -7,6 +7,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -41,16 +42,23 @@ fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("dates, numbers and text always serialise")
 }
 
-/// Returns the objects that the snapshot `state` makes superfluous, and that are old.
-fn prunable<'a>(listed: &'a [Listed], state: &ShardState, keep: TimeDelta) -> Vec<&'a str> {
-    let newest = listed.iter().map(|listed| listed.ts_modified).max();
-    let is_old = |listed: &Listed| newest.is_some_and(|newest| keep <= newest - listed.ts_modified);
-    let is_spare = |number: u64| number < state.next && !state.is_claim(number);
-    listed
-        .iter()
-        .filter(|listed| listed.number().is_some_and(is_spare) && is_old(listed))
-        .map(|listed| listed.key.as_str())
-        .collect()
+/// Links deleted at a time, some snapshots' worth: it catches up, and is done within a round.
+const PRUNED_MAX: u64 = 1024;
+
+/// Returns the links that an old snapshot made superfluous, given the snapshots that there are.
+///
+/// What is before a snapshot is older than it. The links before the oldest one are gone, unless it
+/// is the very first.
+fn prunable(snapshots: &[Listed], place: Place, keep: TimeDelta) -> Range<u64> {
+    let newest = snapshots.iter().map(|listed| listed.ts_modified).max();
+    let is_old =
+        |listed: &&Listed| newest.is_some_and(|newest| keep <= newest - listed.ts_modified);
+    let first = snapshots.iter().find_map(Listed::number).unwrap_or_default();
+    let begin = if first <= place.snapshot_links { 0 } else { first };
+    let ends = snapshots.iter().filter(is_old).filter_map(Listed::number);
+    let ends: Vec<u64> = ends.filter(|end| begin < *end).collect();
+    let within = ends.iter().rfind(|end| **end - begin <= PRUNED_MAX);
+    begin..within.or(ends.first()).copied().unwrap_or(begin)
 }
 
 /// What a holder needs for each of its shards.
@@ -91,6 +99,7 @@ pub(super) struct Shard {
     /// What is known here may not be what the chain holds.
     is_lost: AtomicBool,
     windows_behind: AtomicU64,
+    is_prunable: AtomicBool,
 }
 
 impl fmt::Debug for Shard {
@@ -114,6 +123,7 @@ impl Shard {
             windows_behind: AtomicU64::new(state.windows_behind),
             state: Mutex::new(state),
             is_lost: AtomicBool::new(false),
+            is_prunable: AtomicBool::new(false),
         };
         match shard.append(|_| Ok(Change::Claim)).await {
             Ok(_) => Ok(Some(shard)),
@@ -203,22 +213,32 @@ impl Shard {
             objects.create(&key(&self.place.pages(), state.next), &to_json(&recent)).await?;
         }
         objects.create(&key(&self.place.snapshots(), state.next), &to_json(&state)).await?;
-        self.prune(&state).await;
+        self.is_prunable.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Deletes what the snapshot `state` made superfluous a day ago.
-    async fn prune(&self, state: &ShardState) {
-        for folder in [self.place.links(), self.place.snapshots()] {
-            match self.parts.objects.list(&folder, None).await {
-                Ok(listed) => {
-                    for key in prunable(&listed, state, KEEP) {
-                        self.parts.objects.delete(key).await;
-                    }
-                }
-                Err(error) => tracing::debug!(folder, %error, "old links stay until next time"),
-            }
+    /// Returns whether there is a snapshot that came after the last [`Self::prune`].
+    pub(super) fn is_prunable(&self) -> bool {
+        self.is_prunable.load(Ordering::Relaxed)
+    }
+
+    /// Deletes what a snapshot made superfluous a day ago.
+    pub(super) async fn prune(&self) -> Result<(), Error> {
+        let (objects, place) = (&self.parts.objects, self.place);
+        let snapshots = objects.list(&place.snapshots(), None).await?;
+        let links = prunable(&snapshots, place, KEEP);
+        let spare: Vec<u64> = {
+            let state = self.lock();
+            links.clone().filter(|number| !state.is_claim(*number)).collect()
+        };
+        // The links first: the oldest snapshot says how far they are gone.
+        if objects.delete(spare.into_iter().map(|number| key(&place.links(), number))).await {
+            let is_spare = |listed: &Listed| listed.number().is_some_and(|it| it < links.end);
+            let spare = snapshots.into_iter().filter(is_spare).map(|listed| listed.key);
+            objects.delete(spare).await;
         }
+        self.is_prunable.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -371,50 +391,68 @@ impl Memory for Shard {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    const PLACE: Place = Place { generation: 1, shard: 0, snapshot_links: 4 };
+    use model::{Clock, ManualClock};
 
-    /// A shard of one writer that was taken with its first link, and has `next` of them.
-    fn state(next: u64) -> ShardState {
-        let mut state = ShardState::default();
-        for _ in 0..next {
-            let id = state.next_chunk();
-            let (dataset, interval, symbols) = (Dataset::Eod, String::new(), Vec::new());
-            let change = match state.owner {
-                None => Change::Claim,
-                Some(_) => Change::AddChunk { id, dataset, interval, symbols },
-            };
-            state.apply(PLACE, &Link { writer: "a".to_owned(), change }).unwrap();
+    use super::{
+        super::{
+            members::{Beat, Members},
+            objects::counting::CountingStore,
+        },
+        *,
+    };
+
+    #[track_caller]
+    fn check(snapshots: &[(u64, i64)], expected: Range<u64>) {
+        let place = Place { generation: 1, shard: 0, snapshot_links: 4 };
+        let listed = |(number, hours): &(u64, i64)| Listed {
+            key: key("snapshots", *number),
+            ts_modified: DateTime::UNIX_EPOCH + TimeDelta::hours(*hours),
+        };
+        let strange = Listed { key: "snapshots/notes.txt".to_owned(), ..listed(&(0, 0)) };
+        let listed: Vec<Listed> = snapshots.iter().map(listed).chain([strange]).collect();
+        assert_eq!(prunable(&listed, place, KEEP), expected, "{snapshots:?}");
+    }
+
+    #[test]
+    fn only_what_is_before_an_old_snapshot_is_deleted() {
+        check(&[], 0..0);
+        check(&[(4, 0)], 0..0);
+        check(&[(4, 0), (8, 23)], 0..0);
+        check(&[(4, 0), (8, 24)], 0..4);
+        check(&[(4, 0), (8, 1), (12, 24)], 0..4);
+        check(&[(4, 0), (8, 1), (12, 25)], 0..8);
+        // What is before the oldest one is gone already.
+        check(&[(8, 0), (12, 1), (16, 24)], 8..8);
+        check(&[(8, 0), (12, 1), (16, 25)], 8..12);
+        // One that a late poller wrote once more.
+        check(&[(8, 30), (12, 0), (16, 1), (20, 25)], 8..16);
+        // Not all at once, but always something.
+        check(&[(500, 0), (1000, 0), (1500, 0), (2000, 0), (2500, 24)], 500..1500);
+        check(&[(1000, 0), (3000, 0), (5000, 24)], 1000..3000);
+    }
+    #[tokio::test]
+    async fn a_change_waits_for_no_housekeeping() {
+        let place = Place { generation: 1, shard: 0, snapshot_links: 4 };
+        let store = Arc::new(CountingStore::default());
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+        let objects = Objects::new(Arc::<CountingStore>::clone(&store), Arc::clone(&clock));
+        let (holder, ttl) = ("a".to_owned(), Duration::from_secs(30));
+        let lease = Arc::new(Lease::new(clock, ttl));
+        let (folder, beats) = ("members".to_owned(), Arc::clone(&lease));
+        let mut members = Members::new(objects.clone(), folder, holder.clone(), ttl, beats);
+        members.beat(&Beat::default()).await.unwrap();
+        let quota = Arc::new(SharedQuota::new(objects.clone(), holder.clone()));
+        let parts = ShardParts { objects, holder, lease, quota };
+        let shard = Shard::claim(parts, place, ShardState::default()).await.unwrap().unwrap();
+        for _ in 0..9 {
+            shard.add_chunk(Dataset::Eod, "1d", Vec::new()).await.unwrap();
         }
-        state
-    }
-
-    fn listed(number: u64, hours: i64) -> Listed {
-        let ts_modified = DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
-        Listed { key: key("links", number), ts_modified }
-    }
-
-    #[test]
-    fn only_what_is_old_and_before_the_snapshot_is_deleted() {
-        let strange = Listed { key: "links/notes.txt".to_owned(), ..listed(0, 0) };
-        let mut links: Vec<Listed> = vec![listed(1, 0), listed(2, 1), listed(3, 2)];
-        links.extend([listed(4, 0), listed(5, 25), strange]);
-        let found = |next, keep| prunable(&links, &state(next), TimeDelta::hours(keep));
-        assert_eq!(found(4, 24), [&links[0].key[..], &links[1].key]);
-        assert_eq!(found(2, 24), [&links[0].key[..]]);
-        assert_eq!(found(4, 25), [&links[0].key[..]]);
-        assert_eq!(found(4, 26), Vec::<&str>::new());
-        assert_eq!(prunable(&[], &state(4), KEEP), Vec::<&str>::new());
-    }
-
-    #[test]
-    fn a_claim_stays_for_ever() {
-        let mut state = state(3);
-        state.apply(PLACE, &Link { writer: "b".to_owned(), change: Change::Claim }).unwrap();
-        let links: Vec<Listed> = (0..5).map(|number| listed(number, 0)).collect();
-        let newest = Listed { key: key("links", 5), ..listed(0, 24) };
-        let links: Vec<Listed> = links.into_iter().chain([newest]).collect();
-        assert_eq!(prunable(&links, &state, KEEP), [&links[1].key[..], &links[2].key]);
+        assert_eq!(store.take().1, 0, "objects listed");
+        assert!(shard.is_prunable());
+        shard.prune().await.unwrap();
+        assert_eq!(store.take().1, 2, "snapshots listed, and no link");
+        assert!(!shard.is_prunable());
     }
 }

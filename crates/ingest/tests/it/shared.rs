@@ -177,6 +177,7 @@ fn a_machine_that_was_suspended_for_days_has_lost_its_shards() {
     assert!(run(&mut machines, &common, &mut dice, TTL * 2, has_all), "{:?}", held(&machines));
     let is_up = |machines: &[Machine]| machines[0].is_up();
     assert!(run(&mut machines, &common, &mut dice, TTL * 3, is_up), "does not wake up");
+    assert!(50 < common.store.fired().pruned, "{:?}", common.store.fired());
     let is_done = |machines: &[Machine]| !machines.iter().any(is_behind);
     assert!(run(&mut machines, &common, &mut dice, TTL * 30, is_done), "does not end");
     run(&mut machines, &common, &mut dice, TTL, |_| false);

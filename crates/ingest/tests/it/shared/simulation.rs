@@ -113,7 +113,7 @@ fn strike(machine: &mut Machine, now: Duration, dice: &mut Dice, blows: &mut Blo
         }
         45..55 => {
             // Long enough for a store whose days are short to delete what fenced it.
-            machine.suspend(TTL.mul_f64(dice.roll(1_000) as f64 / 100.0));
+            machine.suspend(TTL.mul_f64(dice.roll(2_000) as f64 / 100.0));
             blows.suspensions += 1;
         }
         55..70 => {
@@ -257,6 +257,7 @@ fn check(range: Range<u64>) {
         ("conflict with own", sum(|one| one.fired.conflict_with_own)),
         ("read failed", sum(|one| one.fired.read_failed)),
         ("hung", sum(|one| one.fired.hung)),
+        ("pruned", sum(|one| one.fired.pruned)),
         ("crashes", sum(|one| one.blows.crashes)),
         ("sleeps", sum(|one| one.blows.sleeps)),
         ("suspensions", sum(|one| one.blows.suspensions)),

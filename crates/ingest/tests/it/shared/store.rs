@@ -36,6 +36,8 @@ pub(crate) struct Fired {
     pub(crate) conflict_with_own: u64,
     pub(crate) read_failed: u64,
     pub(crate) hung: u64,
+    /// No fault: links that were deleted.
+    pub(crate) pruned: u64,
 }
 
 /// A link of a shard's chain, noted when it came to be.
@@ -261,7 +263,13 @@ impl ObjectStore for Way {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.0.inner.delete_stream(locations)
+        let store = Arc::clone(&self.0);
+        let deleted = self.0.inner.delete_stream(locations);
+        let count = move |deleted: &Result<Path>| {
+            let is_link = deleted.as_ref().is_ok_and(|at| at.as_ref().contains("/links/"));
+            store.lock().fired.pruned += u64::from(is_link);
+        };
+        deleted.inspect(count).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
