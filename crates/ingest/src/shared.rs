@@ -19,10 +19,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
+use futures::future::{Either, select};
 use model::{Clock, ErrorKind, clock::MarketTime};
 use object_store::ObjectStore;
 
@@ -208,7 +210,15 @@ impl SharedPolling {
                 tokio::select! {
                     biased;
                     result = &mut run => break result,
-                    () = clock.sleep(wait) => self.round().await?,
+                    () = clock.sleep(wait) => (),
+                }
+                // The poller goes on meanwhile: a slow store must not hold up what needs none.
+                match select(pin!(self.round()), &mut run).await {
+                    Either::Left((round, _)) => round?,
+                    Either::Right((result, round)) => {
+                        round.await?;
+                        break result;
+                    }
                 }
             }
         };

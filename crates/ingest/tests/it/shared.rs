@@ -185,6 +185,25 @@ fn a_machine_that_was_suspended_for_days_has_lost_its_shards() {
 }
 
 #[test]
+fn a_store_that_is_slow_to_list_does_not_hold_up_a_plan() {
+    let mut common = common(5, 1, 12);
+    // Long plans: a page is one row.
+    common.config.page_rows = NonZeroU32::MIN;
+    common.config.pages_max = NonZeroU32::new(50).unwrap();
+    let mut dice = Dice::new(5);
+    let mut machines = vec![Machine::new(&common, 0, &mut dice)];
+    machines[0].start();
+    let has_begun = |_: &[Machine]| !common.vendor.requests().is_empty();
+    assert!(run(&mut machines, &common, &mut dice, TTL * 2, has_begun), "asks for nothing");
+    common.store.set_slow(true);
+    let asked = common.vendor.requests().len();
+    run(&mut machines, &common, &mut dice, TTL * 5, |_| false);
+    let asked = common.vendor.requests().len() - asked;
+    // In these twenty seconds it could ask for a hundred; plans begin after the rounds.
+    assert!(60 < asked, "{asked} requests");
+}
+
+#[test]
 fn another_number_of_shards_is_refused() {
     let mut common = common(3, 6, 12);
     let mut dice = Dice::new(3);

@@ -73,6 +73,8 @@ pub(crate) struct WatchedStore {
     world: Arc<World>,
     state: Mutex<State>,
     is_faulty: AtomicBool,
+    /// Whether a listing takes a second.
+    is_slow: AtomicBool,
     /// How long a request hangs that does.
     hang: Duration,
     /// How much faster than the world the store's own clock runs.
@@ -102,6 +104,7 @@ impl WatchedStore {
             world: Arc::clone(world),
             state: Mutex::new(State { dice, fired, links, delayed, created }),
             is_faulty: AtomicBool::new(false),
+            is_slow: AtomicBool::new(false),
             hang,
             clock_speed,
         })
@@ -113,6 +116,10 @@ impl WatchedStore {
 
     pub(crate) fn set_faulty(&self, is_faulty: bool) {
         self.is_faulty.store(is_faulty, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_slow(&self, is_slow: bool) {
+        self.is_slow.store(is_slow, Ordering::Relaxed);
     }
 
     pub(crate) fn fired(&self) -> Fired {
@@ -276,6 +283,9 @@ impl ObjectStore for Way {
         let (store, prefix) = (Arc::clone(&self.0), prefix.cloned());
         let listed = async move {
             store.read().await?;
+            if store.is_slow.load(Ordering::Relaxed) {
+                store.world.sleep(Duration::from_secs(1)).await;
+            }
             let listed: Vec<_> = store.inner.list(prefix.as_ref()).try_collect().await?;
             let listed = listed.into_iter().map(|meta| Ok(store.at_store_time(meta)));
             Ok::<_, object_store::Error>(futures::stream::iter(listed.collect::<Vec<_>>()))
