@@ -220,6 +220,8 @@ pub(super) fn client_config(
         client.remove("group.instance.id");
     }
     client.set("bootstrap.servers", &config.bootstrap);
+    // A producer would else have the broker make a topic that is gone, with its own settings.
+    client.set("allow.auto.create.topics", "false");
     match role {
         Role::Admin => (),
         Role::Writer => set_writer(&mut client, config),
@@ -260,7 +262,6 @@ fn set_consumer(client: &mut ClientConfig, role: Role, config: &KafkaTopicConfig
     client.set("auto.offset.reset", "error");
     client.set("isolation.level", "read_committed");
     client.set("check.crcs", "true");
-    client.set("allow.auto.create.topics", "false");
     if role == Role::Member {
         // A member that lost a partition keeps the others without a pause.
         client.set("partition.assignment.strategy", "cooperative-sticky");
@@ -345,6 +346,7 @@ mod tests {
             let made = made.expect("a configuration");
             made.create_native_config().expect("librdkafka takes every property");
             assert_eq!(made.get("bootstrap.servers"), Some("localhost:9092"), "{role:?}");
+            assert_eq!(made.get("allow.auto.create.topics"), Some("false"), "{role:?}");
         }
         let refused = client_config(Role::Writer, &config, &[property("acks", "0")]);
         assert!(matches!(refused, Err(KafkaFailure::Property { name, .. }) if name == "acks"));
