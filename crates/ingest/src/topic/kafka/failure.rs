@@ -206,6 +206,16 @@ pub(super) fn code_of(error: &KafkaError) -> RDKafkaErrorCode {
     error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)
 }
 
+/// Returns whether there is no such topic, or no such partition of it.
+pub(super) const fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+    )
+}
+
 /// Says why a client could not be made. The library's own text would hold the property's value.
 pub(super) fn client_failure(error: &KafkaError) -> KafkaFailure {
     match error {

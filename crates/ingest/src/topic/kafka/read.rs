@@ -20,7 +20,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use super::{
     cursor::{Cursor, Found},
     events::Events,
-    failure::{Doing, KafkaFailure, classify, client_failure, code_of, is_damage},
+    failure::{Doing, KafkaFailure, classify, client_failure, code_of, is_damage, is_unknown},
     slot::Offload,
 };
 use crate::{
@@ -406,14 +406,5 @@ const fn is_passing(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::LeaderNotAvailable
             | RDKafkaErrorCode::NotLeaderForPartition
             | RDKafkaErrorCode::CoordinatorLoadInProgress
-    )
-}
-
-const fn is_unknown(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownPartition
     )
 }

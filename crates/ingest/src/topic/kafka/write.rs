@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use super::{
     events::Events,
-    failure::{Doing, KafkaFailure, classify, client_failure, code_of},
+    failure::{Doing, KafkaFailure, classify, client_failure, code_of, is_unknown},
     record::to_headers,
     slot::Offload,
 };
@@ -147,7 +147,13 @@ impl Writer {
         self.wait(&pending).await;
         match pending.failed() {
             None => Ok(()),
-            Some(code) => Err(doing.failed(self.failure(code))),
+            Some(code) => {
+                if is_unknown(code) {
+                    // The library believes in that for minutes, also when the topic is made again.
+                    self.events().events.set_stale();
+                }
+                Err(doing.failed(self.failure(code)))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 
-use super::{config, numbered, open, service, unique};
+use super::{Fixed, check_complete, config, numbered, open, open_with, read_all, service, unique};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -18,8 +18,7 @@ fn one_partition(servers: &str) -> Arc<KafkaTopic> {
     open(KafkaTopicConfig { partitions: NonZeroU32::MIN, ..config(servers) })
 }
 
-/// Deletes a topic, and appends five records to another one of the same name.
-async fn replace(servers: &str, name: &str) -> Arc<KafkaTopic> {
+async fn delete(servers: &str, name: &str) {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", servers);
     let admin: AdminClient<DefaultClientContext> = client.create().expect("an admin");
@@ -27,6 +26,11 @@ async fn replace(servers: &str, name: &str) -> Arc<KafkaTopic> {
     for deleted in admin.delete_topics(&[name], &options).await.expect("asks") {
         deleted.expect("deletes");
     }
+}
+
+/// Deletes a topic, and appends five records to another one of the same name.
+async fn replace(servers: &str, name: &str) -> Arc<KafkaTopic> {
+    delete(servers, name).await;
     let again = one_partition(servers);
     again.append(name, numbered(1000..1005)).await.expect("creates and appends");
     again
@@ -70,4 +74,23 @@ async fn a_reader_does_not_read_on_in_another_log_that_has_its_offset_again() {
     let read = topic.read(&name, 0, 10, 64 * 1024).await.expect("reads");
     let Fetched::Records(records) = read else { panic!("10 is in range: {read:?}") };
     assert_eq!(records[0].value, "1010");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs scripts/services start"]
+async fn a_writer_makes_its_topic_again_as_configured() {
+    let (servers, name) = (service("MARKETLAKE_TEST_KAFKA"), unique());
+    // How long a client believes that a topic which is not there may be on its way.
+    let patience = ("topic.metadata.propagation.max.ms", "500".to_owned());
+    let topic = open_with(config(&servers), Arc::new(Fixed(vec![patience])));
+    topic.append(&name, numbered(0..10)).await.expect("appends");
+    delete(&servers, &name).await;
+    let mut tries = 0;
+    while let Err(error) = topic.append(&name, numbered(10..20)).await {
+        assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+        tries += 1;
+        assert!(tries < 3, "{error:?}");
+    }
+    assert_eq!(topic.check(&name).await.expect("looks"), 3, "as configured");
+    check_complete(&read_all(topic.as_ref(), &name).await, 10..20);
 }
