@@ -186,4 +186,10 @@ async fn settings_that_cannot_work_are_refused() {
         let opened = KafkaTopic::open(config, Arc::new(NoProperties), RealClock::new());
         assert!(opened.is_err(), "{bootstrap:?} {group:?}");
     }
+    let sizes = [(999, false), (1000, true), (32 << 20, true), ((32 << 20) + 1, false)];
+    for (record_bytes_max, is_fine) in sizes {
+        let config = KafkaTopicConfig { record_bytes_max, ..config("localhost:9092") };
+        let opened = KafkaTopic::open(config, Arc::new(NoProperties), RealClock::new());
+        assert_eq!(opened.is_ok(), is_fine, "{record_bytes_max}");
+    }
 }

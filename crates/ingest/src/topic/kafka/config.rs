@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use super::properties::QUEUE_KIB_MAX;
 use crate::error::Error;
 
 /// The most bytes a batch of one record may have: a broker's default for `max.message.bytes`.
@@ -51,8 +52,8 @@ pub struct KafkaTopicConfig {
     pub retention: Option<Duration>,
     /// How records are compressed.
     pub compression: Compression,
-    /// The most bytes of a record, as its batch counts them uncompressed. A topic that does not
-    /// exist yet gets it as its own limit.
+    /// The most bytes of a record, as its batch counts them uncompressed; at most 32 MiB. A topic
+    /// that does not exist yet gets it as its own limit.
     pub record_bytes_max: u64,
     /// How long a request may take, or a record that exists may be on its way.
     pub request_timeout: Duration,
@@ -99,9 +100,9 @@ impl KafkaTopicConfig {
         if i16::try_from(self.replication).is_err() {
             return refuse("topic.replication", "must be at most 32767");
         }
-        // librdkafka's own bounds.
-        if !(1000..=1_000_000_000).contains(&self.record_bytes_max) {
-            return refuse("topic.record_bytes_max", "must be from 1000 to 1000000000 bytes");
+        // From librdkafka's own bound to what its queue takes.
+        if !(1000..=u64::from(QUEUE_KIB_MAX) * 1024).contains(&self.record_bytes_max) {
+            return refuse("topic.record_bytes_max", "must be from 1000 bytes to 32 MiB");
         }
         let hour = Duration::from_secs(3600);
         if self.request_timeout.is_zero() || hour < self.request_timeout {

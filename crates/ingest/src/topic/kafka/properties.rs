@@ -182,8 +182,9 @@ pub(super) enum Role {
     Member,
 }
 
-/// Content that may wait to be sent, 32 MiB: thirty full records of the largest size.
-const QUEUE_KIB_MAX: u32 = 32 * 1024;
+/// Content that may wait to be sent, 32 MiB: thirty full records of the usual largest size. A
+/// record that does not fit would wait for ever.
+pub(super) const QUEUE_KIB_MAX: u32 = 32 * 1024;
 /// Content read ahead per partition, 4 MiB: one read of the lander. What it does not take stays
 /// with the broker.
 const AHEAD_KIB_MAX: u32 = 4 * 1024;

@@ -133,6 +133,26 @@ async fn takes_records_up_to_the_limit() {
     assert_eq!(sizes, [1, 1, 2, 2, limit - overhead - 1, limit - overhead]);
 }
 
+/// The largest limit there can be: the record fills the producer's queue, and a fetch many times.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs scripts/services start"]
+async fn takes_a_record_of_the_largest_size() {
+    let name = unique();
+    let limit = KafkaTopicConfig {
+        record_bytes_max: 32 << 20,
+        compression: Compression::None,
+        ..config(&service("MARKETLAKE_TEST_KAFKA"))
+    };
+    let topic = open(limit);
+    let value: bytes::Bytes = vec![b'x'; (32 << 20) - 100].into();
+    let headers = Vec::new();
+    let record = NewRecord { key: "k".to_owned(), value: value.clone(), headers };
+    topic.append(&name, vec![record.clone(), record]).await.expect("appends");
+    let read = read_all(topic.as_ref(), &name).await;
+    assert_eq!(read.len(), 2);
+    assert!(read.iter().all(|record| record.value == value));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs scripts/services start"]
 async fn a_topic_with_a_lower_limit_says_so() {
