@@ -7,7 +7,9 @@
 //!
 //! [`retry`] and [`limiter`] hold the two kinds of patience towards the vendor.
 
+mod create_only;
 pub mod error;
+mod hex;
 pub mod landing;
 pub mod limiter;
 pub mod marketstack;

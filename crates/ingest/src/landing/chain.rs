@@ -2,19 +2,24 @@
 //!
 //! Nothing here trusts a listing further than for names, or a body further than its footer proves.
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{io::Read, sync::Arc};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use model::{
-    Clock, ErrorKind,
+    Clock,
     landing::{Footer, LandingKey, LandingKind},
 };
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 use sha2::{Digest, Sha256};
 
-use super::draft::{Sealed, hex};
-use crate::error::{Error, store_kind};
+use super::draft::Sealed;
+pub(super) use crate::create_only::Created;
+use crate::{
+    create_only::{self, Found},
+    error::Error,
+    hex::hex,
+};
 
 /// What an object may unpack to, 256 MiB: sixteen times the usual limit of an object. Beyond it is
 /// no object of ours, and not to be held in memory.
@@ -28,11 +33,8 @@ const READS_MAX: u32 = 3;
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Tries to create a link before the outcome is left open for the next call, which begins from the
-/// chain. With the pauses below about 3 s.
+/// chain. With the pauses between them about 3 s.
 const CREATES_MAX: u32 = 8;
-/// The first pause; each is twice as long, up to a second.
-const PAUSE_FIRST: Duration = Duration::from_millis(25);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A link as read: its lines and the footer that proves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,25 +197,7 @@ fn path(key: &str) -> Result<Path, Error> {
     })
 }
 
-/// How a link came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Created {
-    /// It is what we wanted to create, by our call or an earlier one.
-    Ours,
-    /// Somebody else created another one first.
-    Others,
-}
-
-/// Creates one link, or finds out who did.
-///
-/// | the store says | the object is | then |
-/// |---|---|---|
-/// | created | ours | done |
-/// | anything else | there, the same | done: an earlier try succeeded and its reply was lost |
-/// | anything else | there, another | the other is the link |
-/// | anything else | not there | try again: a conflict (409) need not mean that anybody won |
-///
-/// Trying again is harmless even when an earlier try is still under way: only one can create.
+/// Creates one link, or finds out who did; see [`create_only::create`].
 pub(super) async fn create(
     store: &Arc<dyn ObjectStore>,
     clock: &dyn Clock,
@@ -221,30 +205,15 @@ pub(super) async fn create(
     sealed: &Sealed,
 ) -> Result<Created, Error> {
     let failed = |source| Error::LandingStore { doing: "creating", key: key.to_string(), source };
-    let path = path(&key.to_string())?;
-    let mut pause = PAUSE_FIRST;
-    let mut tries = 1;
-    loop {
+    let path = &path(&key.to_string())?;
+    let put = || async move {
         let options = PutOptions::from(PutMode::Create);
-        let refused = match store.put_opts(&path, sealed.payload.clone().into(), options).await {
-            Ok(_) => return Ok(Created::Ours),
-            Err(source) => source,
-        };
-        if store_kind(&refused) == ErrorKind::Config {
-            return Err(failed(refused));
-        }
-        let open = match read(store, key).await {
-            Ok(Some(found)) if found.footer == sealed.footer => return Ok(Created::Ours),
-            Ok(Some(_)) => return Ok(Created::Others),
-            Ok(None) => failed(refused),
-            Err(error) if error.kind() == ErrorKind::Transient => error,
-            Err(error) => return Err(error),
-        };
-        if tries == CREATES_MAX {
-            return Err(open);
-        }
-        tries += 1;
-        clock.sleep(pause).await;
-        pause = (2 * pause).min(PAUSE_MAX);
-    }
+        let put = store.put_opts(path, sealed.payload.clone().into(), options).await;
+        put.map(drop).map_err(failed)
+    };
+    let look = || async move {
+        let found = read(store, key).await?;
+        Ok(found.map_or(Found::Nothing, |found| Found::of(found.footer == sealed.footer)))
+    };
+    create_only::create(clock, CREATES_MAX, put, look).await
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use model::{envelope::Envelope, landing::Footer};
 use sha2::{Digest, Sha256};
 
-use crate::topic::Record;
+use crate::{hex::hex, topic::Record};
 
 /// zstd's fastest ordinary level: landing must keep up with the vendor, the lake compresses again.
 const ZSTD_LEVEL: i32 = 1;
@@ -127,13 +127,4 @@ fn encoder() -> std::io::Result<Encoder> {
 fn seal(mut encoder: Encoder, footer: Footer) -> std::io::Result<Sealed> {
     encoder.write_all(footer.to_line().as_bytes())?;
     Ok(Sealed { payload: Bytes::from(encoder.finish()?), footer })
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Error,
+    hex::hex,
     quota::Reservation,
     retry::Backoff,
     source::{Page, PageRequest, SourceRow, Window},
@@ -303,8 +304,4 @@ impl Poller {
             tracing::warn!(fetch_id, %error, "the fetch stays open until the next start");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,25 +1,28 @@
 //! Objects that pollers share: created once or not at all, checked when read, never changed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use model::{Clock, ErrorKind};
+use model::Clock;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, path::Path};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+pub(super) use crate::create_only::Created;
+use crate::{
+    Error,
+    create_only::{self, Found},
+    hex::hex,
+};
 
 /// A body that arrived damaged is read again: the network may be at fault. Thrice the same finding
 /// is the object's own.
 const READS_MAX: u32 = 3;
 
-/// Tries to create an object before the outcome is left open. With the pauses below about 1 s: a
-/// lease must not run out over it.
+/// Tries to create an object before the outcome is left open. With the pauses between them about
+/// 1 s: a lease must not run out over it.
 const CREATES_MAX: u32 = 6;
-/// The first pause; each is twice as long.
-const PAUSE_FIRST: Duration = Duration::from_millis(25);
 
 /// Hexadecimal digits of the SHA-256 that is an object's first line.
 const HASH_DIGITS: usize = 64;
@@ -29,15 +32,6 @@ const HASH_DIGITS: usize = 64;
 pub(super) struct Objects {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
-}
-
-/// How an object came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Created {
-    /// It is what we wanted to create, by this call or an earlier one.
-    Ours,
-    /// It holds something else.
-    Others,
 }
 
 /// An object as listed.
@@ -85,7 +79,7 @@ fn unseal(stored: &Bytes) -> Result<Bytes, String> {
 }
 
 pub(super) fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 impl Objects {
@@ -118,41 +112,16 @@ impl Objects {
         }
     }
 
-    /// Creates an object, or finds out who did.
-    ///
-    /// | the store says | the object is | then |
-    /// |---|---|---|
-    /// | created | ours | done |
-    /// | anything else | there, the same | done: an earlier try succeeded and its reply was lost |
-    /// | anything else | there, another | somebody else was first |
-    /// | anything else | not there | try again: a conflict (409) need not mean that anybody won |
+    /// Creates an object, or finds out who did; see [`create_only::create`].
     ///
     /// After an error the outcome is open: a request on its way may still create the object.
     pub(super) async fn create(&self, key: &str, body: &[u8]) -> Result<Created, Error> {
-        let mut pause = PAUSE_FIRST;
-        let mut tries = 1;
-        loop {
-            let refused = match self.create_once(key, body).await {
-                Ok(()) => return Ok(Created::Ours),
-                Err(error) => error,
-            };
-            if refused.kind() == ErrorKind::Config {
-                return Err(refused);
-            }
-            let open = match self.read(key).await {
-                Ok(Some(found)) if found == body => return Ok(Created::Ours),
-                Ok(Some(_)) => return Ok(Created::Others),
-                Ok(None) => refused,
-                Err(error) if error.kind() == ErrorKind::Transient => error,
-                Err(error) => return Err(error),
-            };
-            if tries == CREATES_MAX {
-                return Err(open);
-            }
-            tries += 1;
-            self.clock.sleep(pause).await;
-            pause *= 2;
-        }
+        let look = || async move {
+            let found = self.read(key).await?;
+            Ok(found.map_or(Found::Nothing, |found| Found::of(found == body)))
+        };
+        let put = || self.create_once(key, body);
+        create_only::create(self.clock.as_ref(), CREATES_MAX, put, look).await
     }
 
     /// Tries to create an object, once; an error says nothing about whether it is there.
