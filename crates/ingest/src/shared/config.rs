@@ -36,6 +36,8 @@ pub struct SharedConfig {
 const HOLDER_MAX: usize = 128;
 /// A lease of under a second would lapse whenever a store is slow.
 const LEASE_TTL_MIN: Duration = Duration::from_secs(1);
+/// For so long nobody polls the symbols of a poller that died.
+const LEASE_TTL_MAX: Duration = Duration::from_secs(3600);
 
 impl SharedConfig {
     /// 256 links are a quarter of a second to read, sixteen at a time from a store that answers in
@@ -55,7 +57,10 @@ impl SharedConfig {
             return refuse("poll.shards", format!("must be at most {SHARDS_MAX}"));
         }
         if self.lease_ttl < LEASE_TTL_MIN {
-            return refuse("poll.lease_ttl", "must be at least a second".to_owned());
+            return refuse("poll.lease", "must be at least a second".to_owned());
+        }
+        if LEASE_TTL_MAX < self.lease_ttl {
+            return refuse("poll.lease", "must be at most an hour".to_owned());
         }
         let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_name = !self.holder.is_empty()
@@ -172,7 +177,10 @@ mod tests {
         check(|config| config.shards = NonZeroU32::new(1024).unwrap(), None);
         check(|config| config.shards = NonZeroU32::new(1025).unwrap(), Some("poll.shards"));
         check(|config| config.lease_ttl = Duration::from_secs(1), None);
-        check(|config| config.lease_ttl = Duration::from_millis(999), Some("poll.lease_ttl"));
+        check(|config| config.lease_ttl = Duration::from_millis(999), Some("poll.lease"));
+        check(|config| config.lease_ttl = Duration::from_secs(3600), None);
+        check(|config| config.lease_ttl = Duration::from_secs(3601), Some("poll.lease"));
+        check(|config| config.lease_ttl = Duration::MAX, Some("poll.lease"));
         for holder in ["", "..", ".hidden", "a/b", "a b", "ä", &"x".repeat(129)] {
             check(|config| config.holder = holder.to_owned(), Some("poll.holder"));
         }
