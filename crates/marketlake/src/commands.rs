@@ -1,14 +1,14 @@
 //! What each command does.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use model::Clock;
-use secrets::Redactor;
+use secrets::{Redactor, ScopeConfig, Scopes, SecretName};
 
 use crate::{
     assemble::{DataDir, Workbench},
     cli::Output,
-    config::Config,
+    config::{Config, Origin, Unresolved},
     failure::Failure,
     progress::Bars,
     supervise::{self, Stopped},
@@ -24,7 +24,38 @@ pub(crate) mod status;
 pub(crate) mod vault;
 pub(crate) mod verify;
 
-/// What every command is given.
+/// What a command begins with: settings whose values may still be secrets to be read.
+pub(crate) struct Setup {
+    pub(crate) settings: Unresolved,
+    pub(crate) scopes: BTreeMap<SecretName, ScopeConfig>,
+    pub(crate) output: Output,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) redactor: Redactor,
+    pub(crate) bars: Bars,
+}
+
+impl Setup {
+    /// Returns the scopes to read from; nothing is asked yet.
+    pub(crate) fn open_scopes(&self) -> Scopes {
+        Scopes::new(&self.scopes, self.redactor.clone())
+    }
+
+    /// Reads the secrets that stand for settings.
+    pub(crate) async fn resolve(self) -> Result<Context, Failure> {
+        let scopes = self.open_scopes();
+        let loaded = settings::resolve(self.settings, &scopes).await?;
+        Ok(Context {
+            is_default_data_dir: loaded.layers.origin("data_dir") == Some(&Origin::Default),
+            config: loaded.config,
+            output: self.output,
+            clock: self.clock,
+            redactor: self.redactor,
+            bars: self.bars,
+        })
+    }
+}
+
+/// What a command is given that needs all its settings.
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) is_default_data_dir: bool,

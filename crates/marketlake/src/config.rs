@@ -120,32 +120,6 @@ pub(crate) struct KafkaConfig {
     pub(crate) properties: Options,
 }
 
-impl Config {
-    /// Returns every secret that is read while marketlake runs, with the setting that refers to it.
-    pub(crate) fn references(&self) -> Vec<(String, SecretRef)> {
-        let mut references = vec![("source.access_key".to_owned(), self.source.access_key.clone())];
-        if let Some(password) = &self.postgres.password {
-            references.push(("postgres.password".to_owned(), password.clone()));
-        }
-        let no_options = Options::new();
-        let kafka = self.topic.kafka.as_ref().map_or(&no_options, |kafka| &kafka.properties);
-        let tables = [
-            ("topic.kafka", kafka),
-            ("landing.options", &self.landing.store.options),
-            ("lake.options", &self.lake.options),
-        ];
-        for (section, options) in tables {
-            references.extend(options.iter().filter_map(|(name, value)| match value {
-                OptionValue::Secret(reference) => {
-                    Some((format!("{section}.{name}"), reference.clone()))
-                }
-                OptionValue::Plain(_) => None,
-            }));
-        }
-        references
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {
     None,
@@ -358,31 +332,77 @@ pub(crate) fn read(
     Unresolved { layers, problems }
 }
 
+/// A setting that refers to a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// The setting, such as `topic.kafka.sasl_password`.
+    pub(crate) path: String,
+    pub(crate) secret: SecretRef,
+    /// Whether the secret is the setting's value, which is read once, before anything else. The
+    /// others are read again while marketlake runs.
+    pub(crate) is_value: bool,
+}
+
 impl Unresolved {
-    /// Returns the settings that are references to be resolved before anything else, by path.
-    pub(crate) fn references(&self) -> Vec<(String, SecretRef)> {
-        self.layers.references().map(|(path, found)| (path.to_owned(), found)).collect()
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
     }
 
-    /// Returns the scopes as far as they are valid; what is wrong with others [`Self::check`] says.
-    pub(crate) fn scopes(&self) -> BTreeMap<SecretName, ScopeConfig> {
+    /// Returns every setting that refers to a secret, except the scopes' own.
+    pub(crate) fn references(&self) -> Vec<Reference> {
+        self.layers.references()
+    }
+
+    /// Checks what can be checked before any secret is read; returns the scopes to read from. Pure.
+    ///
+    /// A section with a value that is still to be read waits for it, and so does what several
+    /// sections must agree on.
+    ///
+    /// # Errors
+    /// Every other problem there is.
+    pub(crate) fn scopes(&self) -> Result<BTreeMap<SecretName, ScopeConfig>, Problems> {
+        let awaited: Vec<Reference> =
+            self.references().into_iter().filter(|reference| reference.is_value).collect();
+        let mut found = Problems::default();
+        let mut problems = self.problems.clone();
+        let mut scopes = BTreeMap::new();
+        if let Some(file) = self.layers.to_file(&BTreeMap::new(), &mut found) {
+            // What is wrong with them is found once more below.
+            scopes = validate::scopes(&file.secrets, &mut Problems::default());
+            let named = validate::scope_names(&file.secrets);
+            for Reference { path, secret, .. } in &awaited {
+                problems.take(path, validate::in_scope(secret, &named));
+            }
+            validate::validate(Some(file), &mut found);
+        }
+        let section = |path: &str| path.split('.').next().map(str::to_owned);
+        found.0.retain(|problem| {
+            !awaited.iter().any(|reference| section(&reference.path) == section(&problem.path))
+        });
+        problems.0.append(&mut found.0);
+        self.layers.name_origins(&mut problems);
+        if problems.0.is_empty() { Ok(scopes) } else { Err(problems) }
+    }
+
+    /// Returns how to log before any secret is read.
+    pub(crate) fn log(&self) -> LogConfig {
         let mut ignored = Problems::default();
         let file = self.layers.to_file(&BTreeMap::new(), &mut ignored);
-        file.map(|file| validate::scopes(file.secrets, &mut ignored)).unwrap_or_default()
+        let log = file.and_then(|file| validate::log(file.log, &mut ignored));
+        log.unwrap_or(LogConfig { level: "info".to_owned(), format: LogFormat::Text })
     }
 
-    /// Checks everything, with the values of [`Self::references`]. Pure.
+    /// Checks everything, with the values of those [`Self::references`] that have one. Pure.
     ///
     /// # Errors
     /// Every problem there is, not only the first.
     pub(crate) fn check(self, resolved: &BTreeMap<String, Secret>) -> Result<Loaded, Problems> {
         let Self { layers, mut problems } = self;
         let config = validate::validate(layers.to_file(resolved, &mut problems), &mut problems);
-        for problem in &mut problems.0 {
-            if problem.origin.is_none() {
-                problem.origin = layers.origin(&problem.path).map(ToString::to_string);
-            }
+        if let Some(config) = &config {
+            validate::relations(config, &mut problems);
         }
+        layers.name_origins(&mut problems);
         match config {
             Some(config) if problems.0.is_empty() => Ok(Loaded { config, layers }),
             _ => Err(problems),

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use model::{Clock, ErrorKind};
 use secrets::Redactor;
 
-use crate::{assemble::Workbench, failure::Failure};
+use crate::{commands::Setup, failure::Failure};
 
 mod folder;
 mod scopes;
@@ -75,23 +75,41 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     /// Looks at everything the settings name. `observe` hears of each service before its checks.
-    pub(crate) async fn examine(bench: &Workbench, mut observe: impl FnMut(&str)) -> Vec<Finding> {
+    ///
+    /// # Errors
+    /// The settings are wrong, or there cannot be a data folder.
+    pub(crate) async fn examine(
+        setup: Setup,
+        mut observe: impl FnMut(&str),
+    ) -> Result<Vec<Finding>, Failure> {
         let mut doctor = Self {
-            clock: Arc::clone(&bench.clock),
-            redactor: bench.redactor.clone(),
+            clock: Arc::clone(&setup.clock),
+            redactor: setup.redactor.clone(),
             findings: Vec::new(),
         };
+        observe("secrets");
+        if !scopes::examine(&mut doctor, &setup).await {
+            for (service, check) in [
+                ("data folder", "write"),
+                ("vendor", "answer"),
+                ("topic", "reach"),
+                ("landing", "list"),
+                ("lake", "list"),
+            ] {
+                doctor.skip(service, &[check], "reading what the settings refer to");
+            }
+            return Ok(doctor.findings);
+        }
+        let bench = &setup.resolve().await?.open_untried()?;
         observe("data folder");
         folder::examine(&mut doctor, bench).await;
-        observe("secrets");
-        scopes::examine(&mut doctor, bench).await;
         observe("vendor");
         vendor::examine(&mut doctor, bench).await;
         observe("topic");
         topic::examine(&mut doctor, bench).await;
         observe("stores");
         stores::examine(&mut doctor, bench).await;
-        doctor.findings
+        Ok(doctor.findings)
     }
 
     /// Runs one check, within [`ANSWER_MAX`]; returns whether it succeeded.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::Parser;
-use model::{Clock, ErrorKind};
+use model::ErrorKind;
 use secrets::Redactor;
 
 mod assemble;
@@ -27,8 +27,8 @@ mod signals;
 mod supervise;
 mod telemetry;
 
-use cli::{Cli, Command, ConfigCommand, Output};
-use commands::{Context, pipeline::Only};
+use cli::{Cli, Command, Output};
+use commands::{Context, Ended, Setup, pipeline::Only};
 use failure::Failure;
 
 /// How long blocking work (a SQLite transaction, a file) may take to end after everything else.
@@ -58,26 +58,21 @@ fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
     if global.output == Output::Csv && !matches!(command, Command::Query { .. }) {
         return Err(Failure::config("`--output csv` is only for `query`; use text or json"));
     }
-    let loaded = commands::settings::load(&global, redactor)?;
-    if let Command::Config(command) = command {
-        return commands::settings::run(&command, &loaded, global.output, redactor);
-    }
-    let bars = progress::Bars::default();
-    telemetry::init(&loaded.config.log, redactor, has_color, bars.clone())?;
-    let clock: Arc<dyn Clock> = Arc::new(clock::SystemClock::new());
-    let context = Context {
-        is_default_data_dir: loaded.layers.origin("data_dir") == Some(&config::Origin::Default),
-        config: loaded.config,
+    let settings = commands::settings::read(&global)?;
+    let setup = Setup {
+        // Whatever is wrong is said before anybody is asked for a secret.
+        scopes: settings.scopes()?,
+        settings,
         output: global.output,
-        clock,
+        clock: Arc::new(clock::SystemClock::new()),
         redactor: redactor.clone(),
-        bars,
+        bars: progress::Bars::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         Failure::new(ErrorKind::Internal, error).context("starting the runtime")
     })?;
-    let stopped = runtime.block_on(Box::pin(dispatch(command, context)));
+    let stopped = runtime.block_on(Box::pin(dispatch(command, setup, has_color)));
     runtime.shutdown_timeout(RUNTIME_END_MAX);
     let stopped = stopped?;
     for task in &stopped.tasks {
@@ -90,7 +85,29 @@ fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
     Ok(stopped.exit_code())
 }
 
-async fn dispatch(command: Command, context: Context) -> Result<commands::Ended, Failure> {
+async fn dispatch(command: Command, setup: Setup, has_color: bool) -> Result<Ended, Failure> {
+    let (redactor, bars) = (setup.redactor.clone(), setup.bars.clone());
+    let start_log = |log| telemetry::init(log, &redactor, has_color, bars);
+    match command {
+        Command::Config(command) => commands::settings::run(setup, command).await,
+        // These help when a secret cannot be read, so they begin without any.
+        Command::Secrets(command) => {
+            start_log(&setup.settings.log())?;
+            commands::vault::run(setup, command).await
+        }
+        Command::Doctor => {
+            start_log(&setup.settings.log())?;
+            commands::doctor::run(setup).await
+        }
+        command => {
+            let context = setup.resolve().await?;
+            start_log(&context.config.log)?;
+            run_resolved(command, context).await
+        }
+    }
+}
+
+async fn run_resolved(command: Command, context: Context) -> Result<Ended, Failure> {
     match command {
         Command::Demo(args) => commands::demo::run(context, args).await,
         Command::Up => commands::pipeline::up(context).await,
@@ -103,10 +120,8 @@ async fn dispatch(command: Command, context: Context) -> Result<commands::Ended,
         Command::Query { sql } => commands::query::run(context, &sql).await,
         Command::Status => commands::status::run(context).await,
         Command::Verify(args) => commands::verify::run(context, args).await,
-        Command::Doctor => commands::doctor::run(context).await,
-        Command::Secrets(command) => commands::vault::run(context, command).await,
-        Command::Config(ConfigCommand::Show | ConfigCommand::Check) => {
-            Err(Failure::internal("config commands run without a runtime"))
+        Command::Config(_) | Command::Secrets(_) | Command::Doctor => {
+            Err(Failure::internal("these commands begin without values"))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use comfy_table::{Cell, Color};
 use serde_json::json;
 
-use super::{Context, Ended};
+use super::{Ended, Setup};
 use crate::{
     cli::Output,
     doctor::{Doctor, Finding, Outcome, exit_code},
@@ -13,17 +13,17 @@ use crate::{
     render,
 };
 
-pub(crate) async fn run(context: Context) -> Result<Ended, Failure> {
-    let bench = context.open_untried()?;
+pub(crate) async fn run(setup: Setup) -> Result<Ended, Failure> {
+    let output = setup.output;
     let findings = {
-        let mut work = context.bars.begin("doctor", "services", 0, Arc::clone(&bench.clock));
-        Doctor::examine(&bench, |service| {
+        let mut work = setup.bars.begin("doctor", "services", 0, Arc::clone(&setup.clock));
+        Doctor::examine(setup, |service| {
             work.at(service);
             work.advance(1);
         })
-        .await
+        .await?
     };
-    match context.output {
+    match output {
         Output::Json => render::print(&as_json(&findings))?,
         _ => render::print(&as_text(&findings, render::has_color(&io::stdout())))?,
     }

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use model::ErrorKind;
-use secrets::{Redactor, Scopes};
+use secrets::Scopes;
 
+use super::{Ended, Setup};
 use crate::{
     cli::{ConfigCommand, Global, Output},
-    config::{self, Loaded},
+    config::{self, Loaded, Reference, Unresolved},
     failure::Failure,
     render,
 };
 
-/// Reads file, environment and flags, and the secrets that stand for settings. The only reader of
-/// the environment's settings.
-pub(crate) fn load(global: &Global, redactor: &Redactor) -> Result<Loaded, Failure> {
+/// Reads file, environment and flags. The only reader of the environment's settings.
+pub(crate) fn read(global: &Global) -> Result<Unresolved, Failure> {
     let file = global.config.as_deref().map(config::read_file).transpose()?;
     // A name or value that is not UTF-8 is no setting of ours.
     let environment = std::env::vars_os()
@@ -29,41 +28,36 @@ pub(crate) fn load(global: &Global, redactor: &Redactor) -> Result<Loaded, Failu
         .into_iter()
         .filter_map(|(path, flag, value)| value.map(|value| (path, flag, value)))
         .collect();
-    let read = config::read(file.as_ref(), environment, &flags);
-    let references = read.references();
-    if references.is_empty() {
-        return Ok(read.check(&BTreeMap::new())?);
-    }
-    // Before the log is set up, for its level may be a reference, too.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(ErrorKind::Internal, error).context("starting the runtime")
-    })?;
-    let scopes = Scopes::new(&read.scopes(), redactor.clone());
-    let mut resolved = BTreeMap::new();
-    for (path, reference) in references {
-        let secret = runtime.block_on(scopes.resolve(&reference)).map_err(|error| {
-            Failure::from(error).context(format!("resolving the setting `{path}`"))
-        })?;
-        resolved.insert(path, secret);
-    }
-    Ok(read.check(&resolved)?)
+    Ok(config::read(file.as_ref(), environment, &flags))
 }
 
-/// Runs a command on settings that were found to be valid.
-pub(crate) fn run(
-    command: &ConfigCommand,
-    loaded: &Loaded,
-    output: Output,
-    redactor: &Redactor,
-) -> Result<u8, Failure> {
-    match (command, output) {
-        (ConfigCommand::Show, Output::Json) => {
-            render::print(&format!("{:#}\n", loaded.layers.show_json(redactor)))?;
+/// Reads the secrets that stand for settings, and checks everything.
+pub(crate) async fn resolve(settings: Unresolved, scopes: &Scopes) -> Result<Loaded, Failure> {
+    let mut values = BTreeMap::new();
+    for Reference { path, secret, is_value } in settings.references() {
+        if is_value {
+            let value = scopes.resolve(&secret).await.map_err(|error| {
+                Failure::from(error).context(format!("resolving the setting `{path}`"))
+            })?;
+            values.insert(path, value);
         }
-        (ConfigCommand::Show, _) => render::print(&loaded.layers.show_text(redactor))?,
-        (ConfigCommand::Check, Output::Json) => render::print("{\"problems\":[]}\n")?,
-        (ConfigCommand::Check, _) => render::print("the settings are valid\n")?,
     }
-    Ok(0)
+    Ok(settings.check(&values)?)
+}
+
+/// Shows what is set, secrets as references; or checks everything, for which they are read.
+pub(crate) async fn run(setup: Setup, command: ConfigCommand) -> Result<Ended, Failure> {
+    let (output, redactor) = (setup.output, setup.redactor.clone());
+    let layers = setup.settings.layers();
+    let text = match (command, output) {
+        (ConfigCommand::Show, Output::Json) => format!("{:#}\n", layers.show_json(&redactor)),
+        (ConfigCommand::Show, _) => layers.show_text(&redactor),
+        (ConfigCommand::Check, _) => {
+            let _valid = setup.resolve().await?;
+            let is_json = output == Output::Json;
+            if is_json { "{\"problems\":[]}\n" } else { "the settings are valid\n" }.to_owned()
+        }
+    };
+    render::print(&text)?;
+    Ok(Ended::default())
 }

@@ -8,36 +8,37 @@ use secrets::{ScopeConfig, Scopes, Secret, SecretName, SecretRef, provider::VALU
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Context, Ended};
+use super::{Ended, Setup};
 use crate::{
     cli::{Output, SecretsCommand},
+    config::Reference,
     failure::Failure,
     render,
 };
 
-pub(crate) async fn run(context: Context, command: SecretsCommand) -> Result<Ended, Failure> {
-    let scopes = Scopes::new(&context.config.scopes, context.redactor.clone());
+pub(crate) async fn run(setup: Setup, command: SecretsCommand) -> Result<Ended, Failure> {
+    let scopes = setup.open_scopes();
     match command {
-        SecretsCommand::Scopes => show_scopes(&context),
-        SecretsCommand::List { scope } => list(&context, &scopes, scope.as_deref()).await,
+        SecretsCommand::Scopes => show_scopes(&setup),
+        SecretsCommand::List { scope } => list(&setup, &scopes, scope.as_deref()).await,
         SecretsCommand::Get { reference, reveal } => {
-            get(&context, &scopes, &parse(&reference)?, reveal).await
+            get(&setup, &scopes, &parse(&reference)?, reveal).await
         }
         SecretsCommand::Put { reference } => put(&scopes, &parse(&reference)?).await,
         SecretsCommand::Delete { reference } => delete(&scopes, &parse(&reference)?).await,
-        SecretsCommand::Check => check(&context, &scopes).await,
+        SecretsCommand::Check => check(&setup, &scopes).await,
     }
 }
 
-fn show_scopes(context: &Context) -> Result<Ended, Failure> {
+fn show_scopes(setup: &Setup) -> Result<Ended, Failure> {
     let mut table = render::table(&["scope", "provider", "place"]);
     let mut objects = Vec::new();
-    for (scope, config) in &context.config.scopes {
+    for (scope, config) in &setup.scopes {
         let (provider, place) = (config.provider_name(), place(config));
         table.add_row([scope.as_str(), provider, &place]);
         objects.push(json!({"scope": scope.as_str(), "provider": provider, "place": place}));
     }
-    print(context, &table, &json!(objects))
+    print(setup, &table, &json!(objects))
 }
 
 /// Returns where the values of a scope are, for people.
@@ -56,7 +57,7 @@ fn place(config: &ScopeConfig) -> String {
 }
 
 /// Lists the keys scope by scope; one that cannot be asked does not hide the others.
-async fn list(context: &Context, scopes: &Scopes, only: Option<&str>) -> Result<Ended, Failure> {
+async fn list(setup: &Setup, scopes: &Scopes, only: Option<&str>) -> Result<Ended, Failure> {
     let mut table = render::table(&["scope", "provider", "key"]);
     let mut objects = Vec::new();
     let mut code = 0;
@@ -69,7 +70,7 @@ async fn list(context: &Context, scopes: &Scopes, only: Option<&str>) -> Result<
         )));
     }
     for (scope, provider) in wanted {
-        let name = context.config.scopes.get(scope).map_or("", |config| config.provider_name());
+        let name = setup.scopes.get(scope).map_or("", |config| config.provider_name());
         match provider.keys().await.map_err(Failure::from) {
             Ok(keys) => {
                 if keys.is_empty() {
@@ -82,14 +83,14 @@ async fn list(context: &Context, scopes: &Scopes, only: Option<&str>) -> Result<
             }
             Err(failure) => {
                 code = failure.kind.exit_code();
-                let problem = failure.in_one_line(&context.redactor);
+                let problem = failure.in_one_line(&setup.redactor);
                 table.add_row([scope.as_str(), name, &format!("({problem})")]);
                 objects
                     .push(json!({"scope": scope.as_str(), "provider": name, "problem": problem}));
             }
         }
     }
-    Ok(Ended { code, ..print(context, &table, &json!(objects))? })
+    Ok(Ended { code, ..print(setup, &table, &json!(objects))? })
 }
 
 /// Stores the value on standard input.
@@ -144,14 +145,14 @@ fn parse(text: &str) -> Result<SecretRef, Failure> {
 }
 
 async fn get(
-    context: &Context,
+    setup: &Setup,
     scopes: &Scopes,
     reference: &SecretRef,
     is_revealed: bool,
 ) -> Result<Ended, Failure> {
     let secret = scopes.resolve(reference).await?;
     let value = if is_revealed { secret.expose() } else { "********" };
-    match context.output {
+    match setup.output {
         Output::Json => {
             let shown = json!({
                 "scope": reference.scope.as_str(),
@@ -167,28 +168,28 @@ async fn get(
 }
 
 /// Resolves what the settings refer to; says for each whether it is there, never what it is.
-async fn check(context: &Context, scopes: &Scopes) -> Result<Ended, Failure> {
+async fn check(setup: &Setup, scopes: &Scopes) -> Result<Ended, Failure> {
     let mut table = render::table(&["setting", "scope", "key", "result"]);
     let mut objects = Vec::new();
     let mut code = 0;
-    for (setting, reference) in context.config.references() {
-        let result = match scopes.resolve(&reference).await {
+    for Reference { path, secret, .. } in setup.settings.references() {
+        let result = match scopes.resolve(&secret).await {
             Ok(_) => "found".to_owned(),
             Err(error) => {
                 let failure = Failure::from(error);
                 code = failure.kind.exit_code();
-                failure.in_one_line(&context.redactor)
+                failure.in_one_line(&setup.redactor)
             }
         };
-        let (scope, key) = (reference.scope.as_str(), reference.key.as_str());
-        table.add_row([&setting, scope, key, &result]);
-        objects.push(json!({"setting": setting, "scope": scope, "key": key, "result": result}));
+        let (scope, key) = (secret.scope.as_str(), secret.key.as_str());
+        table.add_row([&path, scope, key, &result]);
+        objects.push(json!({"setting": path, "scope": scope, "key": key, "result": result}));
     }
-    Ok(Ended { code, ..print(context, &table, &json!(objects))? })
+    Ok(Ended { code, ..print(setup, &table, &json!(objects))? })
 }
 
-fn print(context: &Context, table: &Table, objects: &Value) -> Result<Ended, Failure> {
-    match context.output {
+fn print(setup: &Setup, table: &Table, objects: &Value) -> Result<Ended, Failure> {
+    match setup.output {
         Output::Json => render::print(&format!("{objects:#}\n"))?,
         _ => render::print(&format!("{table}\n"))?,
     }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 use secrets::{Secret, SecretRef};
 use toml::{Table, Value};
 
-use super::{Problem, Problems, SettingsFile, file::ConfigFile};
+use super::{Problem, Problems, Reference, SettingsFile, file::ConfigFile};
 
 /// Every default, built into the program.
 const DEFAULT: &str = include_str!("../../../../config/default.toml");
@@ -170,12 +170,15 @@ impl Layers {
         }
     }
 
-    /// Returns the references in settings that are read once, at the start. Those of [`REFERENCES`]
-    /// and of open tables are read whenever they are needed.
-    pub(super) fn references(&self) -> impl Iterator<Item = (&str, SecretRef)> {
+    /// Returns what refers to a secret outside the scopes, which refer to each other.
+    pub(super) fn references(&self) -> Vec<Reference> {
         self.entries()
-            .filter(|Entry { path, .. }| !is_open(path) && !REFERENCES.contains(&path.as_str()))
-            .filter_map(|Entry { path, value, .. }| Some((path.as_str(), reference(value)?)))
+            .filter(|Entry { path, .. }| !path.starts_with(SCOPES))
+            .filter_map(|Entry { path, value, .. }| {
+                let is_value = is_value(path);
+                Some(Reference { path: path.clone(), secret: reference(value)?, is_value })
+            })
+            .collect()
     }
 
     /// Returns whether the scope that `path` belongs to was given another provider, so that the
@@ -191,6 +194,15 @@ impl Layers {
     /// Returns where the value of `path` came from.
     pub(crate) fn origin(&self, path: &str) -> Option<&Origin> {
         self.entries.iter().find(|entry| entry.path == path).map(|entry| &entry.origin)
+    }
+
+    /// Says of each problem where the value came from.
+    pub(super) fn name_origins(&self, problems: &mut Problems) {
+        for problem in &mut problems.0 {
+            if problem.origin.is_none() {
+                problem.origin = self.origin(&problem.path).map(ToString::to_string);
+            }
+        }
     }
 
     /// Returns the settings in effect.
@@ -221,8 +233,8 @@ impl Layers {
                     }
                     value
                 }
-                // Not resolved (yet): the value is of no use, its type has to fit.
-                (None, Some(expected)) if !is_same_type(&expected, value) => expected,
+                // Not resolved (yet): the default stands for it, which is valid by itself.
+                (None, Some(expected)) if is_value(path) && reference(value).is_some() => expected,
                 _ => value.clone(),
             };
             insert(&mut root, path, value);
@@ -245,6 +257,12 @@ fn is_open(path: &str) -> bool {
         .and_then(|rest| rest.rsplit_once('.'))
         .is_some_and(|(scope, field)| !scope.is_empty() && !field.is_empty());
     is_scope_field || OPEN.iter().any(|table| path.len() > table.len() && path.starts_with(table))
+}
+
+/// Returns whether a reference in this setting stands for its value. Those of [`REFERENCES`] and of
+/// open tables stand for a secret that is read whenever it is needed.
+fn is_value(path: &str) -> bool {
+    !is_open(path) && !REFERENCES.contains(&path)
 }
 
 /// Reads a text as a value of the expected type; one that is none stays text.

@@ -18,8 +18,17 @@ fn load(
     flags: &[(&str, &str, String)],
 ) -> Result<Loaded, Problems> {
     let read = read(file, environment, flags);
-    assert_eq!(read.references(), [], "nothing here is a reference");
-    read.check(&BTreeMap::new())
+    assert!(!read.references().iter().any(|reference| reference.is_value), "no value is a secret");
+    let is_valid = read.scopes();
+    let loaded = read.check(&BTreeMap::new());
+    if let Err(problems) = is_valid {
+        assert_eq!(
+            loaded.as_ref().unwrap_err(),
+            &problems,
+            "all are found before secrets are read"
+        );
+    }
+    loaded
 }
 
 pub(crate) fn load_with(file: &str, environment: &[(&str, &str)]) -> Result<Loaded, Problems> {
@@ -210,11 +219,12 @@ aws_secret_access_key = "{{secrets/env/landing}}"
     let options = &loaded.config.landing.store.options;
     assert_eq!(options["allow_http"], OptionValue::Plain("true".to_owned()));
     assert_eq!(options["region"], OptionValue::Plain("eu-west-1".to_owned()));
-    let references: Vec<String> =
-        loaded.config.references().into_iter().map(|(path, _)| path).collect();
+    let mut references = loaded.layers.references();
+    references.sort_by(|left, right| left.path.cmp(&right.path));
+    assert!(!references.iter().any(|reference| reference.is_value));
     assert_eq!(
-        references,
-        ["source.access_key", "topic.kafka.sasl.password", "landing.options.aws_secret_access_key"]
+        references.into_iter().map(|reference| reference.path).collect::<Vec<_>>(),
+        ["landing.options.aws_secret_access_key", "source.access_key", "topic.kafka.sasl_password"]
     );
     load_with(&loaded.layers.show_text(&Redactor::default()), &[]).unwrap();
 }
@@ -270,9 +280,12 @@ fn a_reference_may_stand_for_any_setting() {
                 base_url = \"{{secrets/env/url}}\"\n[poll]\nafter_hours = \"{{secrets/env/hours}}\"\n";
     let file = SettingsFile { name: "lake.toml".to_owned(), text: file.to_owned() };
     let unresolved = || read(Some(&file), [], &[]);
-    let paths: Vec<String> = unresolved().references().into_iter().map(|(path, _)| path).collect();
-    assert_eq!(paths, ["source.base_url", "source.quota_month", "poll.after_hours"]);
-    assert_eq!(unresolved().scopes().len(), 1);
+    let values = unresolved().references().into_iter().filter(|reference| reference.is_value);
+    assert_eq!(
+        values.map(|reference| reference.path).collect::<Vec<_>>(),
+        ["source.base_url", "source.quota_month", "poll.after_hours"]
+    );
+    assert_eq!(unresolved().scopes().unwrap().len(), 1);
     let resolved = |quota: &str| {
         let values = [
             ("source.base_url", "https://vendor.example/v2"),
@@ -289,4 +302,47 @@ fn a_reference_may_stand_for_any_setting() {
     assert!(shown.contains("{{secrets/env/quota}}") && !shown.contains("4711"), "{shown}");
     let problems = unresolved().check(&resolved("cnry")).unwrap_err().to_string();
     assert!(problems.contains("source.quota_month") && !problems.contains("cnry"), "{problems}");
+}
+
+#[test]
+fn problems_are_found_before_anybody_is_asked_for_a_secret() {
+    let file = r#"
+[source]
+version = "{{secrets/kv/version}}"
+base_url = "ftp://vendor.example"
+[poll]
+symbls = ["SPY"]
+interval = "2x"
+[topic]
+brokers = "{{secrets/kv/brokers}}"
+prefix = "{{secrets/nowhere/prefix}}"
+[topic.kafka]
+security_protocol = "SSL"
+[postgres]
+password = "{{secrets/kv/password}}"
+[secrets.scopes.kv]
+provider = "file"
+"#;
+    let file = SettingsFile { name: "lake.toml".to_owned(), text: file.to_owned() };
+    let problems = read(Some(&file), [], &[]).scopes().unwrap_err();
+    let paths: Vec<&str> = problems.0.iter().map(|problem| problem.path.as_str()).collect();
+    // What stands beside a value that is still to be read may be right once it is there.
+    assert_eq!(
+        paths,
+        ["poll.symbls", "topic.prefix", "secrets.scopes.kv.dir", "poll.interval"],
+        "{problems}"
+    );
+    assert!(
+        problems.0.iter().all(|problem| problem.origin.is_some() || problem.path.ends_with("dir"))
+    );
+}
+
+#[test]
+fn a_log_is_there_before_any_secret_is() {
+    let level = |text: &str| {
+        let file = SettingsFile { name: "lake.toml".to_owned(), text: text.to_owned() };
+        read(Some(&file), [], &[]).log().level
+    };
+    assert_eq!(level("[log]\nlevel = \"debug\""), "debug");
+    assert_eq!(level("[log]\nlevel = \"{{secrets/env/level}}\""), "info");
 }

@@ -38,7 +38,7 @@ const LONGEST_DATASET: &str = "exchanges";
 /// A writer that was paused for less than this must find the files it is about to commit.
 const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-pub(super) use services::scopes;
+pub(super) use services::{in_scope, scope_names, scopes};
 
 pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Option<Config> {
     let file = file?;
@@ -54,8 +54,8 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
         "durability",
         choose(&file.durability, &[("process", Durability::Process), ("power", Durability::Power)]),
     );
-    let scopes = scopes(file.secrets, problems);
-    let known: BTreeSet<SecretName> = scopes.keys().cloned().collect();
+    let scopes = scopes(&file.secrets, problems);
+    let known = scope_names(&file.secrets);
     let source = source(&file.source, &known, problems);
     let poll = poll(&file.poll, problems);
     let market_time = market_time(&file.market_time, problems);
@@ -73,7 +73,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
     let http = http(&file.http, problems);
     let postgres = postgres(file.postgres, &known, problems);
     let log = log(file.log, problems);
-    let config = Config {
+    Some(Config {
         data_dir: data_dir?,
         durability: durability?,
         source: source?,
@@ -89,12 +89,11 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
         postgres: postgres?,
         scopes,
         log: log?,
-    };
-    relations(&config, problems);
-    Some(config)
+    })
 }
 
-fn relations(config: &Config, problems: &mut Problems) {
+/// Checks what several sections must agree on.
+pub(super) fn relations(config: &Config, problems: &mut Problems) {
     let (http, postgres) = (config.http.bind, config.postgres.bind);
     if http == postgres && http.port() != 0 {
         problems
@@ -405,7 +404,7 @@ fn bind(text: &str) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-fn log(file: LogFile, problems: &mut Problems) -> Option<LogConfig> {
+pub(super) fn log(file: LogFile, problems: &mut Problems) -> Option<LogConfig> {
     let level = problems.take(
         "log.level",
         if is_log_filter(&file.level) {

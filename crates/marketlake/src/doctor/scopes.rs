@@ -3,16 +3,21 @@
 use secrets::SecretRef;
 
 use super::{Doctor, Report};
-use crate::{assemble::Workbench, failure::Failure};
+use crate::{commands::Setup, config::Reference, failure::Failure};
 
-pub(super) async fn examine(doctor: &mut Doctor, bench: &Workbench) {
-    for (setting, reference) in bench.config.references() {
-        let SecretRef { scope, key } = &reference;
+/// Looks for each of them; says whether those are there without which there are no settings.
+pub(super) async fn examine(doctor: &mut Doctor, setup: &Setup) -> bool {
+    let scopes = setup.open_scopes();
+    let mut has_values = true;
+    for Reference { path, secret, is_value } in setup.settings.references() {
+        let SecretRef { scope, key } = &secret;
         let work = async {
-            bench.scopes.resolve(&reference).await.map_err(Failure::from)?;
-            Ok(Report::ok(format!("`{setting}` has `{key}` of scope `{scope}`")))
+            scopes.resolve(&secret).await.map_err(Failure::from)?;
+            Ok(Report::ok(format!("`{path}` has `{key}` of scope `{scope}`")))
         };
         let remedy = "`marketlake secrets list` shows what each scope has";
-        doctor.check("secrets", "read", remedy, work).await;
+        let is_found = doctor.check("secrets", "read", remedy, work).await;
+        has_values &= is_found || !is_value;
     }
+    has_values
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::process::{marketlake, run};
+use crate::process::{marketlake, run, run_with_input};
 
 #[test]
 fn help_names_every_command_and_the_exit_codes() {
@@ -108,6 +108,44 @@ fn secrets_are_masked_unless_revealed() {
     let (code, out, _) = run(&mut marketlake(temp.path(), &["secrets", "check"]));
     assert_eq!(code, 3);
     assert!(out.contains("is not set"), "{out}");
+}
+
+#[test]
+fn a_secret_that_a_setting_waits_for_can_be_looked_for_and_stored() {
+    let temp = tempfile::tempdir().unwrap();
+    let settings = "[topic]\nbrokers = \"{{secrets/local/brokers}}\"\n\
+                    [topic.kafka]\nsecurity_protocol = \"PLAINTEXT\"\n\
+                    [secrets.scopes.local]\nprovider = \"vault\"\npath = \"vault.age\"\n\
+                    passphrase = \"{{secrets/env/passphrase}}\"\n";
+    fs::write(temp.path().join("lake.toml"), settings).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = marketlake(temp.path(), &[&["--config", "lake.toml"], arguments].concat());
+        command.env("MARKETLAKE_SECRET_PASSPHRASE", "as long as a passphrase has to be");
+        command
+    };
+    let ran = |arguments: &[&str]| run(&mut command(arguments));
+
+    let (code, _, err) = ran(&["config", "check"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("resolving the setting `topic.brokers`"), "{err}");
+    for arguments in [&["secrets", "scopes"][..], &["secrets", "list"], &["config", "show"]] {
+        let (code, out, err) = ran(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        assert!(out.contains("local"), "{arguments:?}: {out}");
+    }
+    let (code, out, _) = ran(&["secrets", "check"]);
+    assert_eq!(code, 3);
+    assert!(out.contains("topic.brokers") && out.contains("source.access_key"), "{out}");
+    let (code, out, err) = ran(&["doctor"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(out.contains("brokers") && out.contains("not tried"), "{out}");
+    assert!(!temp.path().join("marketlake-data").exists(), "where it lies was not known yet");
+
+    let mut put = command(&["secrets", "put", "local/brokers"]);
+    let (code, _, err) = run_with_input(&mut put, "kafka-1:9092\n");
+    assert_eq!(code, 0, "{err}");
+    let (code, out, err) = ran(&["config", "check"]);
+    assert_eq!((code, out.as_str()), (0, "the settings are valid\n"), "{err}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Starts the program in a folder and an environment of its own.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -19,6 +19,15 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the program starts");
     let text = |bytes| String::from_utf8(bytes).expect("the program writes UTF-8");
     (status.code().expect("the program was not killed"), text(stdout), text(stderr))
+}
+
+/// Runs to the end with `input` on standard input.
+#[track_caller]
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> (i32, String, String) {
+    let (reader, mut writer) = std::io::pipe().expect("the system has pipes");
+    writer.write_all(input.as_bytes()).expect("a pipe holds a short text");
+    drop(writer);
+    run(command.stdin(reader))
 }
 
 /// A process that is ended with the test.

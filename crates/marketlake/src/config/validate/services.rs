@@ -31,22 +31,35 @@ pub(super) fn reference(
              MARKETLAKE_SECRET_<KEY> and write \"{{{{secrets/env/<key>}}}}\""
         )
     })?;
-    if !scopes.contains(&reference.scope) {
-        return Err(format!(
-            "refers to scope `{}`, which has no table `[secrets.scopes.{}]`",
-            reference.scope, reference.scope
-        ));
-    }
+    in_scope(&reference, scopes)?;
     Ok(Some(reference))
+}
+
+/// Checks that a reference names a scope that is written down.
+pub(in crate::config) fn in_scope(
+    SecretRef { scope, .. }: &SecretRef,
+    scopes: &BTreeSet<SecretName>,
+) -> Result<(), String> {
+    if scopes.contains(scope) {
+        return Ok(());
+    }
+    Err(format!("refers to scope `{scope}`, which has no table `[secrets.scopes.{scope}]`"))
+}
+
+/// Returns the names of the scopes, whatever is wrong with them: that is one problem, and not one
+/// more for each reference.
+pub(in crate::config) fn scope_names(file: &SecretsFile) -> BTreeSet<SecretName> {
+    file.scopes.keys().filter_map(|name| name.parse().ok()).collect()
 }
 
 /// Reads the scopes; those that are wrong are left out.
 pub(in crate::config) fn scopes(
-    file: SecretsFile,
+    file: &SecretsFile,
     problems: &mut Problems,
 ) -> BTreeMap<SecretName, ScopeConfig> {
     let mut scopes = BTreeMap::new();
-    for (name, mut fields) in file.scopes {
+    for (name, fields) in &file.scopes {
+        let mut fields = fields.clone();
         let path = |field: &str| format!("secrets.scopes.{name}.{field}");
         let Ok(scope_name) = name.parse::<SecretName>() else {
             problems.add(&path("provider"), "the scope's name must be letters, digits, `-_@.`");
