@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrets::Scopes;
+use secrets::{Scopes, Secret};
 
 use super::{Ended, Setup};
 use crate::{
@@ -31,15 +31,27 @@ pub(crate) fn read(global: &Global) -> Result<Unresolved, Failure> {
     Ok(config::read(file.as_ref(), environment, &flags))
 }
 
+/// Reads what a setting refers to. A value may be short, as `6` and `true` are; a secret may not.
+pub(crate) async fn look_up(
+    reference: &Reference,
+    scopes: &Scopes,
+) -> Result<Secret, secrets::Error> {
+    if reference.is_value {
+        scopes.resolve_setting(&reference.secret).await
+    } else {
+        scopes.resolve(&reference.secret).await
+    }
+}
+
 /// Reads the secrets that stand for settings, and checks everything.
 pub(crate) async fn resolve(settings: Unresolved, scopes: &Scopes) -> Result<Loaded, Failure> {
     let mut values = BTreeMap::new();
-    for Reference { path, secret, is_value } in settings.references() {
-        if is_value {
-            let value = scopes.resolve(&secret).await.map_err(|error| {
-                Failure::from(error).context(format!("resolving the setting `{path}`"))
+    for reference in settings.references() {
+        if reference.is_value {
+            let value = look_up(&reference, scopes).await.map_err(|error| {
+                Failure::from(error).context(format!("resolving the setting `{}`", reference.path))
             })?;
-            values.insert(path, value);
+            values.insert(reference.path, value);
         }
     }
     Ok(settings.check(&values)?)

@@ -8,7 +8,7 @@ use secrets::{ScopeConfig, Scopes, Secret, SecretName, SecretRef, provider::VALU
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Ended, Setup};
+use super::{Ended, Setup, settings};
 use crate::{
     cli::{Output, SecretsCommand},
     config::Reference,
@@ -172,8 +172,8 @@ async fn check(setup: &Setup, scopes: &Scopes) -> Result<Ended, Failure> {
     let mut table = render::table(&["setting", "scope", "key", "result"]);
     let mut objects = Vec::new();
     let mut code = 0;
-    for Reference { path, secret, .. } in setup.settings.references() {
-        let result = match scopes.resolve(&secret).await {
+    for reference in setup.settings.references() {
+        let result = match settings::look_up(&reference, scopes).await {
             Ok(_) => "found".to_owned(),
             Err(error) => {
                 let failure = Failure::from(error);
@@ -181,6 +181,7 @@ async fn check(setup: &Setup, scopes: &Scopes) -> Result<Ended, Failure> {
                 failure.in_one_line(&setup.redactor)
             }
         };
+        let Reference { path, secret, .. } = reference;
         let (scope, key) = (secret.scope.as_str(), secret.key.as_str());
         table.add_row([&path, scope, key, &result]);
         objects.push(json!({"setting": path, "scope": scope, "key": key, "result": result}));

@@ -119,7 +119,8 @@ fn a_secret_that_a_setting_waits_for_can_be_looked_for_and_stored() {
                     passphrase = \"{{secrets/env/passphrase}}\"\n";
     fs::write(temp.path().join("lake.toml"), settings).unwrap();
     let command = |arguments: &[&str]| {
-        let mut command = marketlake(temp.path(), &[&["--config", "lake.toml"], arguments].concat());
+        let mut command =
+            marketlake(temp.path(), &[&["--config", "lake.toml"], arguments].concat());
         command.env("MARKETLAKE_SECRET_PASSPHRASE", "as long as a passphrase has to be");
         command
     };
@@ -146,6 +147,35 @@ fn a_secret_that_a_setting_waits_for_can_be_looked_for_and_stored() {
     assert_eq!(code, 0, "{err}");
     let (code, out, err) = ran(&["config", "check"]);
     assert_eq!((code, out.as_str()), (0, "the settings are valid\n"), "{err}");
+}
+
+#[test]
+fn a_reference_may_stand_for_a_number_a_switch_a_list_or_a_word() {
+    let temp = tempfile::tempdir().unwrap();
+    let settings = "[topic]\npartitions = \"{{secrets/env/partitions}}\"\n\
+                    [poll]\nafter_hours = \"{{secrets/env/hours}}\"\n\
+                    symbols = \"{{secrets/env/symbols}}\"\n\
+                    [log]\nlevel = \"{{secrets/env/level}}\"\n";
+    fs::write(temp.path().join("lake.toml"), settings).unwrap();
+    let with = |partitions: &str, arguments: &[&str]| {
+        let mut command =
+            marketlake(temp.path(), &[&["--config", "lake.toml"], arguments].concat());
+        run(command
+            .env("MARKETLAKE_SECRET_MARKETSTACK_ACCESS_KEY", "cnry-0123456789")
+            .env("MARKETLAKE_SECRET_PARTITIONS", partitions)
+            .env("MARKETLAKE_SECRET_HOURS", "true")
+            .env("MARKETLAKE_SECRET_SYMBOLS", "SPY, AAPL")
+            .env("MARKETLAKE_SECRET_LEVEL", "info"))
+    };
+    for arguments in [&["config", "check"][..], &["secrets", "check"]] {
+        let (code, out, err) = with("6", arguments);
+        assert_eq!(code, 0, "{out}{err}");
+        // They are words of many texts, and no secrets that have to be masked in them.
+        assert!(!out.contains("[redacted]"), "{out}");
+    }
+    let (code, _, err) = with("700", &["config", "check"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("topic.partitions") && err.contains("1 to 64"), "{err}");
 }
 
 #[test]
