@@ -19,6 +19,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod core_dumps;
 mod doctor;
 mod failure;
 mod progress;
@@ -54,6 +55,7 @@ fn report(failure: &Failure, redactor: &Redactor, has_color: bool) {
 }
 
 fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
+    core_dumps::forbid()?;
     let Cli { global, command } = cli;
     if global.output == Output::Csv && !matches!(command, Command::Query { .. }) {
         return Err(Failure::config("`--output csv` is only for `query`; use text or json"));

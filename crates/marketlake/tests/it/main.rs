@@ -2,6 +2,7 @@
 //! exit code.
 
 mod cli;
+mod core_dumps;
 mod process;
 mod simulate;
 mod stages;
