@@ -25,25 +25,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness import ROOT, until
+from services import AZURE_KEY, address
 
 SCRIPT = ROOT / "scripts" / "services"
 SECONDS = 30
-# The emulators' own, printed in their manual.
-AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 KEYVAULT_TENANT = "11111111-2222-3333-4444-555555555555"
 
 
-def setting(name):
-    value = os.environ.get(f"MARKETLAKE_TEST_{name}")
-    assert value, (
-        f"MARKETLAKE_TEST_{name} is not set; please run:\n"
-        'scripts/services start; eval "$(scripts/services env)"'
-    )
-    return value
-
-
 def tls(name):
-    return str(Path(setting("TLS")) / name)
+    return str(Path(address("TLS")) / name)
 
 
 def unique(prefix):
@@ -53,12 +43,12 @@ def unique(prefix):
 # --- Kafka
 
 def in_the_clear():
-    return {"bootstrap.servers": setting("KAFKA")}
+    return {"bootstrap.servers": address("KAFKA")}
 
 
 def by_password(mechanism, user="marketlake", authority="ca.pem"):
     return {
-        "bootstrap.servers": setting("KAFKA_TLS"), "security.protocol": "SASL_SSL",
+        "bootstrap.servers": address("KAFKA_TLS"), "security.protocol": "SASL_SSL",
         "sasl.mechanism": mechanism, "sasl.username": user,
         "sasl.password": "marketlake-kafka-test", "ssl.ca.location": tls(authority),
     }
@@ -66,7 +56,7 @@ def by_password(mechanism, user="marketlake", authority="ca.pem"):
 
 def by_certificate():
     return {
-        "bootstrap.servers": setting("KAFKA_MTLS"), "security.protocol": "SSL",
+        "bootstrap.servers": address("KAFKA_MTLS"), "security.protocol": "SSL",
         "ssl.ca.location": tls("ca.pem"), "ssl.certificate.location": tls("client.pem"),
         "ssl.key.location": tls("client.key"),
     }
@@ -160,7 +150,7 @@ def aws(service, address, user="marketlake", password="marketlake-minio-test"):
 
 
 def test_s3_creates_an_object_once():
-    client, key = aws("s3", setting("S3")), unique("services")
+    client, key = aws("s3", address("S3")), unique("services")
     client.put_object(Bucket="marketlake", Key=key, Body=b"first", IfNoneMatch="*")
     with pytest.raises(ClientError) as refusal:
         client.put_object(Bucket="marketlake", Key=key, Body=b"second", IfNoneMatch="*")
@@ -169,7 +159,7 @@ def test_s3_creates_an_object_once():
 
 
 def test_s3_replaces_only_the_version_that_was_read():
-    client, key = aws("s3", setting("S3")), unique("services")
+    client, key = aws("s3", address("S3")), unique("services")
     etag = client.put_object(Bucket="marketlake", Key=key, Body=b"first")["ETag"]
     client.put_object(Bucket="marketlake", Key=key, Body=b"second", IfMatch=etag)
     with pytest.raises(ClientError) as refusal:
@@ -179,12 +169,12 @@ def test_s3_replaces_only_the_version_that_was_read():
 
 def test_s3_refuses_a_wrong_key():
     with pytest.raises(ClientError) as refusal:
-        aws("s3", setting("S3"), password="wrong-password").list_objects_v2(Bucket="marketlake")
+        aws("s3", address("S3"), password="wrong-password").list_objects_v2(Bucket="marketlake")
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def test_azure_creates_a_blob_once():
-    account = BlobServiceClient(setting("AZURE"), credential=AZURE_KEY)
+    account = BlobServiceClient(address("AZURE"), credential=AZURE_KEY)
     blob = account.get_blob_client("marketlake", unique("services"))
     blob.upload_blob(b"first", overwrite=False)
     with pytest.raises(ResourceExistsError) as refusal:
@@ -197,14 +187,14 @@ def test_azure_creates_a_blob_once():
 
 def key_vault(credential, authority="ca.pem"):
     return SecretClient(
-        setting("KEYVAULT"), credential, verify_challenge_resource=False,
+        address("KEYVAULT"), credential, verify_challenge_resource=False,
         connection_verify=tls(authority), retry_total=0,
     )
 
 
 def application(secret="marketlake-keyvault-test"):
     return ClientSecretCredential(
-        KEYVAULT_TENANT, "marketlake", secret, authority=setting("KEYVAULT"),
+        KEYVAULT_TENANT, "marketlake", secret, authority=address("KEYVAULT"),
         disable_instance_discovery=True, connection_verify=tls("ca.pem"), retry_total=0,
     )
 
@@ -215,7 +205,7 @@ class ManagedIdentity:
     def get_token(self, *scopes, **_options):
         query = f"?resource={scopes[0].removesuffix('/.default')}&api-version=2018-02-01"
         request = urllib.request.Request(
-            setting("KEYVAULT_TOKEN") + query, headers={"Metadata": "true"}
+            address("KEYVAULT_TOKEN") + query, headers={"Metadata": "true"}
         )
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             token = json.load(answer)
@@ -259,7 +249,7 @@ def test_key_vault_lets_in_only_whom_it_knows():
 
 
 def test_secrets_manager_keeps_the_version_before():
-    client, name = aws("secretsmanager", setting("AWS")), unique("services")
+    client, name = aws("secretsmanager", address("AWS")), unique("services")
     client.create_secret(Name=name, SecretString="one")
     client.put_secret_value(SecretId=name, SecretString="two")
     assert client.get_secret_value(SecretId=name)["SecretString"] == "two"
@@ -269,7 +259,7 @@ def test_secrets_manager_keeps_the_version_before():
 
 
 def test_sqs_delivers_a_message():
-    client = aws("sqs", setting("AWS"))
+    client = aws("sqs", address("AWS"))
     queue = client.create_queue(QueueName=unique("services"))["QueueUrl"]
     client.send_message(QueueUrl=queue, MessageBody="created")
     messages = client.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
@@ -277,7 +267,7 @@ def test_sqs_delivers_a_message():
 
 
 def test_vault_keeps_versions_and_lets_applications_log_in():
-    root = hvac.Client(setting("VAULT"), token="marketlake-vault-test")
+    root = hvac.Client(address("VAULT"), token="marketlake-vault-test")
     name = unique("services")
     for value in ("one", "two"):
         root.secrets.kv.v2.create_or_update_secret(name, {"value": value}, mount_point="secret")
@@ -286,7 +276,7 @@ def test_vault_keeps_versions_and_lets_applications_log_in():
     role = root.auth.approle.read_role_id(name)["data"]["role_id"]
     secret = root.auth.approle.generate_secret_id(name)["data"]["secret_id"]
 
-    client = hvac.Client(setting("VAULT"))
+    client = hvac.Client(address("VAULT"))
     client.auth.approle.login(role, secret)
     read = client.secrets.kv.v2.read_secret_version
     assert read(name, raise_on_deleted_version=True)["data"]["data"] == {"value": "two"}
@@ -361,7 +351,7 @@ def test_starting_what_runs_fills_it(tmp_path):
 
 
 def test_a_cache_behind_a_link_has_the_same_services(tmp_path):
-    cache = Path(setting("TLS")).parents[1]
+    cache = Path(address("TLS")).parents[1]
     (tmp_path / "link").symlink_to(cache)
     running = script("running", cache=cache).stdout
     assert running != ""
