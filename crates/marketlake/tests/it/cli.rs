@@ -140,7 +140,10 @@ fn a_secret_that_a_setting_waits_for_can_be_looked_for_and_stored() {
     let (code, out, err) = ran(&["doctor"]);
     assert_eq!(code, 3, "{err}");
     assert!(out.contains("brokers") && out.contains("not tried"), "{out}");
-    assert!(!temp.path().join("marketlake-data").exists(), "where it lies was not known yet");
+    assert!(
+        !temp.path().join("marketlake-data").try_exists().unwrap(),
+        "where it lies was not known yet"
+    );
 
     let mut put = command(&["secrets", "put", "local/brokers"]);
     let (code, _, err) = run_with_input(&mut put, "kafka-1:9092\n");
