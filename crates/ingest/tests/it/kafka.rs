@@ -6,6 +6,7 @@ mod foreign;
 mod group;
 mod login;
 mod recreated;
+mod token;
 
 use std::{sync::Arc, time::Duration};
 

@@ -13,7 +13,7 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use super::failure::{code_of, refusal};
+use super::failure::{code_of, in_short, refusal};
 
 /// The memory of one client: what it said last, and whether it can go on.
 #[derive(Debug)]
@@ -70,17 +70,18 @@ impl Events {
     }
 
     fn note(&self, code: RDKafkaErrorCode, said: &str) {
+        let said = in_short(said);
         tracing::debug!(target: "librdkafka", code = ?code, "{said}");
-        if let Some(code) = refusal(code, said) {
+        if let Some(code) = refusal(code, &said) {
             let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            refused.get_or_insert_with(|| (code, said.to_owned()));
+            refused.get_or_insert_with(|| (code, said.clone()));
         }
         if code == RDKafkaErrorCode::Fatal {
             self.set_stale();
         }
         // The end of all brokers says less than what became of the last one.
         if code != RDKafkaErrorCode::AllBrokersDown {
-            *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.to_owned());
+            *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
         }
         self.changed.notify_waiters();
     }

@@ -7,16 +7,27 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::error::Error;
 
+/// The words of a library or of a token endpoint that are kept. What matters comes first.
+const SAID_MAX: usize = 400;
+
 /// Why a Kafka cluster did not do what was asked. No text of it holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaFailure {
     /// The cluster does not know us.
     #[error(
-        "the cluster refused the login: `{said}`; check the user, its password and `sasl.mechanism`"
+        "the cluster refused the login: `{said}`; check `sasl.mechanism` and the user with its password, or which issuer, audience and claims the cluster wants of a token"
     )]
     Login {
         /// The client library's words.
         said: String,
+    },
+    /// Nobody gives us a token that the cluster would take us by.
+    #[error("no token to log in with: `{said}`; {remedy}")]
+    Token {
+        /// The words of the token endpoint, or of who tried to reach it.
+        said: String,
+        /// What an operator can do about it.
+        remedy: &'static str,
     },
     /// No secure connection came about.
     #[error("no secure connection: `{said}`; {remedy}")]
@@ -91,6 +102,7 @@ impl KafkaFailure {
             Self::Unreachable { .. } | Self::Passing { .. } => ErrorKind::Transient,
             Self::Damaged { .. } => ErrorKind::Data,
             Self::Login { .. }
+            | Self::Token { .. }
             | Self::Tls { .. }
             | Self::NotAllowed { .. }
             | Self::Property { .. }
@@ -100,7 +112,7 @@ impl KafkaFailure {
 
     /// Returns whether a client with newly read secrets may succeed.
     pub(crate) const fn may_be_old_secrets(&self) -> bool {
-        matches!(self, Self::Login { .. } | Self::Tls { .. })
+        matches!(self, Self::Login { .. } | Self::Token { .. } | Self::Tls { .. })
     }
 }
 
@@ -108,9 +120,12 @@ impl KafkaFailure {
 ///
 /// In TLS 1.3 a broker refuses a client's certificate after the handshake: the library takes that
 /// for a lost connection. A handshake that is cut off stays one: brokers that stop do it, too.
+/// A token that did not come may come later, and the one before may still be good; unless whoever
+/// issues them says no.
 pub(super) fn refusal(code: RDKafkaErrorCode, said: &str) -> Option<RDKafkaErrorCode> {
     use RDKafkaErrorCode as Code;
     match code {
+        Code::Authentication if is_about_token(said) => token_remedy(said).map(|_| code),
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
@@ -125,6 +140,10 @@ pub(super) fn refusal(code: RDKafkaErrorCode, said: &str) -> Option<RDKafkaError
 pub(super) fn classify(code: RDKafkaErrorCode, said: String, waited: Duration) -> KafkaFailure {
     use RDKafkaErrorCode as Code;
     match code {
+        Code::Authentication if is_about_token(&said) => match token_remedy(&said) {
+            Some(remedy) => KafkaFailure::Token { said, remedy },
+            None => KafkaFailure::Unreachable { waited, said },
+        },
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
             KafkaFailure::Login { said }
         }
@@ -180,6 +199,42 @@ pub(super) const fn is_damage(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::BadCompression
             | RDKafkaErrorCode::InvalidMessage
     )
+}
+
+/// Returns whether librdkafka speaks of a token that it did not get, rather than of a login.
+fn is_about_token(said: &str) -> bool {
+    said.contains("Failed to acquire SASL OAUTHBEARER token")
+}
+
+/// Returns the words in one line of bounded length: the answer of a token endpoint may be a page.
+pub(super) fn in_short(said: &str) -> String {
+    said.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).take(SAID_MAX).collect()
+}
+
+/// Reads the words of the token endpoint or of curl. `None`: it may well work in a moment.
+fn token_remedy(said: &str) -> Option<&'static str> {
+    const CLIENT: &str = "check `sasl.oauthbearer.client.id` and its secret";
+    const REQUEST: &str = "check `sasl.oauthbearer.scope` and `sasl.oauthbearer.grant.type` against what the issuer allows this client";
+    const ANSWER: &str = "check that `sasl.oauthbearer.token.endpoint.url` is the issuer's token endpoint, and that it issues JWTs with `sub` and `exp`";
+    const AUTHORITY: &str = "check that `https.ca.location` names the authority which signed the token endpoint's certificate, that the certificate is still valid and that it is for the host that was called";
+    const PLAIN: &str = "the port of `sasl.oauthbearer.token.endpoint.url` speaks no TLS";
+    // The codes of RFC 6749, section 5.2, then librdkafka's and curl's words.
+    const REMEDIES: [(&str, &str); 13] = [
+        ("invalid_client", CLIENT),
+        ("unauthorized_client", CLIENT),
+        ("invalid_grant", CLIENT),
+        ("invalid_scope", REQUEST),
+        ("invalid_request", REQUEST),
+        ("unsupported_grant_type", REQUEST),
+        ("Expected JSON", ANSWER),
+        ("not JSON encoded", ANSWER),
+        ("JWT", ANSWER),
+        ("wrong version number", PLAIN),
+        ("certificate", AUTHORITY),
+        ("SSL: no alternative", AUTHORITY),
+        ("error setting certificate", AUTHORITY),
+    ];
+    REMEDIES.iter().find(|(words, _)| said.contains(words)).map(|(_, remedy)| *remedy)
 }
 
 /// Reads OpenSSL's and librdkafka's words. Anything they do not say is left to the reader.
@@ -271,6 +326,30 @@ mod tests {
         assert_eq!(refusal(Code::BrokerTransportFailure, alert), Some(Code::SSL));
         assert_eq!(refusal(Code::BrokerTransportFailure, cut), None);
         assert_eq!(refusal(Code::AllBrokersDown, ""), None);
+    }
+
+    #[test]
+    fn tells_a_refused_token_from_one_that_may_still_come() {
+        use RDKafkaErrorCode as Code;
+        let check = |said: &str, hint: Option<&str>| {
+            let said = format!("Failed to acquire SASL OAUTHBEARER token: {said}");
+            let kind = if hint.is_some() { ErrorKind::Config } else { ErrorKind::Transient };
+            check(Code::Authentication, &said, kind, hint.unwrap_or("no answer"));
+            assert_eq!(refusal(Code::Authentication, &said).is_some(), hint.is_some(), "{said}");
+        };
+        check(r#"{"error": "invalid_client"}"#, Some("client.id"));
+        check(r#"{"error": "invalid_scope"}"#, Some("oauthbearer.scope"));
+        check("SSL certificate problem: self-signed certificate", Some("https.ca.location"));
+        check("Response is not JSON encoded: text/html", Some("token.endpoint.url"));
+        check("Failed to connect to localhost port 1: Connection refused", None);
+        check("Operation timed out after 20000 milliseconds", None);
+        check("Server did not provide an error string", None);
+    }
+
+    #[test]
+    fn keeps_words_in_one_short_line() {
+        assert_eq!(in_short("<html>\n\tno"), "<html>  no");
+        assert_eq!(in_short(&"é".repeat(1000)).chars().count(), SAID_MAX);
     }
 
     #[test]

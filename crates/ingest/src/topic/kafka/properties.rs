@@ -1,5 +1,7 @@
 //! The properties of a connection: which an operator may set, and which we set ourselves.
 
+mod token;
+
 use std::{error::Error as StdError, fmt, time::Duration};
 
 use async_trait::async_trait;
@@ -46,7 +48,7 @@ impl ConnectionProperties for NoProperties {
 }
 
 /// Properties that nobody may set, and why: the promise of the topic rests on ours.
-const OURS: [(&[&str], &str); 9] = [
+const OURS: [(&[&str], &str); 10] = [
     (&["bootstrap.servers", "metadata.broker.list", "group.id"], "it has a setting of its own"),
     (
         &[
@@ -115,7 +117,14 @@ const OURS: [(&[&str], &str); 9] = [
         &["plugin.library.paths", "test.mock.num.brokers", "test.mock.broker.rtt"],
         "a connection is no place to load code or doubles",
     ),
+    (
+        &["enable.sasl.oauthbearer.unsecure.jwt"],
+        "nobody signs such tokens: a cluster that takes them lets everybody in",
+    ),
 ];
+
+/// The ways to log in that are built in.
+const MECHANISMS: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER";
 
 /// Checks a property that an operator wants to set. References to secrets may stand for values.
 ///
@@ -125,11 +134,10 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
     if let Some((_, reason)) = OURS.iter().find(|(names, _)| names.contains(&name)) {
         return Err(format!("`{name}` may not be set: {reason}"));
     }
-    if let ("sasl.mechanism" | "sasl.mechanisms", "GSSAPI" | "OAUTHBEARER") = (name, value) {
-        return Err(format!(
-            "`{name}` may not be `{value}`: this program has PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"
-        ));
+    if let ("sasl.mechanism" | "sasl.mechanisms", "GSSAPI") = (name, value) {
+        return Err(format!("`{name}` may not be `{value}`: this program has {MECHANISMS}"));
     }
+    token::check(name, value)?;
     let mut config = ClientConfig::new();
     config.set(name, value);
     match config.create_native_config() {
@@ -216,6 +224,7 @@ pub(super) fn client_config(
         client.set(name, value.as_str());
     }
     require_mechanism(properties)?;
+    token::require(properties)?;
     if role != Role::Member {
         // A static member may have one client only.
         client.remove("group.instance.id");
@@ -240,7 +249,7 @@ fn require_mechanism(properties: &[Property]) -> Result<(), KafkaFailure> {
     if is_sasl && !has("sasl.mechanism") && !has("sasl.mechanisms") {
         return Err(KafkaFailure::Property {
             name: "sasl.mechanism".to_owned(),
-            problem: "it is missing: set PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512".to_owned(),
+            problem: format!("it is missing: this program has {MECHANISMS}"),
         });
     }
     Ok(())
@@ -301,6 +310,52 @@ mod tests {
         check("session.timeout.ms", "{{secrets/odd/but}}", None);
     }
 
+    /// Fails as well when librdkafka was built without what asks for tokens.
+    #[test]
+    fn passes_a_login_by_token() {
+        const URL: &str = "sasl.oauthbearer.token.endpoint.url";
+        check("sasl.mechanism", "OAUTHBEARER", None);
+        check("sasl.oauthbearer.method", "oidc", None);
+        check("sasl.oauthbearer.client.id", "marketlake", None);
+        check("sasl.oauthbearer.client.secret", "{{secrets/market/kafka}}", None);
+        check("sasl.oauthbearer.scope", "kafka", None);
+        check("sasl.oauthbearer.extensions", "logicalCluster=lkc-1", None);
+        check("sasl.oauthbearer.metadata.authentication.type", "azure_imds", None);
+        check("sasl.oauthbearer.assertion.private.key.file", "/etc/key.pem", None);
+        check("https.ca.location", "/etc/ca.pem", None);
+        check(URL, "https://issuer.test/token", None);
+        check(URL, "http://localhost:8080/token", None);
+        check(URL, "http://[::1]:8080/token", None);
+        check(URL, "http://169.254.169.254/metadata/identity/oauth2/token", None);
+        check(URL, "{{secrets/market/token-endpoint}}", None);
+
+        check(URL, "http://issuer.test/token", Some("in the clear"));
+        check(URL, "http://localhost.issuer.test/token", Some("in the clear"));
+        check(URL, "file:///etc/token", Some("in the clear"));
+        check(URL, "https://user:secret@issuer.test/token", Some("may not hold a login"));
+        check(URL, "issuer.test", Some("is no address"));
+        check("sasl.oauthbearer.method", "default", Some("oidc"));
+        check("enable.sasl.oauthbearer.unsecure.jwt", "true", Some("everybody"));
+    }
+
+    #[test]
+    fn knows_secrets() {
+        for name in [
+            "sasl.password",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "ssl.key.pem",
+            "ssl.key.password",
+        ] {
+            assert!(is_secret_property(name), "{name}");
+        }
+        for name in ["sasl.username", "sasl.oauthbearer.client.id", "https.ca.location"] {
+            assert!(!is_secret_property(name), "{name}");
+        }
+    }
+
     #[test]
     fn refuses_what_the_promise_rests_on() {
         check("acks", "1", Some("acknowledgement"));
@@ -355,6 +410,12 @@ mod tests {
             client_config(Role::Writer, &config, &[property("security.protocol", "SASL_SSL")]);
         assert!(
             matches!(refused, Err(KafkaFailure::Property { name, .. }) if name == "sasl.mechanism")
+        );
+        let by_token =
+            [property("security.protocol", "SASL_SSL"), property("sasl.mechanism", "OAUTHBEARER")];
+        let refused = client_config(Role::Writer, &config, &by_token);
+        assert!(
+            matches!(refused, Err(KafkaFailure::Property { name, .. }) if name == "sasl.oauthbearer.method")
         );
     }
 }

@@ -25,7 +25,7 @@ use super::{Fixed, check_complete, config, numbered, open_with, read_all, servic
 const USER: &str = "marketlake";
 const PASSWORD: &str = "marketlake-kafka-test";
 
-fn tls_file(name: &str) -> String {
+pub(super) fn tls_file(name: &str) -> String {
     format!("{}/{name}", service("MARKETLAKE_TEST_TLS"))
 }
 
@@ -43,7 +43,7 @@ fn sasl(mechanism: &str, user: &str, password: &str) -> Vec<(&'static str, Strin
     ]
 }
 
-async fn check_works(servers: String, properties: Vec<(&'static str, String)>) {
+pub(super) async fn check_works(servers: String, properties: Vec<(&'static str, String)>) {
     let name = unique();
     let topic = open_with(config(&servers), Arc::new(Fixed(properties)));
     let partitions = topic.check(&name).await.expect("reaches the cluster");
@@ -53,7 +53,7 @@ async fn check_works(servers: String, properties: Vec<(&'static str, String)>) {
 }
 
 /// Short of patience: a refusal must come long before it runs out.
-fn hasty(servers: &str) -> KafkaTopicConfig {
+pub(super) fn hasty(servers: &str) -> KafkaTopicConfig {
     KafkaTopicConfig {
         request_timeout: Duration::from_secs(10),
         delivery_timeout: Duration::from_secs(10),
@@ -62,7 +62,10 @@ fn hasty(servers: &str) -> KafkaTopicConfig {
 }
 
 /// Returns why nothing worked; reading and appending must agree on it.
-async fn refused(servers: &str, properties: Vec<(&'static str, String)>) -> KafkaFailure {
+pub(super) async fn refused(
+    servers: &str,
+    properties: Vec<(&'static str, String)>,
+) -> KafkaFailure {
     let topic = open_with(hasty(servers), Arc::new(Fixed(properties)));
     let appended = topic.append("never", numbered(0..3)).await.expect_err("an append is refused");
     let checked = topic.check("never").await.expect_err("the cluster is out of reach");
