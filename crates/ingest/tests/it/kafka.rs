@@ -1,6 +1,7 @@
 //! Topics in Kafka: a real cluster where only it can tell, librdkafka's double for its moods.
 #![expect(clippy::panic, reason = "helpers of tests, outside the test functions themselves")]
 
+mod damage;
 mod faults;
 mod foreign;
 mod group;

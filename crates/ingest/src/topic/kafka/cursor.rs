@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 use super::{events::Events, failure::code_of, record::from_message};
 use crate::topic::Record;
 
+/// Failures of a place that was left, a few for each attempt; more would come from elsewhere.
+const STALE_MAX: u32 = 100;
+
 /// What a cursor has now, without waiting.
 pub(super) enum Found {
     /// The next record.
@@ -70,6 +73,12 @@ impl Cursor {
         (from, is_at_end): (u64, bool),
     ) -> KafkaResult<()> {
         self.release(consumer)?;
+        // Records of the old place are left out by the library itself, its last failures are not.
+        for _ in 0..STALE_MAX {
+            if self.queue.poll(Duration::ZERO).is_none() {
+                break;
+            }
+        }
         let offset = i64::try_from(from).map_err(|_| KafkaError::NoMessageReceived)?;
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(&self.topic, self.partition, Offset::Offset(offset))?;

@@ -79,10 +79,14 @@ pub enum KafkaFailure {
     },
     /// What the cluster holds is damaged: a checksum or a compressed batch does not hold.
     #[error(
-        "what the cluster holds is damaged: `{said}`; restore the partition, or continue with a new `landing.generation`"
+        "partition {partition} holds damaged bytes from offset {offset} on: `{said}`; let a replica that is sound lead it, or give the damaged batch up: delete the records before the next one (`kafka-delete-records`) and set `landing.on_gap = \"record\"`"
     )]
     Damaged {
-        /// The client library's words.
+        /// The partition.
+        partition: u32,
+        /// The first record that cannot be read; everything before it was.
+        offset: u64,
+        /// What does not hold.
         said: String,
     },
     /// Something passing: a leader on the move, a client that has to be made anew.
@@ -186,7 +190,6 @@ pub(super) fn classify(code: RDKafkaErrorCode, said: String, waited: Duration) -
         | Code::BrokerTransportFailure
         | Code::AllBrokersDown
         | Code::Resolve => KafkaFailure::Unreachable { waited, said },
-        _ if is_damage(code) => KafkaFailure::Damaged { said },
         _ => KafkaFailure::Passing { said },
     }
 }
@@ -198,6 +201,8 @@ pub(super) const fn is_damage(code: RDKafkaErrorCode) -> bool {
         RDKafkaErrorCode::BadMessage
             | RDKafkaErrorCode::BadCompression
             | RDKafkaErrorCode::InvalidMessage
+            // A batch in a format that there is not.
+            | RDKafkaErrorCode::NotImplemented
     )
 }
 
@@ -363,7 +368,7 @@ mod tests {
         check(Code::GroupAuthorizationFailed, "no", ErrorKind::Config, "`Read` on the group");
         check(Code::InvalidReplicationFactor, "3 > 1", ErrorKind::Config, "lower the replication");
         check(Code::AllBrokersDown, "refused", ErrorKind::Transient, "within 9 s");
-        check(Code::BadMessage, "CRC32 check failed", ErrorKind::Data, "restore");
+        check(Code::InvalidMessage, "damaged on its way", ErrorKind::Transient, "now");
         check(Code::NotLeaderForPartition, "moved", ErrorKind::Transient, "now");
     }
 }

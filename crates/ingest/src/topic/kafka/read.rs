@@ -270,6 +270,7 @@ impl Reader {
         let began = self.clock.monotonic();
         let mut cursor = self.cursor(at)?.lock_owned().await;
         let mut placings = 0;
+        let mut damage = None;
         let mut has_asked_end = false;
         loop {
             // Registered before looking: what arrives in between ends the wait.
@@ -279,6 +280,9 @@ impl Reader {
             if cursor.next() != Some(from) {
                 placings += 1;
                 if PLACINGS_MAX < placings {
+                    if let Some(code) = damage {
+                        return Err(self.damaged(at, cursor, (from, code)).await);
+                    }
                     let said = format!("offset {from} came and went while it was read");
                     return Err(at.doing.failed(KafkaFailure::Passing { said }));
                 }
@@ -289,12 +293,16 @@ impl Reader {
             }
             match take(&mut cursor, bytes_max) {
                 Taken::Records(records) => return Ok(Fetched::Records(records)),
-                // It may have been damaged on the way: fetched anew, like one that moved.
-                Taken::Failed(code) if is_damage(code) && placings < PLACINGS_MAX => {
-                    placings += 1;
+                // It may have been damaged on the way: fetched anew, like one that moved. Behind
+                // such a batch the library may lose its place, and call that out of range.
+                Taken::Failed(code) if is_damage(code) => {
+                    damage = Some(code);
                     continue;
                 }
                 Taken::Failed(code) => return Err(self.failed(at.doing, code)),
+                // It was found in this very read: word of the place before, or of one that the
+                // library has made up behind a damaged batch.
+                Taken::OutOfRange if 0 < placings => continue,
                 Taken::OutOfRange => {
                     let (first_offset, next_offset) = self.bounds(at).await?;
                     if !is_held(from, (first_offset, next_offset)) {
@@ -329,6 +337,22 @@ impl Reader {
                 () = self.clock.sleep(left) => (),
             }
         }
+    }
+
+    /// Gives the place up, or the library would fetch the damaged bytes again and again.
+    async fn damaged(
+        &self,
+        at: At<'_>,
+        mut cursor: OwnedMutexGuard<Cursor>,
+        (offset, code): (u64, RDKafkaErrorCode),
+    ) -> Error {
+        let consumer = Arc::clone(&self.consumer);
+        let released = tokio::task::spawn_blocking(move || cursor.release(&consumer)).await;
+        if let Err(source) = released {
+            return Error::TaskLost { doing: at.doing.doing, source };
+        }
+        let partition = at.partition;
+        at.doing.failed(KafkaFailure::Damaged { partition, offset, said: code.to_string() })
     }
 
     /// Returns whether a read at `position` would have something to say.

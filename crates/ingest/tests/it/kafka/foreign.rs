@@ -17,7 +17,7 @@ use rdkafka::{
 
 use super::{RealClock, config, numbered, open, read_all, service, unique};
 
-fn client(servers: &str) -> ClientConfig {
+pub(super) fn client(servers: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", servers);
     client
@@ -44,9 +44,16 @@ async fn shows_whatever_others_wrote() {
         .insert(Header::<&[u8]> { key: "none", value: None });
     let payload: &[u8] = b"\xc3\x28";
     send(FutureRecord::to(&name).key(key).payload(payload).headers(headers)).await;
+    // A value without a key, and empty ones, which are not the same as none.
+    send(FutureRecord::to(&name).payload(&b"keyless"[..])).await;
+    send(FutureRecord::to(&name).key(&b""[..]).payload(&b""[..])).await;
 
     let read = read_all(topic.as_ref(), &name).await;
-    assert_eq!(read.len(), 3);
+    assert_eq!(read.len(), 5);
+    let offsets: Vec<u64> = read.iter().map(|record| record.offset).collect();
+    assert_eq!(offsets, [0, 1, 2, 3, 4], "each has a place of its own");
+    assert_eq!((read[3].key.as_str(), &read[3].value[..]), ("", &b"keyless"[..]));
+    assert_eq!((read[4].key.as_str(), &read[4].value[..]), ("", &b""[..]));
     assert_eq!((read[1].key.as_str(), read[1].value.len(), read[1].headers.len()), ("", 0, 0));
     assert_eq!(read[2].key, r"\xff\\key");
     assert_eq!(&read[2].value[..], payload, "a value need not be text");
@@ -153,6 +160,41 @@ async fn takes_a_record_of_the_largest_size() {
     assert!(read.iter().all(|record| record.value == value));
 }
 
+/// The limits of reading bound what is read ahead, not what can be read at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs scripts/services start"]
+async fn lands_a_record_larger_than_any_of_ours() {
+    const LARGE: usize = 6 * 1024 * 1024;
+    let servers = service("MARKETLAKE_TEST_KAFKA");
+    let name = unique();
+    let admin: AdminClient<DefaultClientContext> = client(&servers).create().expect("an admin");
+    let limit = (2 * LARGE).to_string();
+    let wanted =
+        NewTopic::new(&name, 1, TopicReplication::Fixed(1)).set("max.message.bytes", &limit);
+    admin.create_topics([&wanted], &AdminOptions::new()).await.expect("created");
+    let producer: FutureProducer =
+        client(&servers).set("message.max.bytes", &limit).create().expect("a producer");
+    for size in [10, LARGE, 20] {
+        let value = vec![b'7'; size];
+        let record = FutureRecord::<[u8], [u8]>::to(&name).payload(&value);
+        producer.send(record, std::time::Duration::from_secs(60)).await.expect("sent");
+    }
+    let topic = open(config(&servers));
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let config = LandingConfig {
+        age_max: std::time::Duration::ZERO,
+        bytes_max: 1024 * 1024,
+        ..LandingConfig::for_topic(&name)
+    };
+    let reader = Arc::clone(&topic) as Arc<dyn TopicReader>;
+    let mut lander = Lander::new(store, reader, RealClock::new(), config).expect("a lander");
+    assert_eq!(land(&mut lander).await.expect("lands"), (3, 0));
+    assert_eq!(lander.landed(), [3]);
+    let sizes: Vec<usize> =
+        read_all(topic.as_ref(), &name).await.iter().map(|record| record.value.len()).collect();
+    assert_eq!(sizes, [10, LARGE, 20]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs scripts/services start"]
 async fn a_topic_with_a_lower_limit_says_so() {
@@ -204,7 +246,7 @@ async fn retention_before_landing_is_a_gap() {
 }
 
 /// Runs until the group has given the lander its partitions and they are landed.
-async fn land(lander: &mut Lander) -> Result<(u64, u64), Error> {
+pub(super) async fn land(lander: &mut Lander) -> Result<(u64, u64), Error> {
     let (mut records, mut gone) = (0, 0);
     for _ in 0..100 {
         let progress = lander.run_once().await?;
