@@ -68,7 +68,7 @@ impl ConsumerContext for MemberEvents {
         kind: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
-        let moved: Vec<(String, u32)> = list
+        let given: Vec<(String, u32)> = list
             .elements()
             .iter()
             .filter_map(|found| {
@@ -76,31 +76,33 @@ impl ConsumerContext for MemberEvents {
             })
             .collect();
         let is_gain = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        // Asked first: giving them up ends it.
+        let is_lost = !is_gain && consumer.assignment_lost();
         let done = if is_gain {
             // It reads nothing, and no committed offset may matter to it.
             list.set_all_offsets(Offset::End)
-                .and_then(|()| consumer.incremental_assign(list))
+                .and_then(|()| consumer.assign(list))
                 .and_then(|()| consumer.pause(list))
         } else {
-            consumer.incremental_unassign(list)
+            consumer.unassign()
         };
         if let Err(error) = done {
             tracing::debug!(target: "librdkafka", code = ?code_of(&error), "a rebalance failed");
         }
-        tracing::info!(partitions = ?moved, is_gain, "the group moved partitions");
         let mut assigned = self.assigned();
-        let all = assigned.get_or_insert_default();
-        for (topic, partition) in moved {
-            let of_topic = all.entry(topic).or_default();
-            if is_gain {
-                of_topic.insert(partition);
-            } else {
-                of_topic.remove(&partition);
+        if is_gain {
+            tracing::info!(partitions = ?given, "the group gave partitions");
+            let mut all = Partitions::new();
+            for (topic, partition) in given {
+                all.entry(topic).or_default().insert(partition);
             }
-        }
-        if !is_gain && consumer.assignment_lost() {
+            *assigned = Some(all);
+        } else if is_lost {
+            tracing::info!(partitions = ?given, "the group took its partitions away");
             *assigned = None;
         }
+        // Otherwise it is about to give others: until then landing goes on with those it gave last,
+        // which does no harm, and makes no pause.
         drop(assigned);
         self.events.changed.notify_waiters();
     }

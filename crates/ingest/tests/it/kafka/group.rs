@@ -135,6 +135,44 @@ async fn two_landers_share_partitions_and_take_over() {
     futures::join!(land_until(&mut left, &is_landed), land_until(&mut right, &is_landed));
 }
 
+/// One topic has most of the records: whoever had all of it would do all the work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs scripts/services start"]
+async fn landers_share_each_topic_by_itself() {
+    let servers = service("MARKETLAKE_TEST_KAFKA");
+    let (busy, quiet, group) = (unique(), unique(), unique());
+    let open = || {
+        let partitions = std::num::NonZeroU32::new(4).expect("four");
+        open(KafkaTopicConfig { group: group.clone(), partitions, ..config(&servers) })
+    };
+    let (one, other) = (open(), open());
+    for name in [&busy, &quiet] {
+        one.append(name, numbered(0..10)).await.expect("appends");
+    }
+    let share = async |topic: &KafkaTopic, name: &str| {
+        topic.assigned(name).await.expect("assigned").map_or(0, |all| all.len())
+    };
+    let until = async |wanted: &[(&KafkaTopic, usize)]| {
+        let began = tokio::time::Instant::now();
+        loop {
+            let mut has_all = true;
+            for (topic, count) in wanted {
+                // As landers of one process do: one topic after the other.
+                for name in [&busy, &quiet] {
+                    has_all &= share(topic, name).await == *count;
+                }
+                topic.wait(&busy, &[u64::MAX; 4], Duration::from_millis(50)).await.expect("waits");
+            }
+            if has_all {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "never divided as {wanted:?}");
+        }
+    };
+    until(&[(&one, 4)]).await;
+    until(&[(&one, 2), (&other, 2)]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs scripts/services start"]
 async fn a_zombie_does_no_harm() {
