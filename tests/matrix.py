@@ -17,7 +17,7 @@ BEGIN, END = "<!-- services: written by tests/matrix.py -->\n", "<!-- services: 
 SERVICES = [
     (
         "Apache Kafka", "Apache Kafka {KAFKA_VERSION}", "a log in one SQLite file",
-        r"kafka::(group|foreign|login)::|kafka::(a_real_cluster|two_writers)",
+        r"kafka::(group|foreign|login|token|damage)::|kafka::(a_real_cluster|two_writers)",
     ),
     (
         "S3", "MinIO {MINIO_VERSION}", "a local folder",
