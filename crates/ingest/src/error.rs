@@ -263,6 +263,11 @@ impl Error {
         matches!(self, Self::Kafka { source, .. } if source.may_be_old_secrets())
     }
 
+    /// Returns whether the topic holds bytes that cannot be read, behind others that could.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Kafka { source: KafkaFailure::Damaged { .. }, .. })
+    }
+
     /// Returns how long the other side asked us to wait before the next try.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {

@@ -77,11 +77,15 @@ impl PartitionLander {
         if self.next.is_none() {
             self.recover(context).await?;
         }
-        let gathered = self.gather(context).await;
-        if gathered.is_err() {
-            self.forget();
-        }
-        let gathered = gathered?;
+        let gathered = match self.gather(context).await {
+            Ok(gathered) => gathered,
+            // What came before the damage first; the next call meets the damage itself.
+            Err(error) if error.is_damage() && self.draft.is_some() => Gathered::Full,
+            Err(error) => {
+                self.forget();
+                return Err(error);
+            }
+        };
         let config = &context.config;
         let seal_in = self.seal_in(config, context.clock.monotonic());
         match (gathered, seal_in) {
