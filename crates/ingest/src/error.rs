@@ -192,7 +192,7 @@ pub enum Error {
     },
     /// The topic is not the one that was landed so far.
     #[error(
-        "landing topic `{topic}`, partition {partition}, from offset {next} on: DIVERGED, {problem}; what landed stays valid, but landing on would skip records: raise `landing.generation` and fetch the affected windows again"
+        "landing topic `{topic}`, partition {partition}, from offset {next} on: DIVERGED, {problem}; new generations were opened for that already, and it happened again: find out what changes the topic, then start again"
     )]
     Diverged {
         /// The topic.

@@ -144,6 +144,12 @@ pub trait TopicReader: Send + Sync {
     /// The log cannot be read.
     async fn wait(&self, topic: &str, positions: &[u64], timeout: Duration) -> Result<(), Error>;
 
+    /// Returns whether a read that goes on where the last one ended answers out of range when what
+    /// was read before is lost or replaced by now. If not, whoever needs to know has to look.
+    fn tells_of_truncation(&self) -> bool {
+        false
+    }
+
     /// Returns which partitions of `topic` this process is to land; `None` for all of them.
     ///
     /// It spreads the work, and nothing depends on it: an answer may be late or wrong, and two

@@ -7,6 +7,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+mod opened;
+
+pub use opened::{Divergence, Opened};
+
 /// The place of an object in the landing zone.
 ///
 /// Ordered by partition, then offset: the order in which the chain is read.

@@ -27,14 +27,14 @@ pub(super) const LINES_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A body that arrived damaged is read again: the network may be at fault. Thrice the same finding
 /// is the object's own.
-const READS_MAX: u32 = 3;
+pub(super) const READS_MAX: u32 = 3;
 
 /// From this size on, 64 KiB stored, checking is worth a blocking thread: about a millisecond.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Tries to create a link before the outcome is left open for the next call, which begins from the
 /// chain. With the pauses between them about 3 s.
-const CREATES_MAX: u32 = 8;
+pub(super) const CREATES_MAX: u32 = 8;
 
 /// A link as read: its lines and the footer that proves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,25 +139,29 @@ pub async fn tail(
     topic: &str,
     partition: u32,
 ) -> Result<Option<(LandingKey, Footer)>, Error> {
-    tail_after(store, (generation, topic, partition), None).await
+    let tail = tail_after(store, (generation, topic, partition), None).await?;
+    Ok(tail.map(|(key, link)| (key, link.footer)))
 }
 
-/// [`tail`] that lists only what comes after a link already known.
+/// [`tail`] with its lines, that lists only what comes after a link already known.
 pub(super) async fn tail_after(
     store: &Arc<dyn ObjectStore>,
     (generation, topic, partition): (u32, &str, u32),
     known: Option<&LandingKey>,
-) -> Result<Option<(LandingKey, Footer)>, Error> {
+) -> Result<Option<(LandingKey, Link)>, Error> {
     let last = list(store, generation, topic, partition, known).await?.pop();
     let Some(key) = last.or_else(|| known.cloned()) else {
         return Ok(None);
     };
-    let vanished = || Error::LandingObject {
+    let link = read(store, &key).await?.ok_or_else(|| vanished(&key))?;
+    Ok(Some((key, link)))
+}
+
+pub(super) fn vanished(key: &LandingKey) -> Error {
+    Error::LandingObject {
         key: key.to_string(),
         problem: "it was there and is gone; landing objects are deleted by nobody".to_owned(),
-    };
-    let link = read(store, &key).await?.ok_or_else(vanished)?;
-    Ok(Some((key, link.footer)))
+    }
 }
 
 /// Lists a partition's links in chain order, all or those after `known`.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use model::{envelope::Envelope, landing::Footer};
 use sha2::{Digest, Sha256};
 
+use super::mark::Mark;
 use crate::{hex::hex, topic::Record};
 
 /// zstd's fastest ordinary level: landing must keep up with the vendor, the lake compresses again.
@@ -42,6 +43,8 @@ impl fmt::Debug for Draft {
 pub(super) struct Sealed {
     pub(super) payload: Bytes,
     pub(super) footer: Footer,
+    /// Its last record; `None` in a gap.
+    pub(super) mark: Option<Mark>,
 }
 
 impl Draft {
@@ -105,7 +108,10 @@ impl Draft {
             sha256: hex(&self.hasher.finalize()),
             last_record_crc: self.last_record_crc,
         };
-        seal(self.encoder, footer)
+        let mut line = self.line;
+        line.pop();
+        let mark = Mark::new(self.next.saturating_sub(1), self.last_record_crc, line);
+        seal(self.encoder, footer, Some(mark))
     }
 }
 
@@ -113,7 +119,7 @@ impl Draft {
 pub(super) fn seal_gap(first: u64, next: u64) -> std::io::Result<Sealed> {
     let sha256 = hex(&Sha256::digest([]));
     let footer = Footer { first, next, count: 0, sha256, last_record_crc: 0 };
-    seal(encoder()?, footer)
+    seal(encoder()?, footer, None)
 }
 
 /// The footer's hash covers the lines; the frame's checksum covers the footer as well. Without it
@@ -124,7 +130,7 @@ fn encoder() -> std::io::Result<Encoder> {
     Ok(encoder)
 }
 
-fn seal(mut encoder: Encoder, footer: Footer) -> std::io::Result<Sealed> {
+fn seal(mut encoder: Encoder, footer: Footer, mark: Option<Mark>) -> std::io::Result<Sealed> {
     encoder.write_all(footer.to_line().as_bytes())?;
-    Ok(Sealed { payload: Bytes::from(encoder.finish()?), footer })
+    Ok(Sealed { payload: Bytes::from(encoder.finish()?), footer, mark })
 }

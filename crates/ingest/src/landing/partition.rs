@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use model::landing::{Footer, LandingKey};
+use model::landing::LandingKey;
 
 use super::{
     Context, LandingConfig, OnGap, Progress,
     chain::{self, Created},
     draft::{Draft, Sealed, seal_gap},
+    generation,
+    mark::{Mark, Seen},
 };
 use crate::{
     error::Error,
@@ -27,11 +29,23 @@ const INLINE_BYTES_MAX: u64 = 256 * 1024;
 const END_LOOKS_MAX: u32 = 3;
 const END_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often it is checked that the topic is still the one that landed. One that was made anew and
+/// filled beyond our place within a moment looks the same there. A minute costs nothing, and until
+/// then nothing is lost: what lands is real, and the oldest record tells where to begin anew.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(super) struct PartitionLander {
     index: u32,
     /// The last link known; listing begins behind it.
     tail: Option<LandingKey>,
+    /// The last record landed, to recognise the topic by; `None` behind a gap.
+    mark: Option<Mark>,
+    /// The oldest one landed that the topic had when it was last looked for.
+    anchor: Option<Mark>,
+    checked_at: Duration,
+    /// It was said that the topic is not there.
+    is_missed: bool,
     /// The offset that names the next link; `None` until the chain's end was read.
     next: Option<u64>,
     draft: Option<Draft>,
@@ -47,11 +61,33 @@ enum Gathered {
     AtEnd,
     /// The topic no longer has the next record, the oldest it has is at this offset.
     GoneUntil(u64),
+    /// The topic ends before the next record.
+    BehindEnd,
+}
+
+/// What a topic says of the chain.
+enum Finding {
+    /// It may well be the one that landed.
+    Same,
+    /// It is another one.
+    Diverged(String),
+    /// It is not there, and then nothing can be lost by waiting for it.
+    Missing,
 }
 
 impl PartitionLander {
     pub(super) const fn new(index: u32) -> Self {
-        Self { index, tail: None, next: None, draft: None, unused: Vec::new() }
+        Self {
+            index,
+            tail: None,
+            mark: None,
+            anchor: None,
+            checked_at: Duration::ZERO,
+            is_missed: false,
+            next: None,
+            draft: None,
+            unused: Vec::new(),
+        }
     }
 
     pub(super) const fn index(&self) -> u32 {
@@ -74,8 +110,16 @@ impl PartitionLander {
 
     /// Lands at most one object. Begins from the chain whenever the last call did not end well.
     pub(super) async fn run_once(&mut self, context: &Context) -> Result<Progress, Error> {
-        if self.next.is_none() {
-            self.recover(context).await?;
+        let is_due = self.checked_at.saturating_add(CHECK_EVERY) <= context.clock.monotonic();
+        let is_there = if self.next.is_none() {
+            self.recover(context).await?
+        } else if is_due && self.draft.is_none() {
+            self.check_again(context).await?
+        } else {
+            true
+        };
+        if !is_there {
+            return Ok(Progress::default());
         }
         let gathered = match self.gather(context).await {
             Ok(gathered) => gathered,
@@ -90,8 +134,13 @@ impl PartitionLander {
         let seal_in = self.seal_in(config, context.clock.monotonic());
         match (gathered, seal_in) {
             (Gathered::GoneUntil(first_offset), None) => self.land_gap(context, first_offset).await,
-            // The records before the gap first; the next call meets the gap itself.
-            (Gathered::Full | Gathered::GoneUntil(_), _) => {
+            // A broker may only be behind for a moment: looked at again, and longer.
+            (Gathered::BehindEnd, None) => {
+                self.recover(context).await?;
+                Ok(Progress { is_behind: true, ..Progress::default() })
+            }
+            // First the records that were there; the next call meets the same again.
+            (Gathered::Full | Gathered::GoneUntil(_) | Gathered::BehindEnd, _) => {
                 let progress = self.land_draft(context).await?;
                 Ok(Progress { is_behind: true, ..progress })
             }
@@ -107,58 +156,112 @@ impl PartitionLander {
         self.unused = Vec::new();
     }
 
-    /// Reads the chain's end and checks that the topic still is the one it came from.
-    async fn recover(&mut self, context: &Context) -> Result<(), Error> {
+    /// Reads the chain's end and checks that the topic still is the one it came from; returns
+    /// whether there is a topic at all.
+    async fn recover(&mut self, context: &Context) -> Result<bool, Error> {
         self.forget();
-        let config = &context.config;
-        let chain = (config.generation, config.topic.as_str(), self.index);
+        let (generation, topic) = (context.current.generation, context.config.topic.as_str());
+        let chain = (generation, topic, self.index);
         let tail = chain::tail_after(&context.store, chain, self.tail.as_ref()).await?;
-        let Some((key, footer)) = tail else {
-            self.next = Some(0);
-            return Ok(());
+        let (next, mark) = match &tail {
+            Some((_, link)) => (link.footer.next, Mark::of(link)),
+            None => {
+                let mark = generation::before_chain(context, self.index).await?;
+                (context.current.begins_at(self.index), mark)
+            }
         };
-        if let Some(problem) = self.find_divergence(context, &footer).await? {
-            return Err(self.diverged(context, footer.next, problem));
+        if !self.check(context, next, mark.as_ref()).await? {
+            return Ok(false);
         }
-        self.tail = Some(key);
-        self.next = Some(footer.next);
+        if self.anchor.is_none() && tail.is_some() {
+            let keys = chain::list(&context.store, generation, topic, self.index, None).await?;
+            let first = generation::first_offset(context, self.index).await?;
+            let oldest = generation::oldest_held(context, self.index, &keys, first).await?;
+            self.anchor = oldest.map(|(_, mark)| mark);
+            self.check_anchor(context, next).await?;
+        }
+        self.tail = tail.map(|(key, _)| key);
+        self.mark = mark;
+        self.next = Some(next);
+        Ok(true)
+    }
+
+    /// Checks again what [`Self::recover`] checked, without asking the store.
+    async fn check_again(&mut self, context: &Context) -> Result<bool, Error> {
+        let (next, mark) = (self.next.unwrap_or(0), self.mark.clone());
+        let checked = self.check(context, next, mark.as_ref()).await;
+        if !matches!(checked, Ok(true)) {
+            self.forget();
+        }
+        checked
+    }
+
+    /// Returns whether there is a topic.
+    async fn check(
+        &mut self,
+        context: &Context,
+        next: u64,
+        mark: Option<&Mark>,
+    ) -> Result<bool, Error> {
+        match self.compare(context, next, mark).await? {
+            Finding::Diverged(problem) => return Err(self.diverged(context, next, problem)),
+            Finding::Missing => {
+                if !std::mem::replace(&mut self.is_missed, true) {
+                    let (topic, partition) = (&context.config.topic, self.index);
+                    tracing::warn!(topic, partition, next, "the topic is gone: waits for it");
+                }
+                return Ok(false);
+            }
+            Finding::Same => self.is_missed = false,
+        }
+        self.check_anchor(context, next).await?;
+        self.checked_at = context.clock.monotonic();
+        Ok(true)
+    }
+
+    /// Checks the oldest record that landed and was there; once retention took it, another.
+    async fn check_anchor(&mut self, context: &Context, next: u64) -> Result<(), Error> {
+        let Some(anchor) = &self.anchor else { return Ok(()) };
+        match anchor.look(context, self.index).await? {
+            Seen::Same => (),
+            Seen::Gone => self.anchor.clone_from(&self.mark),
+            Seen::Other | Seen::BehindEnd => {
+                let problem = used_again(anchor.offset);
+                return Err(self.diverged(context, next, problem));
+            }
+        }
         Ok(())
     }
 
     /// Says how the topic contradicts the last link, if it does.
-    async fn find_divergence(
+    async fn compare(
         &self,
         context: &Context,
-        footer: &Footer,
-    ) -> Result<Option<String>, Error> {
+        next: u64,
+        mark: Option<&Mark>,
+    ) -> Result<Finding, Error> {
         let topic = &context.config.topic;
         let mut looks = 1;
         loop {
             let end = context.reader.end_offset(topic, self.index).await?;
-            if footer.next <= end {
+            if next <= end {
                 break;
             }
+            if context.reader.partitions(topic).await? <= self.index {
+                return Ok(Finding::Missing);
+            }
             if looks == END_LOOKS_MAX {
-                return Ok(Some(format!("the topic ends at {end}: it lost its tail")));
+                return Ok(Finding::Diverged(format!("the topic ends at {end}: it lost its tail")));
             }
             looks += 1;
             context.clock.sleep(END_PAUSE).await;
         }
-        if chain::is_gap(footer) {
-            return Ok(None);
-        }
-        let last = footer.next - 1;
-        let found = match context.reader.read(topic, self.index, last, 1).await? {
-            Fetched::Records(records) => records.into_iter().next(),
-            // Retention took it: nothing to compare with.
-            Fetched::OutOfRange { .. } => None,
-        };
-        let contradicts = found.is_some_and(|record| {
-            record.offset == last && crc32fast::hash(&record.value) != footer.last_record_crc
-        });
-        Ok(contradicts.then(|| {
-            format!("the record at {last} is not the one that landed: offsets were used again")
-        }))
+        Ok(match mark {
+            Some(mark) if mark.look(context, self.index).await? == Seen::Other => {
+                Finding::Diverged(used_again(mark.offset))
+            }
+            _ => Finding::Same,
+        })
     }
 
     fn diverged(&self, context: &Context, next: u64, problem: String) -> Error {
@@ -184,10 +287,7 @@ impl PartitionLander {
                     Fetched::OutOfRange { first_offset, .. } if position < first_offset => {
                         return Ok(Gathered::GoneUntil(first_offset));
                     }
-                    Fetched::OutOfRange { next_offset, .. } => {
-                        let problem = format!("the topic ends at {next_offset}: it lost its tail");
-                        return Err(self.diverged(context, position, problem));
-                    }
+                    Fetched::OutOfRange { .. } => return Ok(Gathered::BehindEnd),
                 }
                 self.check_order(context, position)?;
             }
@@ -249,9 +349,24 @@ impl PartitionLander {
             return Ok(Progress::default());
         };
         let first = draft.first();
+        if !context.reader.tells_of_truncation() {
+            self.check_before_landing(context, first).await?;
+        }
         let sealed = draft.seal().map_err(|error| self.unsealable(context, &error))?;
         let created = self.land(context, first, &sealed).await?;
         Ok(progress(created, &sealed))
+    }
+
+    /// Checks that the draft follows what landed: the record before it is still there, so nothing
+    /// that was read after that one can come from another log.
+    async fn check_before_landing(&mut self, context: &Context, first: u64) -> Result<(), Error> {
+        let Some(mark) = self.mark.clone() else { return Ok(()) };
+        let seen = mark.look(context, self.index).await;
+        if matches!(seen, Ok(Seen::Same | Seen::Gone)) {
+            return Ok(());
+        }
+        self.forget();
+        seen.and_then(|_| Err(self.diverged(context, first, used_again(mark.offset))))
     }
 
     async fn land_gap(&mut self, context: &Context, first_offset: u64) -> Result<Progress, Error> {
@@ -293,6 +408,10 @@ impl PartitionLander {
         match created {
             Created::Ours => {
                 self.tail = Some(key);
+                self.mark.clone_from(&sealed.mark);
+                if self.anchor.is_none() {
+                    self.anchor.clone_from(&sealed.mark);
+                }
                 self.next = Some(sealed.footer.next);
                 self.unused = unused;
             }
@@ -303,6 +422,10 @@ impl PartitionLander {
         }
         Ok(created)
     }
+}
+
+fn used_again(offset: u64) -> String {
+    format!("the record at {offset} is not the one that landed: offsets were used again")
 }
 
 fn progress(created: Created, sealed: &Sealed) -> Progress {

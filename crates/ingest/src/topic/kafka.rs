@@ -394,6 +394,12 @@ impl TopicReader for KafkaTopic {
         }
     }
 
+    /// The library compares the leader's epochs. A topic that was deleted and made anew begins with
+    /// the first epoch again, and the library reads on in it; the lander looks for that now and then.
+    fn tells_of_truncation(&self) -> bool {
+        true
+    }
+
     async fn assigned(&self, topic: &str) -> Result<Option<Vec<u32>>, Error> {
         // A group may only be asked about topics that exist.
         if self.count_partitions(topic).await? == 0 {

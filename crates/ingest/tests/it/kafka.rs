@@ -4,6 +4,7 @@
 mod damage;
 mod faults;
 mod foreign;
+mod generation;
 mod group;
 mod login;
 mod recreated;

@@ -1,6 +1,7 @@
 //! The landing chain: sealing, gaps, divergence, damage; under faults in `simulation`.
 
 pub(crate) mod faulty;
+mod generation;
 pub(crate) mod memory_topic;
 mod shared;
 mod simulation;
@@ -178,44 +179,6 @@ async fn a_record_larger_than_an_object_gets_its_own() {
     let large = NewRecord { key: "K".to_owned(), value: large, headers: Vec::new() };
     fixture.topic.append(TOPIC, vec![large.clone(), large]).await.expect("appends");
     assert_eq!(fixture.land(&mut fixture.lander()).await.objects, 2);
-    fixture.check().await;
-}
-
-#[tokio::test]
-async fn a_topic_that_lost_its_tail_is_diverged() {
-    let fixture = Fixture::new();
-    fixture.append(10).await;
-    let mut lander = fixture.lander();
-    fixture.land(&mut lander).await;
-    fixture.topic.tamper(TOPIC, 0, |log| {
-        log.records.truncate(7);
-        log.next = 7;
-    });
-    for mut lander in [lander, fixture.lander()] {
-        let error = lander.run_once().await.expect_err("is diverged");
-        assert!(matches!(error, Error::Diverged { next: 10, .. }), "{error}");
-        assert_eq!(error.kind(), ErrorKind::Data);
-        assert!(error.to_string().contains("the topic ends at 7"), "{error}");
-    }
-    let keys = fixture.keys().await;
-    assert_eq!(keys.len(), 1, "nothing was written");
-}
-
-#[tokio::test]
-async fn a_topic_that_used_offsets_again_is_diverged_until_the_generation_is_raised() {
-    let mut fixture = Fixture::new();
-    fixture.append(10).await;
-    fixture.land(&mut fixture.lander()).await;
-    fixture.topic.tamper(TOPIC, 0, |log| {
-        log.records[9].value = Bytes::from_static(b"{\"close\":7.77}");
-        log.records.push(ingest::topic::Record { offset: 10, ..log.records[0].clone() });
-        log.next = 11;
-    });
-    let error = fixture.lander().run_once().await.expect_err("is diverged");
-    assert!(error.to_string().contains("used again"), "{error}");
-    assert!(error.to_string().contains("landing.generation"), "the remedy: {error}");
-    fixture.config.generation = 1;
-    fixture.land(&mut fixture.lander()).await;
     fixture.check().await;
 }
 

@@ -26,11 +26,13 @@ pub(crate) struct Log {
 pub(crate) struct MemoryTopic {
     partitions: u32,
     topics: Mutex<BTreeMap<String, Vec<Log>>>,
+    /// Pretends to tell of truncation, and does not: a topic of Kafka that was made anew.
+    pub(crate) is_silent: bool,
 }
 
 impl MemoryTopic {
     pub(crate) fn new(partitions: u32) -> Self {
-        Self { partitions, topics: Mutex::new(BTreeMap::new()) }
+        Self { partitions, topics: Mutex::new(BTreeMap::new()), is_silent: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Log>>> {
@@ -46,6 +48,11 @@ impl MemoryTopic {
     pub(crate) fn tamper(&self, topic: &str, partition: u32, change: impl FnOnce(&mut Log)) {
         let mut topics = self.lock();
         change(&mut topics.get_mut(topic).expect("a topic")[partition as usize]);
+    }
+
+    /// Deletes a topic with all it holds.
+    pub(crate) fn remove(&self, topic: &str) {
+        self.lock().remove(topic);
     }
 
     fn with<T>(&self, topic: &str, partition: u32, look: impl FnOnce(&Log) -> T) -> T {
@@ -105,6 +112,10 @@ impl TopicReader for MemoryTopic {
 
     async fn end_offset(&self, topic: &str, partition: u32) -> Result<u64, Error> {
         Ok(self.with(topic, partition, |log| log.next))
+    }
+
+    fn tells_of_truncation(&self) -> bool {
+        self.is_silent
     }
 
     async fn wait(&self, topic: &str, positions: &[u64], _: Duration) -> Result<(), Error> {
