@@ -32,6 +32,7 @@ use crate::{
 pub mod coverage;
 mod fetch;
 mod labels;
+pub mod losses;
 pub mod memory;
 mod parked;
 pub mod plan;
@@ -191,6 +192,7 @@ pub struct Poller {
     parts: PollerParts,
     limiter: Arc<tokio::sync::Mutex<Limiter>>,
     rng: StdRng,
+    watch: losses::Watch,
     active: Option<Active>,
 }
 
@@ -232,7 +234,7 @@ impl Poller {
     ) -> Result<Self, Error> {
         parts.config.check()?;
         let rng = StdRng::seed_from_u64(parts.seed);
-        Ok(Self { parts, limiter, rng, active: None })
+        Ok(Self { parts, limiter, rng, watch: losses::Watch::default(), active: None })
     }
 
     /// Compares what the settings ask for with what is left of this month's quota.
@@ -260,6 +262,9 @@ impl Poller {
 
     async fn step(&mut self) -> Result<Progress, Error> {
         if self.active.is_none() {
+            self.active = self.activate().await?;
+        }
+        if self.active.is_some() && self.see_to_losses().await? {
             self.active = self.activate().await?;
         }
         let Some(active) = &mut self.active else {

@@ -31,7 +31,7 @@ use object_store::ObjectStore;
 use crate::{
     Error,
     limiter::Limiter,
-    poller::{PollConfig, Poller, PollerParts, Progress, WaitsFor},
+    poller::{PollConfig, Poller, PollerParts, Progress, WaitsFor, losses::Losses},
     quota::Forecast,
     source::MarketSource,
     topic::TopicWriter,
@@ -114,6 +114,7 @@ pub struct SharedPolling {
     /// Since when a shard was shown by nobody.
     unshown_since: BTreeMap<u32, Duration>,
     next_round_at: Duration,
+    losses: Vec<Arc<dyn Losses>>,
 }
 
 /// A shard whose store or vendor failed is left alone this long; its chunks have longer pauses of
@@ -151,7 +152,16 @@ impl SharedPolling {
             running: None,
             unshown_since: BTreeMap::new(),
             next_round_at,
+            losses: Vec::new(),
         })
+    }
+
+    /// Lets what was fetched and lost be fetched again, as [`Poller::with_losses`]: by whoever holds
+    /// the shard, and once.
+    #[must_use]
+    pub fn with_losses(mut self, losses: Arc<dyn Losses>) -> Self {
+        self.losses.push(losses);
+        self
     }
 
     /// Compares what the settings ask for with what is left of this month's quota.
@@ -425,7 +435,10 @@ impl SharedPolling {
             market_time: *market_time,
             seed: seed.wrapping_add(u64::from(id)),
         };
-        let poller = Poller::with_limiter(parts, Arc::clone(&self.limiter))?;
+        let mut poller = Poller::with_limiter(parts, Arc::clone(&self.limiter))?;
+        for losses in &self.losses {
+            poller = poller.with_losses(Arc::clone(losses));
+        }
         let (due_at, ran_at) = (clock.monotonic(), Duration::ZERO);
         let held = Held { shard, poller, due_at, ran_at, progress: None, problem: None };
         self.held.insert(id, held);

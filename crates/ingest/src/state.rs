@@ -280,12 +280,16 @@ impl State {
         })
     }
 
-    /// Saves parts of a chunk's progress outside a fetch.
+    /// Saves progress as `(chunk, part, state)` outside a fetch, in one transaction.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn save_progress(&self, chunk: u32, parts: &[(String, String)]) -> Result<(), Error> {
-        self.write("saving progress", |connection| upsert_progress(connection, chunk, parts))
+    pub fn save_progress(&self, progress: &[(u32, String, String)]) -> Result<(), Error> {
+        self.write("saving progress", |connection| {
+            progress.iter().try_for_each(|(chunk, part, state)| {
+                upsert_progress(connection, *chunk, &[(part.clone(), state.clone())])
+            })
+        })
     }
 
     /// Sets a number that outlives the process.

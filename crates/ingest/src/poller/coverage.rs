@@ -12,7 +12,7 @@ use super::{
     memory::Memory,
     plan::{FetchPlan, Reason},
 };
-use crate::{Error, source::Window};
+use crate::{Error, source::Window, state::Chunk};
 
 /// What is known of one session of one chunk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,22 @@ pub struct DayState {
     pub revisions: u32,
     /// The day of the newest scan of the whole session.
     pub seen_on: Option<NaiveDate>,
+}
+
+impl DayState {
+    /// A session of which nothing was scanned; its first label is `first`.
+    const fn unseen(first: DateTime<Utc>) -> Self {
+        Self {
+            fetched_to: first,
+            ts_scanned: first,
+            scans: 0,
+            tail: None,
+            is_closed: false,
+            revise_to: None,
+            revisions: 0,
+            seen_on: None,
+        }
+    }
 }
 
 /// One scan's window and what it held.
@@ -165,15 +181,10 @@ impl Coverage {
             if labels.last < from || to < labels.first {
                 continue;
             }
-            let day = self.days.entry((plan.chunk, session.date)).or_insert_with(|| DayState {
-                fetched_to: labels.first,
+            let day = self.days.entry((plan.chunk, session.date));
+            let day = day.or_insert_with(|| DayState {
                 ts_scanned: outcome.ts_started,
-                scans: 0,
-                tail: None,
-                is_closed: false,
-                revise_to: None,
-                revisions: 0,
-                seen_on: None,
+                ..DayState::unseen(labels.first)
             });
             let part = (from.max(labels.first), to.min(labels.last));
             match plan.reason {
@@ -183,6 +194,54 @@ impl Coverage {
             saved.push((session.date.to_string(), to_json(day)));
         }
         self.settle(config, plan.chunk, to.date_naive());
+        saved
+    }
+
+    /// Returns whether no scan of a session counts, or none was made.
+    #[must_use]
+    pub fn is_unseen(&self, chunk: u32, date: NaiveDate) -> bool {
+        self.day(chunk, date).is_none_or(|day| day.scans == 0)
+    }
+
+    /// Makes due again what of `chunks` was fetched at or after `since`, market time; all of it for
+    /// `None`. Returns the changed parts as they are to be saved, with their chunks.
+    ///
+    /// Of a session the newest scan is known, and it is fetched again as a whole. Lists are begun
+    /// anew as well: they are short, and what is known of them does not say which part is how old.
+    pub fn lose(
+        &mut self,
+        config: &PollConfig,
+        chunks: &[&Chunk],
+        since: Option<DateTime<Utc>>,
+    ) -> Vec<(u32, String, String)> {
+        let mut saved = Vec::new();
+        let seen_since = |seen_on: Option<NaiveDate>| {
+            seen_on.is_some_and(|seen| since.is_none_or(|since| daily_key(since) <= seen))
+        };
+        for chunk in chunks {
+            if let Some(daily) = self.daily.get_mut(&chunk.id)
+                && (daily.seen_on.is_none() || seen_since(daily.seen_on))
+            {
+                *daily = DailyState::default();
+                saved.push((chunk.id, DAILY_PART.to_owned(), to_json(daily)));
+            }
+            let all = (chunk.id, NaiveDate::MIN)..=(chunk.id, NaiveDate::MAX);
+            for ((_, date), day) in self.days.range_mut(all) {
+                let is_lost = since.is_none_or(|since| since <= day.ts_scanned)
+                    || seen_since(day.seen_on)
+                    || day.revise_to.is_some();
+                let Some(session) = Session::between(*date, *date).next().filter(|_| is_lost)
+                else {
+                    continue;
+                };
+                // As if nothing were known, but for the revisions: they were not the loss.
+                let first = Labels::new(config, chunk.dataset, &session).first;
+                let revisions = day.revisions;
+                *day = DayState { revisions, ..DayState::unseen(first) };
+                saved.push((chunk.id, date.to_string(), to_json(day)));
+            }
+            self.settled.remove(&chunk.id);
+        }
         saved
     }
 

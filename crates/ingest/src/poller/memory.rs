@@ -90,6 +90,12 @@ pub trait Memory: fmt::Debug + Send + Sync {
     /// It cannot be read.
     fn progress(&self) -> Result<Vec<(u32, String, String)>, Error>;
 
+    /// Saves progress as `(chunk, part, state)` outside a fetch, all of it or nothing.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    async fn save_progress(&self, progress: &[(u32, String, String)]) -> Result<(), Error>;
+
     /// Begins a fetch and returns its id: larger than every id before, for every symbol.
     ///
     /// # Errors
@@ -205,6 +211,10 @@ impl Memory for State {
 
     fn progress(&self) -> Result<Vec<(u32, String, String)>, Error> {
         Self::progress(self)
+    }
+
+    async fn save_progress(&self, progress: &[(u32, String, String)]) -> Result<(), Error> {
+        Self::save_progress(self, progress)
     }
 
     async fn begin_fetch(

@@ -239,7 +239,7 @@ impl Planner<'_> {
             let day = self.coverage.day(chunk.id, session.date);
             if let Need::Scan { from } = self.scan_need(chunk, &labels, day, now) {
                 let can_join = |next: &Labels| {
-                    next.horizon <= now && self.coverage.day(chunk.id, next.date).is_none()
+                    next.horizon <= now && self.coverage.is_unseen(chunk.id, next.date)
                 };
                 let to = self.reach(chunk, &labels, from, now, &can_join);
                 let plan = self.session_plan(chunk, Reason::CatchUp, (from, to));

@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod failures;
+mod losses;
 
 #[derive(Debug, Default)]
 struct MemoryTopic {

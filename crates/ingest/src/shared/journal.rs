@@ -98,6 +98,10 @@ pub(super) enum Change {
         problem: String,
         ts: DateTime<Utc>,
     },
+    /// Progress outside a fetch, as chunk, part and state.
+    SaveProgress {
+        progress: Vec<(u32, String, String)>,
+    },
 }
 
 /// A chunk of symbols that are fetched together.
@@ -212,6 +216,11 @@ impl ShardState {
             Change::FailFetch { fetch_id, .. } => {
                 self.started.remove(fetch_id);
             }
+            Change::SaveProgress { progress } => {
+                for (chunk, part, state) in progress {
+                    self.progress.entry(*chunk).or_default().insert(part.clone(), state.clone());
+                }
+            }
         }
         Ok(())
     }
@@ -230,7 +239,7 @@ impl ShardState {
             is_known.then_some(()).ok_or_else(|| format!("fetch {fetch_id} is not under way"))
         };
         match &link.change {
-            Change::Claim | Change::Release { .. } => Ok(()),
+            Change::Claim | Change::Release { .. } | Change::SaveProgress { .. } => Ok(()),
             Change::AddChunk { id, .. } if *id == self.next_chunk() => Ok(()),
             Change::AddChunk { id, .. } => Err(format!("chunk {id} is not the next one")),
             Change::ShrinkChunk { id, .. } if self.chunks.contains_key(id) => Ok(()),

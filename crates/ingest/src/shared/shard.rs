@@ -305,6 +305,11 @@ impl Memory for Shard {
         Ok(parts.collect())
     }
 
+    async fn save_progress(&self, progress: &[(u32, String, String)]) -> Result<(), Error> {
+        let progress = progress.to_vec();
+        self.append(|_| Ok(Change::SaveProgress { progress })).await.map(drop)
+    }
+
     async fn begin_fetch(
         &self,
         dataset: Dataset,

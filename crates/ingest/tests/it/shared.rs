@@ -11,10 +11,17 @@ mod store;
 use std::{
     collections::BTreeSet,
     num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
     time::Duration,
 };
 
-use ingest::{poller::PollConfig, shared::SharedConfig};
+use ingest::{
+    poller::{
+        PollConfig,
+        losses::{Loss, Since},
+    },
+    shared::SharedConfig,
+};
 use model::{BarInterval, Dataset, session::Session};
 
 use self::{
@@ -78,6 +85,7 @@ fn common(seed: u64, shards: u32, symbols_count: u64) -> Common {
             holder: String::new(),
             snapshot_links: NonZeroU64::new(7).unwrap(),
         },
+        told: Arc::default(),
     }
 }
 
@@ -201,6 +209,36 @@ fn a_store_that_is_slow_to_list_does_not_hold_up_a_plan() {
     let asked = common.vendor.requests().len() - asked;
     // In these twenty seconds it could ask for a hundred; plans begin after the rounds.
     assert!(60 < asked, "{asked} requests");
+}
+
+#[test]
+fn what_a_topic_lost_is_fetched_again_once_whoever_holds_the_shard() {
+    let common = common(4, 6, 12);
+    let mut dice = Dice::new(4);
+    let mut machines: Vec<_> = (0..2).map(|n| Machine::new(&common, n, &mut dice)).collect();
+    machines.iter_mut().for_each(Machine::start);
+    let are_done = |machines: &[Machine]| {
+        held(machines).iter().all(|held| !held.is_empty()) && !machines.iter().any(is_behind)
+    };
+    assert!(run(&mut machines, &common, &mut dice, TTL * 100, are_done), "does not end");
+    run(&mut machines, &common, &mut dice, TTL, |_| false);
+    Audit::of(&common).check_all_fetched(&common, 1);
+    common.told.tell(Loss {
+        id: "1".to_owned(),
+        topic: Some("eod".to_owned()),
+        since: Since::Ever,
+    });
+    // They hear of it within a minute, and one of them dies on the way.
+    let is_at_it = |machines: &[Machine]| machines.iter().all(is_behind);
+    assert!(run(&mut machines, &common, &mut dice, TTL * 30, is_at_it), "nobody heard");
+    machines[0].crash();
+    let is_done =
+        |machines: &[Machine]| machines[1].said().shards.len() == 6 && !is_behind(&machines[1]);
+    assert!(run(&mut machines, &common, &mut dice, TTL * 100, is_done), "does not end");
+    // The other is back, is told the same, and knows that it was seen to.
+    machines[0].start();
+    run(&mut machines, &common, &mut dice, TTL * 60, |_| false);
+    Audit::of(&common).check_all_fetched(&common, 2);
 }
 
 #[test]

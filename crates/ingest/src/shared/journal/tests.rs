@@ -26,6 +26,11 @@ fn finish(fetch_id: u64, part: &str) -> Change {
     Change::FinishFetch { fetch_id, rows_total: 3, set_hash, chunk: 1, progress, ts }
 }
 
+fn save(number: u64) -> Change {
+    let part = |chunk, name: &str| (chunk, name.to_owned(), number.to_string());
+    Change::SaveProgress { progress: vec![part(0, "lost"), part(1, "2024-03-11")] }
+}
+
 #[test]
 fn a_fetch_id_is_generation_count_and_shard() {
     let place = |generation, shard| Place { generation, shard, snapshot_links: 4 };
@@ -63,6 +68,8 @@ fn only_the_holder_changes_a_shard_and_only_what_is_under_way() {
     check("b", begin(first), false);
     check("b", begin(first + 1024), true);
     check("b", Change::ShrinkChunk { id: 1, symbols: Vec::new() }, false);
+    check("a", save(1), false);
+    check("b", save(1), true);
     check("b", Change::Release { windows_behind: 2 }, true);
     check("b", finish(first + 1024, "x"), false);
     assert_eq!((state.owner, state.windows_behind), (None, 2));
@@ -78,6 +85,7 @@ enum Step {
     Record,
     Finish,
     Fail,
+    Save,
 }
 
 /// Turns a step into the link that a poller would write, right or not.
@@ -98,6 +106,7 @@ fn link_of(state: &ShardState, writer: &str, step: Step) -> Link {
         Step::Begin => begin(next),
         Step::Record => record(running, u32::try_from(state.next).unwrap()),
         Step::Finish => finish(running, "2024-03-11"),
+        Step::Save => save(state.next),
         Step::Fail => {
             let (problem, ts) = ("cut".to_owned(), DateTime::UNIX_EPOCH);
             Change::FailFetch { fetch_id: running, problem, ts }
@@ -116,6 +125,7 @@ fn steps() -> impl Strategy<Value = Vec<(bool, Step)>> {
         4 => Just(Step::Record),
         3 => Just(Step::Finish),
         1 => Just(Step::Fail),
+        1 => Just(Step::Save),
     ];
     proptest::collection::vec((any::<bool>(), step), 0..60)
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ingest::{
     Error,
     landing::{Lander, Progress, chain, generation},
+    poller::losses::{LandedLosses, Loss, Losses, Since},
     topic::{NewRecord, Record, TopicWriter},
 };
 use model::{ErrorKind, envelope::EnvelopeLine, landing::Opened};
@@ -157,6 +158,28 @@ async fn a_lost_tail_goes_on_in_the_next_generation_where_both_part() {
     assert_eq!(later.lag().await.expect("lag"), [0]);
     assert_eq!(fixture.land(&mut later).await.objects, 0);
     assert_eq!((later.generation(), later.landed()), (1, vec![30]));
+}
+
+#[tokio::test]
+async fn pollers_hear_of_it_from_the_landing_store() {
+    let fixture = Fixture::small();
+    let topics = vec![TOPIC.to_owned(), "eod".to_owned()];
+    let clock = Arc::clone(&fixture.clock) as _;
+    let losses = LandedLosses::new(Arc::clone(&fixture.store), topics, clock);
+    fixture.append_numbers(0..30).await;
+    let mut lander = fixture.lander();
+    fixture.land(&mut lander).await;
+    assert_eq!(losses.losses().await.expect("reads"), []);
+    let mut expected = Vec::new();
+    for (end, newest) in [(20, 29), (8, 19)] {
+        fixture.topic.tamper(TOPIC, 0, |log| truncate(log, end));
+        fixture.land(&mut lander).await;
+        let since = Since::Wall(ts(newest) - chrono::TimeDelta::hours(6));
+        let (id, topic) = (format!("{TOPIC} {}", lander.generation()), Some(TOPIC.to_owned()));
+        expected.push(Loss { id, topic, since });
+        fixture.clock.advance(std::time::Duration::from_secs(31));
+        assert_eq!(losses.losses().await.expect("reads"), expected);
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,10 @@ use std::{
 
 use chrono::TimeDelta;
 use ingest::{
-    poller::{PollConfig, Progress},
+    poller::{
+        PollConfig, Progress,
+        losses::{Loss, Losses},
+    },
     shared::{SharedConfig, SharedParts, SharedPolling},
 };
 use model::{Clock, clock::MarketTime};
@@ -37,6 +40,24 @@ pub(crate) struct Common {
     pub(crate) config: PollConfig,
     /// How they share; the holder is each one's own.
     pub(crate) shared: SharedConfig,
+    pub(crate) told: Arc<Told>,
+}
+
+/// The losses that machines are told of.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Mutex<Vec<Loss>>);
+
+impl Told {
+    pub(crate) fn tell(&self, loss: Loss) {
+        lock(&self.0).push(loss);
+    }
+}
+
+#[async_trait::async_trait]
+impl Losses for Told {
+    async fn losses(&self) -> Result<Vec<Loss>, ingest::Error> {
+        Ok(lock(&self.0).clone())
+    }
 }
 
 /// What a machine last said of itself.
@@ -129,7 +150,8 @@ impl Machine {
             market_time: MarketTime { epoch: now, start: now, speed: 1 },
             seed: u64::from(self.starts),
         })
-        .expect("sound settings");
+        .expect("sound settings")
+        .with_losses(Arc::<Told>::clone(&self.common.told));
         let clock = Arc::clone(&self.clock);
         self.said = Arc::default();
         self.stop = Arc::default();
