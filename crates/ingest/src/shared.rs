@@ -50,6 +50,7 @@ mod view;
 use chain::{generation_folder, load};
 use config::Layout;
 pub use config::SharedConfig;
+pub(crate) use journal::are_of_one_memory;
 use members::{Beat, Lease, Members};
 use objects::{Objects, hash};
 use quota::SharedQuota;

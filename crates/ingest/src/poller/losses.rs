@@ -16,9 +16,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use model::{Clock, landing::Opened};
 use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
 
 use super::Poller;
-use crate::{Error, landing::generation, state::Chunk};
+use crate::{
+    Error,
+    landing::generation,
+    shared::are_of_one_memory,
+    state::{Chunk, FetchedPage},
+};
 
 /// Something that was fetched and may be gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +76,34 @@ impl Loss {
     fn part(&self) -> String {
         format!("lost {}", self.id)
     }
+}
+
+/// The note that a loss was seen to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenTo {
+    /// The topic that lost it; `None` for all of them.
+    pub topic: Option<String>,
+    /// The last fetch before.
+    pub fetch_last: u64,
+}
+
+impl SeenTo {
+    /// Returns whether the loss may be why rows of a page of `topic` have not landed. They were
+    /// fetched before, and again since. An operator's wish explains nothing.
+    #[must_use]
+    pub fn explains(&self, topic: &str, page: &FetchedPage) -> bool {
+        self.topic.as_deref() == Some(topic)
+            && are_of_one_memory(self.fetch_last, page.fetch_id)
+            && page.fetch_id <= self.fetch_last
+    }
+}
+
+/// Returns the losses that were seen to, of what a memory holds as progress.
+pub fn seen_to(
+    progress: impl IntoIterator<Item = (u32, String, String)>,
+) -> impl Iterator<Item = SeenTo> {
+    let notes = progress.into_iter().filter(|(chunk, ..)| *chunk == NOTES);
+    notes.filter_map(|(_, _, text)| serde_json::from_str(&text).ok())
 }
 
 /// Where a poller hears of losses.
@@ -245,7 +279,10 @@ impl Poller {
             let mut saved = coverage.lose(config, &chunks, since);
             let windows = saved.len();
             // The note and what it stands for in one step.
-            saved.push((NOTES, loss.part(), "true".to_owned()));
+            let (part, topic, fetch_last) = (loss.part(), loss.topic, memory.fetch_last()?);
+            let note = SeenTo { topic, fetch_last };
+            let note = serde_json::to_string(&note).expect("numbers and text always serialise");
+            saved.push((NOTES, part, note));
             memory.save_progress(&saved).await?;
             tracing::warn!(
                 loss = loss.id,

@@ -90,6 +90,12 @@ pub trait Memory: fmt::Debug + Send + Sync {
     /// It cannot be read.
     fn progress(&self) -> Result<Vec<(u32, String, String)>, Error>;
 
+    /// Returns the last fetch id that was given; 0 for none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn fetch_last(&self) -> Result<u64, Error>;
+
     /// Saves progress as `(chunk, part, state)` outside a fetch, all of it or nothing.
     ///
     /// # Errors
@@ -211,6 +217,10 @@ impl Memory for State {
 
     fn progress(&self) -> Result<Vec<(u32, String, String)>, Error> {
         Self::progress(self)
+    }
+
+    fn fetch_last(&self) -> Result<u64, Error> {
+        Self::fetch_last(self)
     }
 
     async fn save_progress(&self, progress: &[(u32, String, String)]) -> Result<(), Error> {

@@ -13,6 +13,13 @@ const SHARD_BITS: u32 = 10;
 /// Bits of a fetch id below the generation.
 const BELOW_GENERATION_BITS: u32 = 40;
 
+/// Returns whether two fetch ids were given by the same memory, so that they can be compared.
+pub(crate) const fn are_of_one_memory(one: u64, other: u64) -> bool {
+    let is_shared = one >> BELOW_GENERATION_BITS != 0;
+    one >> BELOW_GENERATION_BITS == other >> BELOW_GENERATION_BITS
+        && (!is_shared || one % (1 << SHARD_BITS) == other % (1 << SHARD_BITS))
+}
+
 /// Most shards: what a fetch id has room for.
 pub(super) const SHARDS_MAX: u32 = 1 << SHARD_BITS;
 /// The last generation whose fetch ids a JSON reader keeps exact (2^53).
@@ -156,6 +163,11 @@ impl ShardState {
     /// While it stays, nobody can write where somebody else took over, however late.
     pub(super) fn is_claim(&self, number: u64) -> bool {
         self.claims.contains(&number)
+    }
+
+    /// Returns the last fetch id given, 0 for none.
+    pub(super) const fn fetch_last(&self) -> u64 {
+        self.fetch_last
     }
 
     /// Returns whether the next link has a snapshot before it.

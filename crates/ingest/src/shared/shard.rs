@@ -305,6 +305,10 @@ impl Memory for Shard {
         Ok(parts.collect())
     }
 
+    fn fetch_last(&self) -> Result<u64, Error> {
+        Ok(self.lock().fetch_last())
+    }
+
     async fn save_progress(&self, progress: &[(u32, String, String)]) -> Result<(), Error> {
         let progress = progress.to_vec();
         self.append(|_| Ok(Change::SaveProgress { progress })).await.map(drop)

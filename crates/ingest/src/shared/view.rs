@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Error,
+    poller::losses::{SeenTo, seen_to},
     state::{FetchedPage, PollStatus},
 };
 
@@ -75,6 +76,25 @@ impl SharedView {
             }
         }
         found.sort_unstable_by_key(|page| (page.fetch_id, page.page));
+        Ok(found)
+    }
+
+    /// Returns the losses that the holders of shards have seen to; each shard has seen to them by
+    /// itself.
+    ///
+    /// # Errors
+    /// The store failed, or an object is damaged or gone.
+    pub async fn losses_seen_to(&self) -> Result<Vec<SeenTo>, Error> {
+        let mut found = Vec::new();
+        for (generation, layout) in self.layouts().await? {
+            for shard in 0..layout.shards {
+                let state = load(&self.objects, layout.place(generation, shard)).await?;
+                let notes = state.progress.into_iter().flat_map(|(chunk, parts)| {
+                    parts.into_iter().map(move |(part, text)| (chunk, part, text))
+                });
+                found.extend(seen_to(notes));
+            }
+        }
         Ok(found)
     }
 

@@ -88,6 +88,17 @@ impl State {
         u64::try_from(id).map_err(|_| self.broken("beginning a fetch", format!("id `{id}`")))
     }
 
+    /// Returns the last fetch id that was given; 0 for none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn fetch_last(&self) -> Result<u64, Error> {
+        let last: Option<i64> = self.read("reading the last fetch", |connection| {
+            connection.query_row("SELECT max(fetch_id) FROM fetch", [], |row| row.get(0))
+        })?;
+        Ok(u64::try_from(last.unwrap_or(0)).unwrap_or(0))
+    }
+
     /// Records a page. Call it after every record of the page is acknowledged, never before.
     ///
     /// # Errors

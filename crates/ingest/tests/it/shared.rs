@@ -21,13 +21,14 @@ use ingest::{
         losses::{Loss, Since},
     },
     shared::SharedConfig,
+    state::FetchedPage,
 };
 use model::{BarInterval, Dataset, session::Session};
 
 use self::{
-    audit::Audit,
+    audit::{Audit, view},
     clock::World,
-    machines::{Common, Machine, Said, step},
+    machines::{Common, Machine, Said, finish, step},
     market::{SlowTopic, Vendor},
     store::WatchedStore,
 };
@@ -239,6 +240,13 @@ fn what_a_topic_lost_is_fetched_again_once_whoever_holds_the_shard() {
     machines[0].start();
     run(&mut machines, &common, &mut dice, TTL * 60, |_| false);
     Audit::of(&common).check_all_fetched(&common, 2);
+    // Of what landed, the first half of the pages may be missing for good.
+    let view = view(&common);
+    let notes = finish(&common.world, view.losses_seen_to()).expect("reads");
+    assert_eq!(notes.len(), 6, "one of each shard");
+    let pages = finish(&common.world, view.fetched_pages()).expect("reads");
+    let is_explained = |page: &&FetchedPage| notes.iter().any(|note| note.explains("eod", page));
+    assert_eq!(pages.iter().filter(is_explained).count() * 2, pages.len());
 }
 
 #[test]

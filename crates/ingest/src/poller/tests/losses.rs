@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::poller::{
     coverage::Outcome,
-    losses::{Loss, Losses, Since},
+    losses::{Loss, Losses, SeenTo, Since, seen_to},
 };
 
 fn now() -> DateTime<Utc> {
@@ -74,6 +74,25 @@ async fn what_was_fetched_since_is_fetched_again_and_once() {
         }
     }
     rig.check_log_agrees();
+    // What was fetched before a loss may be missing for good, and nothing else.
+    let notes: Vec<SeenTo> = seen_to(rig.state.progress().unwrap()).collect();
+    let explained = |topic: &str| {
+        let is_explained =
+            |page: &&FetchedPage| notes.iter().any(|note| note.explains(topic, page));
+        rig.pages().iter().filter(is_explained).map(|page| page.rows).sum::<u64>()
+    };
+    let total = u64::try_from(rig.rows().len()).unwrap();
+    assert_eq!((total, explained("test.eod"), explained("test.splits")), (24, 12, 0));
+    let one = SeenTo { topic: Some("test.eod".to_owned()), fetch_last: 1 };
+    let explained = rig.pages().into_iter().filter(|page| one.explains("test.eod", page));
+    let explained: BTreeSet<u64> = explained.map(|page| page.fetch_id).collect();
+    assert_eq!(explained, [1].into());
+    let shard = |id: u64| (1 << 40) + (id << 10) + 5;
+    let page = |fetch_id| FetchedPage { dataset: Dataset::Eod, fetch_id, page: 0, rows: 1 };
+    let one = SeenTo { topic: Some("x".to_owned()), fetch_last: shard(7) };
+    assert!(one.explains("x", &page(shard(6))) && !one.explains("x", &page(shard(8))));
+    assert!(!one.explains("x", &page(shard(6) + 1)), "of another shard");
+    assert!(!one.explains("x", &page(6)), "of a single poller");
     let fetch_ids: BTreeSet<String> = rig.rows().into_iter().map(|row| row.0).collect();
     assert!(3 < fetch_ids.len(), "each time under another id: {fetch_ids:?}");
 }

@@ -187,10 +187,7 @@ impl Audit {
 
     /// Whoever reads the store from outside sees the same.
     pub(crate) fn check_view(&self, common: &Common) {
-        let store = Arc::new(Way(Arc::clone(&common.store)));
-        let (uptime, skew) = (std::time::Duration::ZERO, chrono::TimeDelta::zero());
-        let clock = super::clock::MachineClock::new(&common.world, uptime, skew);
-        let view = SharedView::new(store, clock);
+        let view = view(common);
         let pages = finish(&common.world, view.fetched_pages()).expect("reads every page");
         let pages: BTreeMap<(u64, u32), u64> = pages
             .into_iter()
@@ -201,4 +198,11 @@ impl Audit {
         assert_eq!(status.rows_total, self.recorded.values().sum::<u64>());
         assert!(common.vendor.cost() <= status.quota_used, "every request is counted");
     }
+}
+
+/// The store as somebody sees it who only looks.
+pub(crate) fn view(common: &Common) -> SharedView {
+    let store = Arc::new(Way(Arc::clone(&common.store)));
+    let (uptime, skew) = (std::time::Duration::ZERO, chrono::TimeDelta::zero());
+    SharedView::new(store, super::clock::MachineClock::new(&common.world, uptime, skew))
 }
