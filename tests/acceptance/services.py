@@ -126,7 +126,7 @@ class Place:
         }
         return pipeline
 
-    def landing_objects(self, dataset="intraday"):
+    def landing_objects(self, dataset="intraday", generation=0):
         """The landing zone of a dataset as another client of S3 sees it: key to bytes."""
         import boto3
 
@@ -135,7 +135,7 @@ class Place:
             aws_access_key_id=MINIO_USER, aws_secret_access_key=MINIO_KEY,
         )
         pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=BUCKET, Prefix=f"{self.id}/landing/0/{self.id}.{dataset}/",
+            Bucket=BUCKET, Prefix=f"{self.id}/landing/{generation}/{self.id}.{dataset}/",
         )
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         return {

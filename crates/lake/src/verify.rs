@@ -23,8 +23,6 @@ use crate::{Error, Location, Semantics};
 /// What is verified.
 #[derive(Clone, Debug)]
 pub struct VerifyScope {
-    /// The landing zone's present generation; older ones are verified as well.
-    pub generation: u32,
     /// The refine stage's generation.
     pub refine_generation: u32,
     /// Each dataset's topic.
@@ -42,6 +40,8 @@ pub struct VerifyTopic {
     pub dataset: Dataset,
     /// The topic's name.
     pub topic: String,
+    /// The generation that is landed now; older ones are verified as well.
+    pub generation: u32,
     /// The offset after the last record of each partition, read before the landing zone is.
     pub ends: Vec<u64>,
 }
@@ -57,6 +57,8 @@ pub struct FetchedPage {
     pub page: u32,
     /// Rows the page had.
     pub rows: u64,
+    /// Whether the topic may have lost it before it landed; then it was fetched again since.
+    pub may_be_lost: bool,
 }
 
 /// The counts of one dataset and day: `landed = bronze + corrupt`, and
@@ -107,6 +109,8 @@ pub struct Verification {
     pub breaches: Vec<Breach>,
     /// What could not be compared yet because a stage is still at work.
     pub pending: Vec<Breach>,
+    /// What a topic lost before it landed, and the poller was told to fetch again.
+    pub lost: Vec<Breach>,
 }
 
 /// What was just looked at.
@@ -141,6 +145,10 @@ impl Findings<'_> {
         note(&mut self.found.breaches, dataset, problem);
     }
 
+    fn lost(&mut self, dataset: Dataset, problem: String) {
+        note(&mut self.found.lost, dataset, problem);
+    }
+
     fn pending(&mut self, dataset: Dataset, problem: String) {
         note(&mut self.found.pending, dataset, problem);
     }
@@ -167,7 +175,7 @@ pub async fn verify(
     // Before the landing zone: what lands meanwhile is then only ever too new, never missing.
     let mut lake = PinnedLake::open(location).await?;
     for topic in &scope.topics {
-        let chains = landed::walk(&landing, topic, scope.generation, &mut findings).await?;
+        let chains = landed::walk(&landing, topic, &mut findings).await?;
         landed::compare_fetched(topic, fetched, &chains, &mut findings);
         landed::compare_bronze(topic.dataset, &mut lake, chains, &mut findings).await?;
     }

@@ -21,6 +21,7 @@ use crate::{
 mod access_key;
 mod data_dir;
 mod failures;
+mod loading;
 mod options;
 mod password;
 pub(crate) mod polling;

@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Run the whole pipeline and its servers in one process.
     Up,
     /// Run one stage: fetch rows from the vendor and append them to the topic.
-    Poll(StageArgs),
+    Poll(PollArgs),
     /// Run one stage: seal the topic's records into immutable landing objects.
     Land(StageArgs),
     /// Run one stage: load landing objects into the bronze tables, each batch exactly once.
@@ -121,6 +121,18 @@ pub(crate) struct StageArgs {
     /// End when there is nothing left to do, instead of waiting for more.
     #[arg(long)]
     pub(crate) available_now: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PollArgs {
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+    /// Fetch once more what was fetched from this day on, market time, as far as the vendor has it.
+    ///
+    /// What is known already is recognised and dropped; requests count against the quota. Of
+    /// several pollers that share, each does so for the symbols it has.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) again_from: Option<NaiveDate>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -28,7 +28,7 @@ mod signals;
 mod supervise;
 mod telemetry;
 
-use cli::{Cli, Command, Output};
+use cli::{Cli, Command, Output, PollArgs};
 use commands::{Context, Ended, Setup, pipeline::Only};
 use failure::Failure;
 
@@ -113,7 +113,9 @@ async fn run_resolved(command: Command, context: Context) -> Result<Ended, Failu
     match command {
         Command::Demo(args) => commands::demo::run(context, args).await,
         Command::Up => commands::pipeline::up(context).await,
-        Command::Poll(args) => commands::pipeline::only(context, Only::Poll, &args).await,
+        Command::Poll(PollArgs { stage, again_from }) => {
+            commands::pipeline::only(context, Only::Poll { again_from }, &stage).await
+        }
         Command::Land(args) => commands::pipeline::only(context, Only::Land, &args).await,
         Command::Load(args) => commands::pipeline::only(context, Only::Load, &args).await,
         Command::Refine(args) => commands::pipeline::only(context, Only::Refine, &args).await,

@@ -50,6 +50,20 @@ impl Current {
     pub fn begins_at(&self, partition: u32) -> u64 {
         self.opened.as_ref().map_or(0, |opened| opened.begins_at(partition))
     }
+
+    /// Returns the offset behind the last record of a partition that landed.
+    ///
+    /// # Errors
+    /// The store failed, or the last object is damaged.
+    pub async fn landed(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        topic: &str,
+        partition: u32,
+    ) -> Result<u64, Error> {
+        let tail = chain::tail(store, self.generation, topic, partition).await?;
+        Ok(tail.map_or_else(|| self.begins_at(partition), |(_, footer)| footer.next))
+    }
 }
 
 /// Returns the newest opened generation of a topic at or above `floor`, the configured one.

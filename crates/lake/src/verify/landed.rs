@@ -49,7 +49,6 @@ pub(super) struct Landed {
 pub(super) async fn walk(
     landing: &Arc<dyn ObjectStore>,
     topic: &VerifyTopic,
-    generation: u32,
     findings: &mut Findings<'_>,
 ) -> Result<Landed, Error> {
     let mut landed = Landed::default();
@@ -86,7 +85,7 @@ pub(super) async fn walk(
             }
             landed.take_object(&key, &object, topic.dataset, findings)?;
         }
-        if chain.0 == generation {
+        if chain.0 == topic.generation {
             landed.ends.insert(chain.1, next);
         }
     }
@@ -206,7 +205,9 @@ pub(super) fn compare_fetched(
             page.page,
             page.fetch_id
         );
-        if is_all_landed {
+        if page.may_be_lost {
+            findings.lost(dataset, problem);
+        } else if is_all_landed {
             findings.breach(dataset, problem);
         } else {
             findings.pending(dataset, problem);

@@ -102,11 +102,11 @@ async fn rivals_do_the_work_once() {
 
 fn scope() -> VerifyScope {
     VerifyScope {
-        generation: 0,
         refine_generation: 0,
         topics: vec![VerifyTopic {
             dataset: Dataset::Intraday,
             topic: "intraday".to_owned(),
+            generation: 0,
             ends: vec![0],
         }],
         semantics: Semantics::Auto,

@@ -2,15 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use ingest::{
-    poller::{Poller, PollerParts, Progress},
+    poller::{
+        Poller, PollerParts, Progress,
+        losses::{LandedLosses, Loss, Losses, SeenTo, seen_to},
+    },
     quota::Reservation,
     shared::{SharedConfig, SharedParts, SharedPolling, SharedView},
     state::{FetchedPage, PollStatus, State, fetched_pages},
     topic::TopicWriter,
 };
-use model::Clock;
+use model::{Clock, Dataset};
 
 use super::{Access, CurrentKey, ResultExt, Workbench};
 use crate::failure::Failure;
@@ -36,6 +39,7 @@ impl Polling {
         bench: &Workbench,
         topic: Arc<dyn TopicWriter>,
         key: &CurrentKey,
+        again_from: Option<NaiveDate>,
     ) -> Result<Self, Failure> {
         let source = Arc::new(bench.market(key)?);
         let (config, clock) = (bench.poll_config()?, Arc::clone(&bench.clock));
@@ -44,7 +48,10 @@ impl Polling {
         let Some(settings) = &bench.config.poll.shared else {
             let state = bench.poll_state()?;
             let parts = PollerParts { config, source, topic, state, clock, market_time, seed };
-            let poller = Poller::new(parts).or_fail()?;
+            let mut poller = Poller::new(parts).or_fail()?;
+            for losses in losses(bench, again_from).await {
+                poller = poller.with_losses(losses);
+            }
             warn(poller.forecast().or_fail()?.warning());
             return Ok(Self::Alone(Box::new(poller)));
         };
@@ -67,7 +74,10 @@ impl Polling {
             market_time,
             seed,
         };
-        let polling = SharedPolling::new(parts).or_fail()?;
+        let mut polling = SharedPolling::new(parts).or_fail()?;
+        for losses in losses(bench, again_from).await {
+            polling = polling.with_losses(losses);
+        }
         warn(polling.forecast().await.or_fail()?.warning());
         let lease = settings.lease;
         Ok(Self::Shared(Box::new(Sharing { polling, clock, lease, shards: (0, began) })))
@@ -102,6 +112,28 @@ impl Sharing {
         let is_dividing = now.saturating_sub(self.shards.1) < 2 * self.lease;
         Ok((progress, is_dividing))
     }
+}
+
+/// Returns where a poller hears of what is to be fetched again: landing, of what topics lost, and an
+/// operator, of everything from a date on.
+async fn losses(bench: &Workbench, again_from: Option<NaiveDate>) -> Vec<Arc<dyn Losses>> {
+    let mut all: Vec<Arc<dyn Losses>> = Vec::new();
+    let topics = Dataset::ALL.map(|dataset| bench.topic_name(dataset)).to_vec();
+    match bench.landing_store(Access::Read).await {
+        Ok(landing) => {
+            all.push(Arc::new(LandedLosses::new(landing, topics, Arc::clone(&bench.clock))));
+        }
+        // A machine that only polls may have no right to look there.
+        Err(failure) => tracing::warn!(
+            "what a topic lost before it landed is not fetched again by this machine: {:#}",
+            failure.error
+        ),
+    }
+    if let Some(date) = again_from {
+        let id = format!("{date}, asked at {}", bench.clock.now().to_rfc3339());
+        all.push(Arc::new(vec![Loss::from_date(&id, date)]));
+    }
+    all
 }
 
 fn warn(warning: Option<String>) {
@@ -160,6 +192,14 @@ impl PollMemory {
             Reservation::Exhausted => Err(Failure::config(
                 "the monthly quota is used up; raise `source.quota_month` if the plan allows more",
             )),
+        }
+    }
+
+    /// Returns which losses of topics pollers have seen to.
+    pub(crate) async fn losses_seen_to(&self) -> Result<Vec<SeenTo>, Failure> {
+        match self {
+            Self::Folder(state) => Ok(seen_to(state.progress().or_fail()?).collect()),
+            Self::Shared(view) => view.losses_seen_to().await.or_fail(),
         }
     }
 

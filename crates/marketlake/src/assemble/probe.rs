@@ -11,10 +11,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use autoloader::{Loader, Trigger};
+use autoloader::Trigger;
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use ingest::topic::TopicReader;
-use lake::BronzeTarget;
+use ingest::{landing::generation, topic::TopicReader};
 use model::{
     Clock, Dataset,
     clock::MarketTime,
@@ -25,7 +24,10 @@ use object_store::ObjectStore;
 use serve::http::StatusProbe;
 use tokio::sync::Mutex;
 
-use super::{Access, Gauges, ResultExt, Topic, Workbench, polling::PollMemory, stages};
+use super::{
+    Access, Gauges, ResultExt, Topic, Workbench, loading::DatasetLoader, polling::PollMemory,
+    stages,
+};
 use crate::{
     config::{Config, StoreConfig},
     failure::Failure,
@@ -73,9 +75,10 @@ pub(crate) struct PipelineProbe {
     memory: PollMemory,
     topic: Arc<dyn TopicReader>,
     topics: Vec<String>,
+    /// The configured generation, below which nothing is looked for.
     generation: u32,
     landing: Arc<dyn ObjectStore>,
-    loaders: Vec<Loader<BronzeTarget>>,
+    loaders: Mutex<Vec<DatasetLoader>>,
     reader: lake::Reader,
     board: Board,
     gauges: Gauges,
@@ -110,7 +113,9 @@ impl PipelineProbe {
     ) -> Result<Self, Failure> {
         let mut loaders = Vec::new();
         for dataset in Dataset::ALL {
-            loaders.push(stages::loader(bench, Access::Read, dataset, Trigger::Continuous).await?);
+            loaders.push(
+                DatasetLoader::open(bench, Access::Read, dataset, Trigger::Continuous).await?,
+            );
         }
         Ok(Self {
             clock: Arc::clone(&bench.clock),
@@ -121,7 +126,7 @@ impl PipelineProbe {
             topics: Dataset::ALL.map(|dataset| bench.topic_name(dataset)).to_vec(),
             generation: bench.config.landing.generation,
             landing: bench.landing_store(Access::Read).await?,
-            loaders,
+            loaders: Mutex::new(loaders),
             reader,
             board,
             gauges,
@@ -207,11 +212,11 @@ impl PipelineProbe {
         }
         let mut answer = Answer::default();
         for topic in &self.topics {
+            let current = generation::current(&self.landing, topic, self.generation);
+            let current = current.await.or_fail()?;
             for partition in 0..self.topic.partitions(topic).await.or_fail()? {
                 let end = self.topic.end_offset(topic, partition).await.or_fail()?;
-                let tail =
-                    ingest::landing::chain::tail(&self.landing, self.generation, topic, partition);
-                let landed = tail.await.or_fail()?.map_or(0, |(_, footer)| footer.next);
+                let landed = current.landed(&self.landing, topic, partition).await.or_fail()?;
                 answer.lag += end.saturating_sub(landed);
                 answer.rows_total += landed;
             }
@@ -221,8 +226,8 @@ impl PipelineProbe {
 
     async fn load(&self, tables: &[TableStatus]) -> Result<Answer, Failure> {
         let mut lag = 0;
-        for loader in &self.loaders {
-            lag += loader.backlog().await.or_fail()?.objects;
+        for loader in self.loaders.lock().await.iter_mut() {
+            lag += loader.backlog().await?;
         }
         let ts_newest = self.newest(tables, &NEWEST_BRONZE).await?;
         Ok(Answer { lag, rows_total: rows_of(tables, "bronze."), ts_newest })

@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use autoloader::{Loader, LoaderConfig, Trigger};
+use autoloader::Trigger;
+use chrono::NaiveDate;
 use ingest::{landing::Lander, poller::WaitsFor};
-use lake::{BronzeTarget, Maintenance, MaintenanceConfig, RefineConfig, Refiner, row_schema};
+use lake::{Maintenance, MaintenanceConfig, RefineConfig, Refiner};
 use model::{Clock, Dataset, ErrorKind};
 use tokio::sync::Notify;
 
-use super::{Access, CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench, polling::Polling};
+use super::{
+    Access, CurrentKey, Gauge, Gauges, ResultExt, Topic, Workbench, loading::DatasetLoader,
+    polling::Polling,
+};
 use crate::{
     failure::Failure,
     supervise::{Slot, Stage, Step, Until, gravity},
@@ -85,8 +89,9 @@ impl PollStage {
         bench: &Workbench,
         topic: &Topic,
         key: CurrentKey,
+        again_from: Option<NaiveDate>,
     ) -> Result<Self, Failure> {
-        let polling = Polling::open(bench, Arc::clone(&topic.writer), &key).await?;
+        let polling = Polling::open(bench, Arc::clone(&topic.writer), &key, again_from).await?;
         Ok(Self { polling, key })
     }
 }
@@ -262,49 +267,16 @@ impl Failed {
     }
 }
 
-/// Builds the loader of one dataset; with [`Access::Read`] one that is only asked what waits.
-pub(crate) async fn loader(
-    bench: &Workbench,
-    access: Access,
-    dataset: Dataset,
-    trigger: Trigger,
-) -> Result<Loader<BronzeTarget>, Failure> {
-    let name = bench.topic_name(dataset);
-    let generation = bench.config.landing.generation;
-    let pipeline = format!("{name}-{generation}");
-    let lake = bench.lake(access).await?;
-    let target = match access {
-        Access::Read => BronzeTarget::open_to_read(&lake, dataset, &pipeline).await,
-        Access::Write => BronzeTarget::open(&lake, dataset, &pipeline).await,
-    };
-    let target = target.or_fail()?;
-    let config = LoaderConfig {
-        generation,
-        files_max: usize::try_from(bench.config.load.files_max.get()).unwrap_or(usize::MAX),
-        bytes_max: bench.config.load.bytes_max,
-        trigger,
-        ..LoaderConfig::new(&pipeline, &pipeline, &name)
-    };
-    Ok(Loader::new(
-        config,
-        bench.landing_store(Access::Read).await?,
-        bench.checkpoint_store(access).await?,
-        row_schema(dataset),
-        target,
-        Arc::clone(&bench.clock),
-    ))
-}
-
 /// Loads landing objects into bronze, one dataset after the other.
 pub(crate) struct LoadStage {
-    loaders: Vec<Loader<BronzeTarget>>,
+    loaders: Vec<DatasetLoader>,
 }
 
 impl LoadStage {
     pub(crate) async fn open(bench: &Workbench, trigger: Trigger) -> Result<Self, Failure> {
         let mut loaders = Vec::new();
         for dataset in Dataset::ALL {
-            loaders.push(loader(bench, Access::Write, dataset, trigger).await?);
+            loaders.push(DatasetLoader::open(bench, Access::Write, dataset, trigger).await?);
         }
         Ok(Self { loaders })
     }
@@ -317,10 +289,10 @@ impl Stage for LoadStage {
         let mut failed = Failed::default();
         for loader in &mut self.loaders {
             // A dataset that fails holds up none of the others.
-            match loader.run_once().await.or_fail() {
-                Ok(progress) => {
-                    step.has_moved |= progress.moved();
-                    step.rows += progress.rows();
+            match loader.run_once().await {
+                Ok(rows) => {
+                    step.has_moved |= rows.is_some();
+                    step.rows += rows.unwrap_or_default();
                 }
                 Err(failure) => failed.note(failure),
             }

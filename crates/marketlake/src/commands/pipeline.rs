@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use autoloader::Trigger;
+use chrono::NaiveDate;
 use secrets::Secret;
 use serde_json::json;
 use serve::http::StatusProbe;
@@ -28,7 +29,10 @@ use crate::{
 /// A stage that runs alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Only {
-    Poll,
+    /// Once more what was fetched from a day on, if there is one.
+    Poll {
+        again_from: Option<NaiveDate>,
+    },
     Land,
     Load,
     Refine,
@@ -79,7 +83,7 @@ pub(crate) async fn start(
     let mut supervisor = Supervisor::new(clock, board.clone(), bench.redactor.clone());
     let mut slots = Vec::new();
     if let Some(key) = key {
-        let poll = PollStage::open(bench, &topic, key).await?;
+        let poll = PollStage::open(bench, &topic, key, None).await?;
         let land = LandStage::open(bench, topic.clone(), Arc::clone(&gauges)).await?;
         let load = LoadStage::open(bench, Trigger::Continuous).await?;
         let refine = RefineStage::open(bench).await?;
@@ -127,11 +131,16 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
     let mut total = 0;
     let mut maintain: Vec<(&'static str, Box<dyn Stage>)> = Vec::new();
     let stage: (&'static str, Box<dyn Stage>) = match only {
-        Only::Poll => {
+        Only::Poll { again_from } => {
             let reference = bench.config.source.access_key.clone();
             let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
             // How many rows the vendor has is what polling finds out.
-            ("poll", Box::new(PollStage::open(&bench, &Topic::open(&bench).await?, key).await?))
+            (
+                "poll",
+                Box::new(
+                    PollStage::open(&bench, &Topic::open(&bench).await?, key, again_from).await?,
+                ),
+            )
         }
         Only::Land => {
             let topic = Topic::open(&bench).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
+use ingest::landing::generation;
 use lake::{Breach, DatasetDay, FetchedPage, Looked, Verification, VerifyScope, VerifyTopic};
 use model::{Dataset, ErrorKind};
 use serde_json::json;
@@ -23,6 +24,7 @@ pub(crate) async fn run(
 ) -> Result<Ended, Failure> {
     let bench = context.open_existing()?;
     let topic = Topic::open(&bench).await?.reader;
+    let landing = bench.landing_store(Access::Read).await?;
     // Pages first, then the topic's ends, then what landed: what comes to be meanwhile must not look
     // lost.
     let fetched = pages(&bench).await?;
@@ -33,7 +35,9 @@ pub(crate) async fn run(
         for partition in 0..topic.partitions(&name).await.or_fail()? {
             ends.push(topic.end_offset(&name, partition).await.or_fail()?);
         }
-        topics.push(VerifyTopic { dataset, topic: name, ends });
+        let floor = bench.config.landing.generation;
+        let generation = generation::current(&landing, &name, floor).await.or_fail()?.generation;
+        topics.push(VerifyTopic { dataset, topic: name, generation, ends });
     }
     let day = |date: NaiveDate| {
         let (month, day) = (date.month0() + 1, date.day0() + 1);
@@ -41,7 +45,6 @@ pub(crate) async fn run(
     };
     let is_limited = from.is_some() || to.is_some();
     let scope = VerifyScope {
-        generation: bench.config.landing.generation,
         refine_generation: REFINE_GENERATION,
         topics,
         semantics: bench.semantics(),
@@ -53,7 +56,6 @@ pub(crate) async fn run(
             work.at(looked.at);
             work.advance(looked.rows);
         };
-        let landing = bench.landing_store(Access::Read).await?;
         lake::verify(landing, &bench.lake(Access::Read).await?, &scope, &fetched, &mut observe)
             .await
             .or_fail()?
@@ -83,12 +85,17 @@ fn holds(verification: &Verification) -> Option<bool> {
 }
 
 async fn pages(bench: &Workbench) -> Result<Vec<FetchedPage>, Failure> {
-    let pages = PollMemory::open(bench).await?.pages().await?;
-    let shown = pages.into_iter().map(|page| FetchedPage {
-        dataset: page.dataset,
-        fetch_id: page.fetch_id,
-        page: page.page,
-        rows: page.rows,
+    let memory = PollMemory::open(bench).await?;
+    let (pages, losses) = (memory.pages().await?, memory.losses_seen_to().await?);
+    let shown = pages.into_iter().map(|page| {
+        let topic = bench.topic_name(page.dataset);
+        FetchedPage {
+            dataset: page.dataset,
+            fetch_id: page.fetch_id,
+            page: page.page,
+            rows: page.rows,
+            may_be_lost: losses.iter().any(|loss| loss.explains(&topic, &page)),
+        }
     });
     Ok(shown.collect())
 }
@@ -146,9 +153,11 @@ fn as_text(verification: &Verification) -> String {
         (Some(false), 1) => "the promise is broken in 1 place\n".to_owned(),
         (Some(false), count) => format!("the promise is broken in {count} places\n"),
     };
+    let lost =
+        list("lost by a topic before it landed, and fetched again since", &verification.lost);
     let pending = list("not comparable yet, a stage is still at work", &verification.pending);
     let breaches = list("breaches", &verification.breaches);
-    format!("{table}\n{pending}{breaches}{verdict}")
+    format!("{table}\n{lost}{pending}{breaches}{verdict}")
 }
 
 fn as_json(verification: &Verification) -> String {
@@ -164,6 +173,7 @@ fn as_json(verification: &Verification) -> String {
     let report = json!({
         "holds": holds(verification),
         "days": days,
+        "lost": verification.lost,
         "pending": verification.pending,
         "breaches": verification.breaches,
     });
