@@ -164,14 +164,26 @@ pub(crate) fn role(kind: StoreKind, name: &str) -> Option<Role> {
     Some(if is_credential { Role::Credential } else { Role::Setting })
 }
 
-/// Checks that a kind of store has an option of this name.
+/// Returns the one name that object_store itself gives an option, whatever it is called here.
+fn canonical(kind: StoreKind, name: &str) -> Option<String> {
+    let name = match kind {
+        StoreKind::Local => return None,
+        StoreKind::S3 => AmazonS3ConfigKey::from_str(name).ok()?.as_ref().to_owned(),
+        StoreKind::Azure => AzureConfigKey::from_str(name).ok()?.as_ref().to_owned(),
+        StoreKind::Gcs => GoogleConfigKey::from_str(name).ok()?.as_ref().to_owned(),
+    };
+    Some(name)
+}
+
+/// Checks that a kind of store has an option of this name; returns the option's own name, the same
+/// for all names that it goes by.
 ///
 /// Every name that object_store takes is one; `ca_file` is ours. The bucket is part of the address
 /// and no option.
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
-pub fn check_option(kind: StoreKind, name: &str) -> Result<(), String> {
+pub fn check_option(kind: StoreKind, name: &str) -> Result<String, String> {
     let known: &[&str] = match kind {
         StoreKind::Local => {
             return Err(format!("`{name}`: a local folder has no options; delete it"));
@@ -186,7 +198,7 @@ pub fn check_option(kind: StoreKind, name: &str) -> Result<(), String> {
         ));
     }
     if name == CA_FILE || role(kind, name).is_some() {
-        return Ok(());
+        return Ok(canonical(kind, name).unwrap_or_else(|| name.to_owned()));
     }
     let known = known.iter().chain(&CLIENT);
     match known.min_by_key(|known| distance(name, known)) {

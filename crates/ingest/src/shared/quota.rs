@@ -133,6 +133,37 @@ pub(super) async fn quota_taken(objects: &Objects, now: DateTime<Utc>) -> Result
     Ok(read_month(objects, &month(now), None).await?.newest.map_or(0, |(_, end)| end))
 }
 
+/// Takes one request of the month of `now`, for somebody who is no poller and sends no more.
+pub(super) async fn take_one(
+    objects: &Objects,
+    holder: &str,
+    limit: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<Reservation, Error> {
+    let range = Range { holder: holder.to_owned(), requests: 1 };
+    let body = serde_json::to_vec(&range).expect("text and numbers always serialise");
+    let folder = month_folder(&month(now));
+    for _ in 0..RACES_MAX {
+        let taken = quota_taken(objects, now).await?;
+        if limit.is_some_and(|limit| limit <= taken) {
+            return Ok(Reservation::Exhausted);
+        }
+        if objects.create(&key(&folder, taken), &body).await? == Created::Ours {
+            return Ok(Reservation::Granted);
+        }
+    }
+    Err(overtaken(folder))
+}
+
+/// Others took every range first.
+fn overtaken(folder: String) -> Error {
+    let source = object_store::Error::Generic {
+        store: "shared quota",
+        source: "other pollers took every range first".into(),
+    };
+    Error::PollStore { doing: "taking quota of", key: folder, source }
+}
+
 impl SharedQuota {
     pub(super) fn new(objects: Objects, holder: String) -> Self {
         let (known, taking) = (Mutex::default(), tokio::sync::Mutex::default());
@@ -208,11 +239,7 @@ impl SharedQuota {
                 Created::Others => self.refresh(now).await?,
             }
         }
-        let source = object_store::Error::Generic {
-            store: "shared quota",
-            source: "other pollers took every range first".into(),
-        };
-        Err(Error::PollStore { doing: "taking quota of", key: month_folder(&month), source })
+        Err(overtaken(month_folder(&month)))
     }
 
     /// As [`crate::state::State::refuse_quota`], for all pollers together.

@@ -1,4 +1,4 @@
-//! The shared pollers seen from outside: what `status` and `verify` ask, on any machine.
+//! The shared pollers seen from outside: what `status`, `verify` and `doctor` ask, on any machine.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,15 +13,16 @@ use super::{
     journal::Place,
     members::{Glance, list_beats, read_beat},
     objects::Objects,
-    quota::quota_taken,
+    quota::{quota_taken, take_one},
 };
 use crate::{
     Error,
     poller::losses::{SeenTo, seen_to},
+    quota::Reservation,
     state::{FetchedPage, PollStatus},
 };
 
-/// Reads what pollers share, and changes nothing.
+/// Reads what pollers share; changes nothing but the quota, when it is asked to.
 #[derive(Clone, Debug)]
 pub struct SharedView {
     objects: Objects,
@@ -59,6 +60,20 @@ impl SharedView {
             status.ts_newest = status.ts_newest.max(glance.ts_newest);
         }
         Ok(status)
+    }
+
+    /// Takes one request of the shared quota for `holder`, who is no poller, unless that would pass
+    /// `limit`.
+    ///
+    /// # Errors
+    /// The store failed, or others were faster every time.
+    pub async fn reserve_one(
+        &self,
+        holder: &str,
+        limit: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<Reservation, Error> {
+        take_one(&self.objects, holder, limit, now).await
     }
 
     /// Returns every recorded page of every shard and generation, in the order of fetch ids.

@@ -179,13 +179,7 @@ impl PollMemory {
     ) -> Result<(), Failure> {
         let reserved = match self {
             Self::Folder(state) => state.reserve_quota(1, limit, now).or_fail()?,
-            // The view only looks: what the pollers took is respected, the one request that comes
-            // on top is counted by the vendor alone.
-            Self::Shared(view) => {
-                let used = view.status(now).await.or_fail()?.quota_used;
-                let is_left = limit.is_none_or(|limit| used < limit);
-                if is_left { Reservation::Granted } else { Reservation::Exhausted }
-            }
+            Self::Shared(view) => view.reserve_one("doctor", limit, now).await.or_fail()?,
         };
         match reserved {
             Reservation::Granted => Ok(()),
@@ -237,11 +231,12 @@ mod tests {
         // As a poller on another machine takes a range: the hash of the body, and the body.
         let taken = "8a0a426a91719585e153f82f623ba0fb77ae06ae502f8725b6c475a51b879190\n\
                      {\"holder\":\"another machine\",\"requests\":100}";
-        let key = format!("quota/2026-05/{:020}", 0);
+        let key = format!("quota/2026-05/{:020}", 1);
         store.put(&key.into(), taken.into()).await.unwrap();
         let error = memory.reserve_one(Some(100), now).await.unwrap_err().error.to_string();
         assert!(error.contains("used up"), "{error}");
-        memory.reserve_one(Some(101), now).await.unwrap();
+        memory.reserve_one(Some(102), now).await.unwrap();
         memory.reserve_one(None, now).await.unwrap();
+        assert_eq!(memory.status(now).await.unwrap().quota_used, 103, "each request counts");
     }
 }

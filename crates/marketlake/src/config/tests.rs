@@ -218,7 +218,7 @@ aws_secret_access_key = "{{secrets/env/landing}}"
     assert_eq!(names, ["sasl.mechanisms", "sasl.password", "security.protocol"]);
     let options = &loaded.config.landing.store.options;
     assert_eq!(options["allow_http"], OptionValue::Plain("true".to_owned()));
-    assert_eq!(options["region"], OptionValue::Plain("eu-west-1".to_owned()));
+    assert_eq!(options["aws_region"], OptionValue::Plain("eu-west-1".to_owned()));
     let mut references = loaded.layers.references();
     references.sort_by(|left, right| left.path.cmp(&right.path));
     assert!(!references.iter().any(|reference| reference.is_value));
@@ -241,6 +241,10 @@ fn services_that_cannot_work_are_refused_without_showing_a_secret() {
         ("[lake.options]\nregion = \"x\"", "lake.url"),
         ("[lake]\nurl = \"ftp://x/y\"", "no kind of store"),
         ("[lake]\nurl = \"s3://b/p\"\n[lake.options]\nregio = \"x\"", "did you mean `region`"),
+        (
+            "[lake]\nurl = \"s3://b/p\"\n[lake.options]\nregion = \"x\"\naws_region = \"y\"",
+            "two spellings",
+        ),
         (
             "[lake]\nurl = \"s3://b/p\"\n[lake.options]\nsecret_access_key = \"cnry-0123\"",
             "never hold",

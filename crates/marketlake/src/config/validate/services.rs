@@ -177,8 +177,8 @@ pub(super) fn store(
     }
     let kind = problems.take(&format!("{section}.url"), stores::check_address(address))?;
     let options = options(&options_path, written, scopes, problems, |name, _| {
-        stores::check_option(kind, name)?;
-        Ok((name.to_owned(), stores::is_secret_option(kind, name)))
+        let known = stores::check_option(kind, name)?;
+        Ok((known, stores::is_secret_option(kind, name)))
     });
     Some(StoreConfig { address: Some(address.to_owned()), options: options? })
 }
