@@ -46,7 +46,7 @@ pub enum KafkaFailure {
         needed: &'static str,
     },
     /// Nobody answered in time.
-    #[error("no answer within {} s: `{said}`", waited.as_secs_f32())]
+    #[error("no answer within {} s: `{said}`{}", waited.as_secs_f32(), hint(said))]
     Unreachable {
         /// How long we waited.
         waited: Duration,
@@ -240,6 +240,17 @@ fn token_remedy(said: &str) -> Option<&'static str> {
         ("error setting certificate", AUTHORITY),
     ];
     REMEDIES.iter().find(|(words, _)| said.contains(words)).map(|(_, remedy)| *remedy)
+}
+
+/// Returns what a silence may mean that came in the middle of something.
+///
+/// A broker that stops cuts handshakes off as one does that expects none, so this is no refusal.
+fn hint(said: &str) -> &'static str {
+    if said.contains("SSL_HANDSHAKE") {
+        "; if that is a PLAINTEXT broker listener, name another port or `security.protocol`"
+    } else {
+        ""
+    }
 }
 
 /// Reads OpenSSL's and librdkafka's words. Anything they do not say is left to the reader.
