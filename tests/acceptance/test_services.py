@@ -327,11 +327,16 @@ def script(*arguments, cache=None):
 
 
 def test_starting_what_runs_changes_nothing():
-    before = script("status").stdout
+    def status():
+        # The cluster comes and goes with the tests beside this one that need it.
+        lines = script("status").stdout.splitlines()
+        return [line for line in lines if not line.startswith("kafka3")]
+
+    before = status()
     again = script("start", "moto")
     assert again.returncode == 0, again.stderr
     assert "moto runs already" in again.stdout
-    assert script("status").stdout == before
+    assert status() == before
 
 
 def test_starting_what_runs_fills_it(tmp_path):
