@@ -15,6 +15,7 @@
 pub mod chain;
 pub mod decode;
 pub mod error;
+pub mod files;
 pub mod loader;
 pub mod object;
 pub mod plan;

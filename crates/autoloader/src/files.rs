@@ -1,0 +1,20 @@
+//! Any folder of files into a table: the Auto Loader that stands alone. See ADR 0015.
+//!
+//! ```text
+//! options    what a user may say, under Auto Loader's names ──▶ LoadOptions
+//! discover   which files there are: listings, windows, and hints of queues
+//! seen       which of them were planned before, and as what version
+//! plan       which files make a batch, and what became of them: pure choice, immutable files
+//! schema     columns: inferred, hinted, evolved, and kept in versions
+//! format     one file's bytes ──▶ stretches of rows in those columns
+//! stream     the shell that runs one batch at a time
+//! ```
+
+pub mod decoded;
+pub mod options;
+pub mod schema;
+pub mod source_file;
+
+pub use decoded::{BadRecord, Decoded, ReadSchema};
+pub use options::LoadOptions;
+pub use source_file::SourceFile;
