@@ -12,7 +12,9 @@
 
 pub mod decoded;
 pub mod options;
+pub mod plan;
 pub mod schema;
+pub mod seen;
 pub mod source_file;
 
 pub use decoded::{BadRecord, Decoded, ReadSchema};
