@@ -10,6 +10,7 @@
 //! stream     the shell that runs one batch at a time
 //! ```
 
+pub mod choice;
 pub mod decoded;
 pub mod options;
 pub mod plan;

@@ -1,0 +1,325 @@
+//! Each documented rule about which files a batch takes, one row each, and properties of all.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    files::plan::{FORMAT, FileOutcome, FilePlan, Outcome, SetAside},
+    target::BatchId,
+};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + seconds, 0).expect("a time")
+}
+
+/// A file of ten bytes; its etag follows its text.
+fn file(path: &str, seconds: i64, etag: &str) -> SourceFile {
+    SourceFile {
+        path: path.to_owned(),
+        size: 10,
+        modified: at(seconds),
+        etag: Some(etag.to_owned()),
+        version: None,
+    }
+}
+
+fn listed(files: &[SourceFile]) -> Vec<Candidate> {
+    let candidate = |file: &SourceFile| Candidate { file: file.clone(), found: Found::Listing };
+    files.iter().map(candidate).collect()
+}
+
+fn discovery() -> Discovery {
+    Discovery {
+        path_glob: None,
+        is_recursive: true,
+        modified_after: None,
+        modified_before: None,
+        includes_existing: true,
+        backfill_interval: None,
+        window: None,
+        age_min: Duration::ZERO,
+        hints: Vec::new(),
+    }
+}
+
+const ALL: Limits = Limits { files_max: 1_000, bytes_max: None };
+
+/// A stream that planned `files` as batch 0 and made of each what `outcome` says.
+fn seen(files: &[SourceFile], outcome: &FileOutcome, failures_max: u32) -> Seen {
+    let planned = |file: &SourceFile| PlannedFile {
+        file: file.clone(),
+        action: Action::Append,
+        found: Found::Listing,
+        failures: 0,
+    };
+    let plan = FilePlan {
+        format: FORMAT,
+        release: "0".to_owned(),
+        stream: "s".to_owned(),
+        batch: BatchId(0),
+        schema_version: 0,
+        files: files.iter().map(planned).collect(),
+    };
+    let outcomes = files.iter().map(|file| (file.path.clone(), outcome.clone()));
+    let outcome = Outcome { format: FORMAT, batch: BatchId(0), files: outcomes.collect() };
+    let mut seen = Seen::default();
+    seen.settle(&plan, &outcome, failures_max);
+    seen
+}
+
+fn loaded(files: &[SourceFile]) -> Seen {
+    seen(files, &FileOutcome { rows: 3, ..FileOutcome::default() }, 3)
+}
+
+fn failed(files: &[SourceFile], why: SetAside, failures_max: u32) -> Seen {
+    seen(files, &FileOutcome { set_aside: Some(why), ..FileOutcome::default() }, failures_max)
+}
+
+struct Case {
+    name: &'static str,
+    seen: Seen,
+    found: Vec<SourceFile>,
+    discovery: Discovery,
+    overwrites: Overwrites,
+    limits: Limits,
+    /// Paths and what is done with them.
+    expected: Vec<(&'static str, Action)>,
+}
+
+impl Case {
+    fn new(name: &'static str, seen: Seen, found: Vec<SourceFile>) -> Self {
+        let (discovery, limits) = (discovery(), ALL);
+        let overwrites = Overwrites::Ignore;
+        Self { name, seen, found, discovery, overwrites, limits, expected: Vec::new() }
+    }
+
+    fn expect(mut self, expected: &[(&'static str, Action)]) -> Self {
+        self.expected = expected.to_vec();
+        self
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn files_are_chosen_as_documented() {
+    use Action::{Append, Replace};
+
+    let (a, b, c) = (file("a", 1, "1"), file("b", 2, "1"), file("c", 3, "1"));
+    let a2 = file("a", 9, "2");
+    let both = || vec![a.clone(), b.clone()];
+    let with_overwrites = |case: Case, overwrites| Case { overwrites, ..case };
+    let with_limits =
+        |case: Case, files_max, bytes_max| Case { limits: Limits { files_max, bytes_max }, ..case };
+    let with_discovery = |case: Case, change: fn(&mut Discovery)| {
+        let mut case = case;
+        change(&mut case.discovery);
+        case
+    };
+    let cases = [
+        Case::new("a file is processed once", loaded(&both()), both()),
+        Case::new("a new file is processed", loaded(&both()), vec![a.clone(), c.clone()])
+            .expect(&[("c", Append)]),
+        Case::new("a listing that names a path twice counts the newest", Seen::default(), {
+            vec![a2.clone(), a.clone()]
+        })
+        .expect(&[("a", Append)]),
+        Case::new(
+            "an overwritten file is left alone by default",
+            loaded(&both()),
+            vec![a2.clone()],
+        ),
+        with_overwrites(
+            Case::new("allowOverwrites appends it whole", loaded(&both()), vec![a2.clone()]),
+            Overwrites::Append,
+        )
+        .expect(&[("a", Append)]),
+        with_overwrites(
+            Case::new("replace swaps its rows", loaded(&both()), vec![a2.clone()]),
+            Overwrites::Replace,
+        )
+        .expect(&[("a", Replace)]),
+        with_overwrites(
+            Case::new("the same bytes written again are no overwrite", loaded(&both()), {
+                vec![file("a", 99, "1")]
+            }),
+            Overwrites::Append,
+        ),
+        with_overwrites(
+            Case::new(
+                "without etags another time is an overwrite",
+                loaded(&[SourceFile { etag: None, ..a.clone() }]),
+                vec![SourceFile { etag: None, ..file("a", 5, "") }],
+            ),
+            Overwrites::Append,
+        )
+        .expect(&[("a", Append)]),
+        with_limits(Case::new("maxFilesPerTrigger is hard", Seen::default(), both()), 1, None)
+            .expect(&[("a", Append)]),
+        with_limits(
+            Case::new("maxBytesPerTrigger is soft", Seen::default(), {
+                vec![a.clone(), b.clone(), c.clone()]
+            }),
+            1_000,
+            Some(15),
+        )
+        .expect(&[("a", Append), ("b", Append)]),
+        with_limits(Case::new("the lower limit wins", Seen::default(), both()), 1, Some(1_000))
+            .expect(&[("a", Append)]),
+        with_limits(Case::new("at least one file is taken", Seen::default(), both()), 1, Some(0))
+            .expect(&[("a", Append)]),
+        Case::new("the oldest file comes first", Seen::default(), vec![c.clone(), b.clone()])
+            .expect(&[("b", Append), ("c", Append)]),
+        with_discovery(
+            Case::new("modifiedAfter is exclusive", Seen::default(), both()),
+            |discovery| {
+                discovery.modified_after = Some(at(1));
+            },
+        )
+        .expect(&[("b", Append)]),
+        with_discovery(
+            Case::new("modifiedBefore is exclusive", Seen::default(), both()),
+            |discovery| {
+                discovery.modified_before = Some(at(2));
+            },
+        )
+        .expect(&[("a", Append)]),
+        with_discovery(
+            Case::new("a file that may still be written to waits", Seen::default(), {
+                vec![a.clone(), file("late", 95, "1")]
+            }),
+            |discovery| {
+                discovery.age_min = Duration::from_secs(10);
+            },
+        )
+        .expect(&[("a", Append)]),
+        Case::new("a file that failed is tried again", failed(&both(), SetAside::Failed, 3), {
+            vec![a.clone()]
+        })
+        .expect(&[("a", Append)]),
+        Case::new("a poisoned file is not tried again", failed(&both(), SetAside::Failed, 1), {
+            vec![a.clone()]
+        }),
+        Case::new("a poisoned file that was repaired is", failed(&both(), SetAside::Failed, 1), {
+            vec![a2.clone()]
+        })
+        .expect(&[("a", Append)]),
+        Case::new(
+            "a file that was missing and is back is new",
+            failed(&both(), SetAside::Missing, 3),
+            vec![a.clone()],
+        )
+        .expect(&[("a", Append)]),
+        Case::new(
+            "a file that changed under the reader is taken as it is now",
+            failed(&both(), SetAside::Changed, 3),
+            vec![a2.clone()],
+        )
+        .expect(&[("a", Append)]),
+    ];
+    for Case { name, seen, found, discovery, overwrites, limits, expected } in cases {
+        let rules = Rules { discovery: &discovery, overwrites, limits, now: at(100) };
+        let choice = choose(&listed(&found), &seen, rules);
+        let chosen: Vec<_> =
+            choice.files.iter().map(|chosen| (chosen.file.path.as_str(), chosen.action)).collect();
+        assert_eq!(chosen, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_chosen_is_told() {
+    let (a, b) = (file("a", 1, "1"), file("b", 95, "1"));
+    let seen = loaded(std::slice::from_ref(&a));
+    let discovery = Discovery { age_min: Duration::from_secs(10), ..discovery() };
+    let rules =
+        Rules { discovery: &discovery, overwrites: Overwrites::Fail, limits: ALL, now: at(100) };
+    let choice = choose(&listed(&[file("a", 2, "2"), b]), &seen, rules);
+    assert_eq!(choice.refused.as_deref(), Some("a"));
+    assert_eq!(choice.overwritten, ["a"]);
+    assert_eq!(choice.ripe_at, Some(at(105)));
+    let limits = Limits { files_max: 1, bytes_max: None };
+    let rules = Rules { limits, overwrites: Overwrites::Ignore, ..rules };
+    let many = [file("x", 1, "1"), file("y", 2, "1"), file("z", 3, "1")];
+    assert_eq!(choose(&listed(&many), &seen, rules).waiting, (2, 20));
+}
+
+#[test]
+fn failures_are_counted_until_a_file_is_poisoned() {
+    let a = file("a", 1, "1");
+    let mut seen = failed(std::slice::from_ref(&a), SetAside::Failed, 2);
+    let rules = Rules {
+        discovery: &discovery(),
+        overwrites: Overwrites::Ignore,
+        limits: ALL,
+        now: at(100),
+    };
+    let again = choose(&listed(std::slice::from_ref(&a)), &seen, rules);
+    assert_eq!((again.files[0].found, again.files[0].failures), (Found::Retry, 1));
+    let plan = FilePlan {
+        format: FORMAT,
+        release: "0".to_owned(),
+        stream: "s".to_owned(),
+        batch: BatchId(1),
+        schema_version: 0,
+        files: again.files,
+    };
+    let bad = FileOutcome { set_aside: Some(SetAside::Failed), ..FileOutcome::default() };
+    let outcome =
+        Outcome { format: FORMAT, batch: BatchId(1), files: [("a".to_owned(), bad)].into() };
+    seen.settle(&plan, &outcome, 2);
+    let known = seen.get("a").expect("known");
+    assert_eq!((known.status, known.failures), (Status::Poisoned, 2));
+    // What was settled before changes nothing when it is read again.
+    let before = seen.clone();
+    seen.settle(&plan, &outcome, 2);
+    assert_eq!(seen, before);
+}
+
+proptest! {
+    /// Batch after batch takes every file once, whatever the order of listings and the limits.
+    #[test]
+    fn batches_take_every_file_once(
+        mut files in prop::collection::btree_map("[a-e]{1,3}", (0_i64..50, 0_u64..40), 0..20),
+        files_max in 1_usize..5,
+        bytes_max in prop::option::of(0_u64..60),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let found: Vec<SourceFile> = std::mem::take(&mut files)
+            .into_iter()
+            .map(|(path, (modified, size))| SourceFile { size, ..file(&path, modified, "1") })
+            .collect();
+        let mut candidates = listed(&found);
+        if !candidates.is_empty() {
+            let at = order.index(candidates.len());
+            candidates.rotate_left(at);
+        }
+        let discovery = discovery();
+        let limits = Limits { files_max, bytes_max };
+        let rules =
+            Rules { discovery: &discovery, overwrites: Overwrites::Ignore, limits, now: at(100) };
+        let mut seen = Seen::default();
+        let mut taken = BTreeSet::new();
+        for batch in 0..=found.len() as u64 {
+            let choice = choose(&candidates, &seen, rules);
+            prop_assert!(choice.files.len() <= files_max);
+            if choice.files.is_empty() {
+                break;
+            }
+            for chosen in &choice.files {
+                prop_assert!(taken.insert(chosen.file.path.clone()), "twice");
+            }
+            let left = u64::try_from(found.len() - taken.len()).unwrap();
+            prop_assert_eq!(choice.waiting.0, left);
+            seen.plan(&FilePlan {
+                format: FORMAT,
+                release: "0".to_owned(),
+                stream: "s".to_owned(),
+                batch: BatchId(batch),
+                schema_version: 0,
+                files: choice.files,
+            });
+        }
+        prop_assert_eq!(taken.len(), found.len());
+    }
+}
