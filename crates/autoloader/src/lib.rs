@@ -16,6 +16,7 @@ pub mod chain;
 pub mod decode;
 pub mod error;
 pub mod files;
+mod folder;
 pub mod loader;
 pub mod object;
 pub mod plan;
