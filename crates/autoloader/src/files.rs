@@ -7,6 +7,7 @@
 //! plan       which files make a batch, and what became of them: pure choice, immutable files
 //! schema     columns: inferred, hinted, evolved, and kept in versions
 //! format     one file's bytes ──▶ stretches of rows in those columns
+//! target     who keeps rows, and the contract of keeping each batch once
 //! stream     the shell that runs one batch at a time
 //! ```
 
@@ -17,7 +18,9 @@ pub mod plan;
 pub mod schema;
 pub mod seen;
 pub mod source_file;
+pub mod target;
 
 pub use decoded::{BadRecord, Decoded, ReadSchema};
 pub use options::LoadOptions;
 pub use source_file::SourceFile;
+pub use target::FileTarget;

@@ -23,8 +23,6 @@ pub struct FilePlan {
     pub stream: String,
     /// The batch.
     pub batch: BatchId,
-    /// The version of the schema that the rows have.
-    pub schema_version: u64,
     /// What to do, in this order, by path.
     pub files: Vec<PlannedFile>,
 }
@@ -87,6 +85,8 @@ pub struct Outcome {
     pub format: u32,
     /// The batch.
     pub batch: BatchId,
+    /// The version of the schema that the rows have.
+    pub schema_version: u64,
     /// What became of each file of the plan, by path.
     pub files: BTreeMap<String, FileOutcome>,
 }

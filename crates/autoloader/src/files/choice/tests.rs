@@ -59,11 +59,11 @@ fn seen(files: &[SourceFile], outcome: &FileOutcome, failures_max: u32) -> Seen 
         release: "0".to_owned(),
         stream: "s".to_owned(),
         batch: BatchId(0),
-        schema_version: 0,
         files: files.iter().map(planned).collect(),
     };
     let outcomes = files.iter().map(|file| (file.path.clone(), outcome.clone()));
-    let outcome = Outcome { format: FORMAT, batch: BatchId(0), files: outcomes.collect() };
+    let outcome =
+        Outcome { format: FORMAT, batch: BatchId(0), schema_version: 0, files: outcomes.collect() };
     let mut seen = Seen::default();
     seen.settle(&plan, &outcome, failures_max);
     seen
@@ -261,12 +261,15 @@ fn failures_are_counted_until_a_file_is_poisoned() {
         release: "0".to_owned(),
         stream: "s".to_owned(),
         batch: BatchId(1),
-        schema_version: 0,
         files: again.files,
     };
     let bad = FileOutcome { set_aside: Some(SetAside::Failed), ..FileOutcome::default() };
-    let outcome =
-        Outcome { format: FORMAT, batch: BatchId(1), files: [("a".to_owned(), bad)].into() };
+    let outcome = Outcome {
+        format: FORMAT,
+        batch: BatchId(1),
+        schema_version: 0,
+        files: [("a".to_owned(), bad)].into(),
+    };
     seen.settle(&plan, &outcome, 2);
     let known = seen.get("a").expect("known");
     assert_eq!((known.status, known.failures), (Status::Poisoned, 2));
@@ -316,8 +319,7 @@ proptest! {
                 release: "0".to_owned(),
                 stream: "s".to_owned(),
                 batch: BatchId(batch),
-                schema_version: 0,
-                files: choice.files,
+                        files: choice.files,
             });
         }
         prop_assert_eq!(taken.len(), found.len());

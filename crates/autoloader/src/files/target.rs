@@ -1,0 +1,83 @@
+//! Where the rows of files go: a table that keeps each batch exactly once and can grow columns.
+
+use std::collections::BTreeSet;
+
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use async_trait::async_trait;
+use model::ErrorKind;
+
+use crate::target::{Appended, BatchId};
+
+/// What a batch does to a table besides appending rows.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Files whose earlier rows go, by their path in the source; the batch's own rows stay.
+    pub removes: BTreeSet<String>,
+    /// Counts for people who read the table's history.
+    pub metrics: Vec<(String, u64)>,
+}
+
+/// A table as the loader of one stream sees it. Delta is one implementation, in crate `lake`.
+///
+/// Rows are staged first, as many as there are, and belong to nobody until the batch is committed;
+/// what a process that died had staged is litter. [`Self::commit_once`] then makes them part of the
+/// table together with the fact that the batch is done.
+///
+/// | `commit_once(n)` when the last batch is | does |
+/// |---|---|
+/// | `n - 1`, or none and `n` is 0 | all of it: columns, rows, removals, and that `n` is done |
+/// | `n` or later | nothing: `AlreadyThere` |
+/// | anything else | refuses: a batch would be missing |
+#[async_trait]
+pub trait FileTarget: Send {
+    /// What can go wrong.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Rows that were written and that no version of the table has yet.
+    type Staged: Send;
+
+    /// Returns what a failure asks of the caller.
+    fn kind(error: &Self::Error) -> ErrorKind;
+
+    /// Returns the last batch the table has of this stream, read from the table itself.
+    ///
+    /// # Errors
+    /// The table could not be read.
+    async fn last_batch(&mut self) -> Result<Option<BatchId>, Self::Error>;
+
+    /// Returns the table's columns; `None` when there is no table yet.
+    ///
+    /// # Errors
+    /// The table could not be read.
+    async fn columns(&mut self) -> Result<Option<SchemaRef>, Self::Error>;
+
+    /// Begins to stage rows of these columns, all of those of the table and maybe more.
+    ///
+    /// # Errors
+    /// The columns do not fit those of the table: one is missing, or has a type that the table's
+    /// cannot become.
+    async fn begin(&mut self, columns: SchemaRef) -> Result<Self::Staged, Self::Error>;
+
+    /// Stages rows.
+    ///
+    /// # Errors
+    /// They could not be written.
+    async fn stage(
+        &mut self,
+        staged: &mut Self::Staged,
+        rows: RecordBatch,
+    ) -> Result<(), Self::Error>;
+
+    /// Commits `batch` once, however often it is called with the same id, here or elsewhere.
+    ///
+    /// After an error the batch may be there or not; running it again settles that.
+    ///
+    /// # Errors
+    /// It could not be written, or a batch before this one is missing.
+    async fn commit_once(
+        &mut self,
+        batch: BatchId,
+        staged: Self::Staged,
+        change: Change,
+    ) -> Result<Appended, Self::Error>;
+}
