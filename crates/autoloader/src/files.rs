@@ -13,6 +13,7 @@
 
 pub mod choice;
 pub mod decoded;
+pub mod metadata;
 pub mod options;
 pub mod plan;
 pub mod schema;

@@ -11,7 +11,7 @@ use crate::target::{Appended, BatchId};
 /// What a batch does to a table besides appending rows.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// Files whose earlier rows go, by their path in the source; the batch's own rows stay.
+    /// Files whose earlier rows go, by the `file_path` that rows say; the batch's own rows stay.
     pub removes: BTreeSet<String>,
     /// Counts for people who read the table's history.
     pub metrics: Vec<(String, u64)>,
