@@ -1,4 +1,4 @@
-//! Any folder of files into a table: the Auto Loader that stands alone. See ADR 0015.
+//! Any folder of files into a table: the Auto Loader that stands alone. See ADR 0016.
 //!
 //! ```text
 //! options    what a user may say, under Auto Loader's names ──▶ LoadOptions
@@ -13,12 +13,15 @@
 
 pub mod choice;
 pub mod decoded;
+pub mod error;
 pub mod metadata;
 pub mod options;
 pub mod plan;
+pub mod ports;
 pub mod schema;
 pub mod seen;
 pub mod source_file;
+pub mod stream;
 pub mod target;
 
 pub use decoded::{BadRecord, Decoded, ReadSchema};

@@ -27,6 +27,15 @@ impl BatchId {
         Self(self.0.saturating_add(1))
     }
 
+    /// Returns the batch in front of this one; `None` for the first.
+    #[must_use]
+    pub const fn before(self) -> Option<Self> {
+        match self.0.checked_sub(1) {
+            Some(before) => Some(Self(before)),
+            None => None,
+        }
+    }
+
     /// Returns the batch that follows `last`, the last one a target has committed.
     #[must_use]
     pub const fn after(last: Option<Self>) -> Self {

@@ -13,6 +13,8 @@ use crate::target::{Appended, BatchId};
 pub struct Change {
     /// Files whose earlier rows go, by the `file_path` that rows say; the batch's own rows stay.
     pub removes: BTreeSet<String>,
+    /// Whether batches may be left out, as where only some of them have rows.
+    pub may_skip: bool,
     /// Counts for people who read the table's history.
     pub metrics: Vec<(String, u64)>,
 }
@@ -27,7 +29,7 @@ pub struct Change {
 /// |---|---|
 /// | `n - 1`, or none and `n` is 0 | all of it: columns, rows, removals, and that `n` is done |
 /// | `n` or later | nothing: `AlreadyThere` |
-/// | anything else | refuses: a batch would be missing |
+/// | anything else | refuses, for a batch would be missing, unless batches may be left out |
 #[async_trait]
 pub trait FileTarget: Send {
     /// What can go wrong.

@@ -31,3 +31,14 @@ pub enum Observed {
     /// Lists, their elements as one.
     List(Box<Self>),
 }
+
+impl Observed {
+    /// Takes in what was seen elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        let ours = std::mem::take(self);
+        *self = match (ours, other) {
+            (Self::Nothing, other) => other,
+            (ours, _) => ours,
+        };
+    }
+}

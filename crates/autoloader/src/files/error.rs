@@ -1,0 +1,133 @@
+//! Everything that can stop a stream, with what was being done and how to mend it.
+
+use model::ErrorKind;
+
+use super::ports::PortError;
+use crate::target::BatchId;
+
+/// Why a stream stopped. `E` is the target's own error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error<E>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// The stream's state could not be read or written.
+    #[error("the state of stream `{stream}`")]
+    State {
+        /// The stream.
+        stream: String,
+        /// What failed.
+        #[source]
+        source: crate::Error,
+    },
+    /// The stream's state and its table do not belong together.
+    #[error("stream `{stream}`: {problem}")]
+    Disagreement {
+        /// The stream.
+        stream: String,
+        /// How they differ, and what to do.
+        problem: String,
+    },
+    /// A part that the stream asks failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A file that was loaded was overwritten, and the options say that this must not happen.
+    #[error(
+        "file `{path}` was overwritten after it was loaded; `overwrites` says what to do then: `ignore`, `append` or `replace`"
+    )]
+    Overwritten {
+        /// The file.
+        path: String,
+    },
+    /// A record is none, in mode `FAILFAST`.
+    #[error("file `{path}`, line {line}, byte {offset}: {reason}; `mode` is FAILFAST")]
+    BadRecord {
+        /// The file.
+        path: String,
+        /// The line or record, from 1.
+        line: u64,
+        /// Where it begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read, and will be tried again.
+    #[error("reading file `{path}`")]
+    File {
+        /// The file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: super::ports::ReadError,
+    },
+    /// Fields came that the columns do not have, and the mode wants the stream to stop.
+    #[error("{problem}")]
+    Schema {
+        /// Which, and what to do.
+        problem: String,
+    },
+    /// Rows could not be put together.
+    #[error("building the rows of file `{path}`")]
+    Rows {
+        /// The file.
+        path: String,
+        /// What Arrow said.
+        #[source]
+        source: arrow::error::ArrowError,
+    },
+    /// A worker ended before its work was done.
+    #[error("the worker for file `{path}` died")]
+    Worker {
+        /// The file.
+        path: String,
+        /// How.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+    /// The same batch was decided anew too often.
+    #[error("stream `{stream}` began batch {batch} {attempts} times and was overtaken each time")]
+    Contended {
+        /// The stream.
+        stream: String,
+        /// The batch.
+        batch: BatchId,
+        /// How often.
+        attempts: u32,
+    },
+    /// The target failed.
+    #[error("{action} batch {batch}")]
+    Target {
+        /// What was being done.
+        action: &'static str,
+        /// The batch.
+        batch: BatchId,
+        /// What the failure asks of the caller.
+        kind: ErrorKind,
+        /// What the target said.
+        #[source]
+        source: E,
+    },
+}
+
+impl<E> Error<E>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// Returns what this failure asks of the caller.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::State { source, .. } => source.kind(),
+            Self::Port(error) => error.kind,
+            Self::File { source: super::ports::ReadError::Store { kind, .. }, .. } => *kind,
+            Self::Disagreement { .. }
+            | Self::Overwritten { .. }
+            | Self::BadRecord { .. }
+            | Self::Schema { .. }
+            | Self::File { .. } => ErrorKind::Data,
+            Self::Rows { .. } | Self::Worker { .. } => ErrorKind::Internal,
+            Self::Contended { .. } => ErrorKind::Conflict,
+            Self::Target { kind, .. } => *kind,
+        }
+    }
+}

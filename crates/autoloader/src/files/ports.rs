@@ -1,0 +1,139 @@
+//! What a stream asks of others: files that are there, their rows, and the columns of the table.
+
+use std::{fmt, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use model::ErrorKind;
+use tokio::sync::mpsc;
+
+use super::{
+    choice::Candidate,
+    decoded::{Decoded, ReadSchema},
+    plan::FilePlan,
+    schema::Observed,
+    seen::Seen,
+    source_file::SourceFile,
+};
+
+/// Finds files.
+#[async_trait]
+pub trait Discover: Send + fmt::Debug {
+    /// Looks for files that are news to `seen`. What it returns is offered until it was planned.
+    ///
+    /// # Errors
+    /// The source could not be listed.
+    async fn look(&mut self, seen: &Seen) -> Result<Vec<Candidate>, PortError>;
+
+    /// Hears that a plan is durable: what hinted at its files may be forgotten.
+    async fn planned(&mut self, plan: &FilePlan);
+}
+
+/// Reads the rows of files.
+#[async_trait]
+pub trait ReadRows: Send + Sync + fmt::Debug {
+    /// Reads exactly this version of a file and hands on its rows, stretch by stretch.
+    ///
+    /// Ends early, and well, when nobody takes stretches any more.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or with the way to it.
+    async fn read(
+        &self,
+        file: &SourceFile,
+        schema: Arc<ReadSchema>,
+        stretches: &mpsc::Sender<Decoded>,
+    ) -> Result<(), ReadError>;
+}
+
+/// One version of the table's columns.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// The version.
+    pub version: u64,
+    /// What readers fill.
+    pub read: Arc<ReadSchema>,
+    /// Columns that the path spells, with the type of each.
+    pub partitions: SchemaRef,
+    /// The column of rescued data, if the table has one.
+    pub rescued_column: Option<String>,
+    /// The column of metadata, if the table has one.
+    pub metadata_column: Option<String>,
+}
+
+/// What a schema makes of fields that it did not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grown {
+    /// Nothing: they were rescued or dropped, as the mode says.
+    No,
+    /// There is a newer version; the batch is to be read again under it.
+    Yes,
+    /// There is a newer version, or will be when somebody makes one, and the stream has to stop.
+    Stop {
+        /// What happened and what to do, for people.
+        problem: String,
+    },
+}
+
+/// Keeps the versions of a stream's columns.
+#[async_trait]
+pub trait Schemas: Send + fmt::Debug {
+    /// Returns the newest version, made from `files` if there is none yet.
+    ///
+    /// # Errors
+    /// None can be made, or read.
+    async fn newest(&mut self, files: &[SourceFile]) -> Result<Shape, PortError>;
+
+    /// Returns a version.
+    ///
+    /// # Errors
+    /// It is gone, or cannot be read.
+    async fn version(&mut self, version: u64) -> Result<Shape, PortError>;
+
+    /// Decides about fields that version `of` does not have.
+    ///
+    /// # Errors
+    /// A new version cannot be written.
+    async fn grow(&mut self, of: u64, unknown: &Observed) -> Result<Grown, PortError>;
+}
+
+/// A failure behind a port: what it asks of the caller, and its cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct PortError {
+    /// What was being done.
+    pub doing: String,
+    /// What the failure asks of the caller.
+    pub kind: ErrorKind,
+    /// The cause.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Why a file's rows could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is gone.
+    #[error("it is gone")]
+    Missing,
+    /// It holds other bytes than those that were planned.
+    #[error("it was overwritten since it was planned")]
+    Changed,
+    /// It is no file of its format, or damaged.
+    #[error("it cannot be read: {reason}")]
+    Broken {
+        /// Uncompressed bytes in front of the place.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The store refused or did not answer.
+    #[error("the store did not give it")]
+    Store {
+        /// What the failure asks of the caller.
+        kind: ErrorKind,
+        /// What the store said.
+        #[source]
+        source: object_store::Error,
+    },
+}

@@ -1,0 +1,185 @@
+//! How a table's columns may become those of a batch: the same, more, or wider. Pure.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use deltalake_core::kernel::DataSkippingNumIndexedCols;
+
+/// What the table's schema has to do to hold a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Growth {
+    /// Nothing.
+    None,
+    /// Columns are added; data files stay, and read as null there.
+    Columns(SchemaRef),
+    /// Types change; data files have to be written anew.
+    Types(SchemaRef),
+}
+
+/// Returns what makes `present` hold rows of `wanted`, which keeps the order of `present` and puts
+/// what is new behind it.
+///
+/// # Errors
+/// Why it cannot: as the end of a sentence about the table.
+pub(super) fn growth(present: &SchemaRef, wanted: &SchemaRef) -> Result<Growth, String> {
+    let (fields, change) = grown(present.fields(), wanted.fields(), "")?;
+    let schema = || Arc::new(Schema::new(fields.clone()));
+    Ok(match change {
+        Change::None => Growth::None,
+        Change::Columns => Growth::Columns(schema()),
+        Change::Types => Growth::Types(schema()),
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    None,
+    Columns,
+    Types,
+}
+
+fn grown(present: &Fields, wanted: &Fields, inside: &str) -> Result<(Fields, Change), String> {
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    let mut change = Change::None;
+    for field in present {
+        let path = format!("{inside}{}", field.name());
+        let Some(other) = wanted.iter().find(|other| other.name() == field.name()) else {
+            return Err(format!("it has a column `{path}` that the rows do not have"));
+        };
+        let (data_type, inner) = grown_type(field.data_type(), other.data_type(), &path)?;
+        change = change.max(inner);
+        fields.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
+    }
+    for field in wanted {
+        if !present.iter().any(|known| known.name() == field.name()) {
+            change = change.max(Change::Columns);
+            fields.push(Arc::clone(field));
+        }
+    }
+    Ok((fields.into(), change))
+}
+
+fn grown_type(
+    present: &DataType,
+    wanted: &DataType,
+    path: &str,
+) -> Result<(DataType, Change), String> {
+    match (present, wanted) {
+        (DataType::Struct(ours), DataType::Struct(theirs)) => {
+            let (fields, change) = grown(ours, theirs, &format!("{path}."))?;
+            // A struct that grows inside reads as null there in older files, as a column does.
+            Ok((DataType::Struct(fields), change))
+        }
+        (DataType::List(ours), DataType::List(theirs)) => {
+            let inside = format!("{path}.element");
+            let (inner, change) = grown_type(ours.data_type(), theirs.data_type(), &inside)?;
+            Ok((DataType::List(Arc::new(ours.as_ref().clone().with_data_type(inner))), change))
+        }
+        (DataType::Map(ours, is_sorted), DataType::Map(theirs, _)) => {
+            let (inner, change) = grown_type(ours.data_type(), theirs.data_type(), path)?;
+            let entries = Arc::new(ours.as_ref().clone().with_data_type(inner));
+            Ok((DataType::Map(entries, *is_sorted), change))
+        }
+        (ours, theirs) if is_same(ours, theirs) => Ok((ours.clone(), Change::None)),
+        (ours, theirs) if is_wider(ours, theirs) => Ok((theirs.clone(), Change::Types)),
+        (ours, theirs) => {
+            Err(format!("its column `{path}` is {ours}, which cannot hold what is {theirs}"))
+        }
+    }
+}
+
+/// Whether two Arrow types are one Delta type.
+fn is_same(ours: &DataType, theirs: &DataType) -> bool {
+    let is_text = |kind: &DataType| {
+        matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    };
+    let is_binary = |kind: &DataType| {
+        matches!(kind, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+    };
+    ours == theirs || (is_text(ours) && is_text(theirs)) || (is_binary(ours) && is_binary(theirs))
+}
+
+/// Whether every value of `ours` is a value of `theirs`: what a schema's evolution may ask for. The
+/// rules of what it does ask for are the schema's; these are what the table can do.
+fn is_wider(ours: &DataType, theirs: &DataType) -> bool {
+    let whole = |kind: &DataType| match kind {
+        DataType::Int8 => Some((1, 3)),
+        DataType::Int16 => Some((2, 5)),
+        DataType::Int32 => Some((4, 10)),
+        DataType::Int64 => Some((8, 20)),
+        _ => None,
+    };
+    match (ours, theirs) {
+        (DataType::Float32, DataType::Float64)
+        | (DataType::Int8 | DataType::Int16 | DataType::Int32, DataType::Float64) => true,
+        (DataType::Decimal128(precision, scale), DataType::Decimal128(wider, more)) => {
+            let digits = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
+            scale <= more && digits(*precision, *scale) <= digits(*wider, *more)
+        }
+        (_, DataType::Decimal128(precision, scale)) => whole(ours).is_some_and(|(_, digits)| {
+            digits <= i16::from(*precision) - i16::from(*scale)
+        }),
+        _ => match (whole(ours), whole(theirs)) {
+            (Some((narrow, _)), Some((wide, _))) => narrow < wide,
+            _ => false,
+        },
+    }
+}
+
+/// Returns the columns whose range goes into the log: the first 32 that readers select by. Decimals
+/// are not among them: JSON would make them floats, and a reader could skip a file that has the row.
+pub(super) fn stats_columns(columns: &SchemaRef) -> Vec<String> {
+    let has_range = |field: &&Arc<Field>| {
+        use DataType::{Boolean, Date32, Int8, Int16, Int32, Int64, Timestamp, Utf8};
+        matches!(
+            field.data_type(),
+            Boolean | Date32 | Int8 | Int16 | Int32 | Int64 | Timestamp(..) | Utf8
+        )
+    };
+    let names = columns.fields().iter().filter(has_range).map(|field| field.name().clone());
+    names.take(STATS_COLUMNS_MAX).collect()
+}
+
+/// As many as Delta writers index by themselves.
+const STATS_COLUMNS_MAX: usize = 32;
+
+/// How many columns are indexed when none are named; here they are.
+pub(super) const fn indexed() -> DataSkippingNumIndexedCols {
+    DataSkippingNumIndexedCols::NumColumns(STATS_COLUMNS_MAX as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
+        let field = |(name, kind): &(&str, DataType)| Field::new(*name, kind.clone(), true);
+        Arc::new(Schema::new(fields.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    #[test]
+    fn a_table_grows_by_columns_and_by_types_and_by_nothing_else() {
+        use DataType::{Decimal128, Float64, Int32, Int64, Utf8};
+        let inner = |fields: &[(&str, DataType)]| {
+            DataType::Struct(schema(fields).fields().clone())
+        };
+        let present = schema(&[("a", Int32), ("s", inner(&[("x", Int64)]))]);
+        let same = growth(&present, &present);
+        assert_eq!(same, Ok(Growth::None));
+        let more = schema(&[("s", inner(&[("x", Int64), ("y", Utf8)])), ("a", Int32), ("b", Utf8)]);
+        let expected =
+            schema(&[("a", Int32), ("s", inner(&[("x", Int64), ("y", Utf8)])), ("b", Utf8)]);
+        assert_eq!(growth(&present, &more), Ok(Growth::Columns(expected)));
+        let wider = schema(&[("a", Int64), ("s", inner(&[("x", Decimal128(20, 0))]))]);
+        assert_eq!(growth(&present, &wider), Ok(Growth::Types(Arc::clone(&wider))));
+        for (refused, needle) in [
+            (schema(&[("a", Int32)]), "`s`"),
+            (schema(&[("a", Utf8), ("s", inner(&[("x", Int64)]))]), "`a` is Int32"),
+            (schema(&[("a", Int32), ("s", inner(&[("x", Float64)]))]), "`s.x`"),
+            (schema(&[("a", Int32), ("s", inner(&[("x", Decimal128(19, 0))]))]), "`s.x`"),
+        ] {
+            let problem = growth(&present, &refused).expect_err("does not fit");
+            assert!(problem.contains(needle), "{problem}");
+        }
+    }
+}
