@@ -50,6 +50,7 @@ pub enum Format {
 
 /// Options of JSON. Names and defaults are Auto Loader's but for `rows`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Auto Loader's own")]
 pub struct JsonOptions {
     /// `multiLine`: a file is one document, or an array of them, and not a record a line.
     pub is_multi_line: bool,
@@ -200,6 +201,7 @@ pub struct Limits {
 
 /// The columns: given, or inferred, and how they grow.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of Auto Loader's own")]
 pub struct SchemaOptions {
     /// `schema`: given whole, nothing is inferred.
     pub given: Option<SchemaRef>,
