@@ -32,7 +32,7 @@ mod reference;
 mod scan;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 use columns::{ColumnBuilder, Fit, Provenance, Shared};
 use envelope::Head;

@@ -19,7 +19,8 @@ pub struct ReadSchema {
     pub is_rescuing: bool,
     /// Whether `Close` is another field than `close`.
     pub is_case_sensitive: bool,
-    /// Whether the types of unknown fields are wanted, for a schema that may grow.
+    /// Whether it is wanted what unknown fields held, and values that did not fit, for a schema that
+    /// may grow.
     pub is_observing: bool,
 }
 
@@ -30,8 +31,8 @@ pub struct Decoded {
     pub batches: Vec<RecordBatch>,
     /// Records that are none.
     pub bad: Vec<BadRecord>,
-    /// Fields that are no column and what they held, as one observation of the whole record; empty
-    /// unless asked for.
+    /// Fields that are no column and what they held, and columns whose values did not fit and what
+    /// those were, as one observation of the whole record; empty unless asked for.
     pub unknown: Observed,
     /// Rows with rescued data.
     pub rows_rescued: u64,
