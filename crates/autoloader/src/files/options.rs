@@ -1,12 +1,52 @@
 //! What a user may say about a load, under Auto Loader's names, as types the rest relies on.
+//!
+//! ```text
+//! registry      every option: name, value, default, meaning, and where the value goes
+//! values        texts ──▶ truth values, counts, sizes, durations, moments, letters
+//! time_pattern  `dd/MM/yyyy` ──▶ a reader of dates and moments
+//! time_texts    which texts are dates and moments by those patterns
+//! glob          `*.{json,ndjson}` ──▶ which names; source_path: the same in a source's path
+//! parse         names and values ──▶ draft ──▶ LoadOptions, or all problems at once
+//! rules         options that contradict each other; source_rules: those that contradict the source
+//! pinned        what holds from the first start on
+//! document      the tables in docs/auto-loader.md, and the command's help
+//! ```
+
+mod defaults;
+mod document;
+mod draft;
+mod glob;
+mod parse;
+mod pinned;
+mod problems;
+mod registry;
+mod rules;
+mod source_path;
+mod source_rules;
+#[cfg(test)]
+mod tests;
+mod time_pattern;
+mod time_texts;
+mod values;
+mod zone;
 
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use chrono::{DateTime, Utc};
+use encoding_rs::Encoding;
+
+pub use document::{help, tables};
+pub use glob::Glob;
+pub use pinned::{PinnedChanges, changed, pinned};
+pub use problems::{OptionProblem, OptionProblems};
+pub use registry::{FormatName, OptionSpec, Origin, Refusal, options, refusals};
+pub use source_path::SourcePath;
+pub use time_pattern::{ParsedTime, TimePattern};
+pub use zone::Zone;
 
 /// Everything about one load but its source and target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoadOptions {
     /// `cloudFiles.format` and the options of that format.
     pub format: Format,
@@ -24,6 +64,8 @@ pub struct LoadOptions {
     pub clean: CleanSource,
     /// When there is nothing more to do.
     pub trigger: LoadTrigger,
+    /// With `validateOptions` = false, options that were not understood, as written.
+    pub ignored: Vec<String>,
 }
 
 /// A file format with its own options.
@@ -43,9 +85,26 @@ pub enum Format {
         is_whole: bool,
         /// `lineSep`; `None`: `\n`, `\r\n` or `\r`.
         line_sep: Option<String>,
+        /// `encoding`.
+        encoding: &'static Encoding,
     },
     /// Binary: a row for each file: path, modificationTime, length, content.
     Binary,
+}
+
+impl Format {
+    /// Returns the name as options spell it.
+    #[must_use]
+    pub fn name(&self) -> FormatName {
+        match self {
+            Self::Json(_) => FormatName::Json,
+            Self::Csv(_) => FormatName::Csv,
+            Self::Parquet => FormatName::Parquet,
+            Self::Avro => FormatName::Avro,
+            Self::Text { .. } => FormatName::Text,
+            Self::Binary => FormatName::BinaryFile,
+        }
+    }
 }
 
 /// Options of JSON. Names and defaults are Auto Loader's but for `rows`.
@@ -93,6 +152,8 @@ pub struct CsvOptions {
     pub quote: Option<char>,
     /// `escape`.
     pub escape: Option<char>,
+    /// `charToEscapeQuoteEscaping`; `None`: `escape`, where that is not `quote`.
+    pub escape_of_escape: Option<char>,
     /// `comment`: lines that begin so are no records.
     pub comment: Option<char>,
     /// `header`: the first line names the columns; with `false` they are `_c0`, `_c1`, …
@@ -144,23 +205,25 @@ pub enum UnescapedQuotes {
 /// How text becomes values, in formats that are text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextOptions {
-    /// `encoding`; a label of the Encoding Standard.
-    pub encoding: String,
-    /// `dateFormat`, a pattern of letters; `None`: ISO 8601.
-    pub date_format: Option<String>,
+    /// `encoding`.
+    pub encoding: &'static Encoding,
+    /// `dateFormat`; `None`: ISO 8601.
+    pub date_format: Option<TimePattern>,
     /// `timestampFormat`; `None`: ISO 8601.
-    pub timestamp_format: Option<String>,
+    pub timestamp_format: Option<TimePattern>,
     /// `timeZone` of times that name none.
-    pub time_zone: String,
+    pub time_zone: Zone,
 }
 
 /// Which files there are, and how they are found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Discovery {
     /// `pathGlobFilter`: names of files, without their folders.
-    pub path_glob: Option<String>,
+    pub path_glob: Option<Glob>,
     /// `recursiveFileLookup`. Unlike Spark's it is on by default, as in Auto Loader's listing.
     pub is_recursive: bool,
+    /// `useStrictGlobber`: what a glob in the source's path means, see [`SourcePath::parse`].
+    pub is_glob_strict: bool,
     /// `modifiedAfter`.
     pub modified_after: Option<DateTime<Utc>>,
     /// `modifiedBefore`.
@@ -336,23 +399,4 @@ pub enum LoadTrigger {
     ProcessingTime(Duration),
     /// Never; looks as soon as it can.
     Continuous,
-}
-
-impl Default for SchemaOptions {
-    fn default() -> Self {
-        Self {
-            given: None,
-            hints: Vec::new(),
-            infers_types: false,
-            prefers_decimal: true,
-            infers_timestamps: false,
-            evolution: EvolutionMode::AddNewColumns,
-            partition_columns: PartitionColumns::Inferred,
-            is_case_sensitive: true,
-            rescued_column: Some("_rescued_data".to_owned()),
-            metadata_column: Some("_metadata".to_owned()),
-            // What Auto Loader samples.
-            sample: (1_000, 50 << 30),
-        }
-    }
 }

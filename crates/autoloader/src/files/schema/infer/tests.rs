@@ -116,7 +116,11 @@ fn columns_of_other_formats_come_in_the_files_order() {
 fn formats_of_fixed_columns_infer_nothing() {
     let single = JsonOptions { single_column: Some("document".to_owned()), ..json() };
     for (name, format, expected) in [
-        ("text", Format::Text { is_whole: false, line_sep: None }, "value STRING, y STRING"),
+        (
+            "text",
+            Format::Text { is_whole: false, line_sep: None, encoding: encoding_rs::UTF_8 },
+            "value STRING, y STRING",
+        ),
         (
             "binary",
             Format::Binary,

@@ -2,59 +2,16 @@
 
 use super::*;
 use crate::files::{
-    options::{CsvOptions, JsonOptions, TextOptions, UnescapedQuotes},
+    options::{CsvOptions, JsonOptions},
     schema::{ddl::type_text, observing::Iso},
 };
 
-pub(in crate::files::schema) fn text_options() -> TextOptions {
-    TextOptions {
-        encoding: "UTF-8".to_owned(),
-        date_format: None,
-        timestamp_format: None,
-        time_zone: "UTC".to_owned(),
-    }
-}
-
 pub(in crate::files::schema) fn json() -> JsonOptions {
-    JsonOptions {
-        is_multi_line: false,
-        rows: None,
-        allow_comments: false,
-        allow_single_quotes: true,
-        allow_unquoted_names: false,
-        allow_non_numeric: true,
-        allow_leading_zeros: false,
-        allow_any_escape: false,
-        allow_control_chars: false,
-        is_all_null_dropped: false,
-        are_primitives_text: false,
-        single_column: None,
-        line_sep: None,
-        text: text_options(),
-    }
+    JsonOptions::default()
 }
 
 pub(in crate::files::schema) fn csv() -> CsvOptions {
-    CsvOptions {
-        separator: ",".to_owned(),
-        quote: Some('"'),
-        escape: Some('\\'),
-        comment: None,
-        has_header: true,
-        is_multi_line: false,
-        skip_rows: 0,
-        line_sep: None,
-        is_leading_space_ignored: false,
-        is_trailing_space_ignored: false,
-        null: String::new(),
-        empty: String::new(),
-        non_finite: ["NaN".to_owned(), "Inf".to_owned(), "-Inf".to_owned()],
-        prefers_date: true,
-        columns_max: 20_480,
-        chars_max: None,
-        unescaped_quotes: UnescapedQuotes::default(),
-        text: text_options(),
-    }
+    CsvOptions::default()
 }
 
 /// Options with `inferColumnTypes`.
