@@ -31,17 +31,7 @@ fn listed(files: &[SourceFile]) -> Vec<Candidate> {
 }
 
 fn discovery() -> Discovery {
-    Discovery {
-        path_glob: None,
-        is_recursive: true,
-        modified_after: None,
-        modified_before: None,
-        includes_existing: true,
-        backfill_interval: None,
-        window: None,
-        age_min: Duration::ZERO,
-        hints: Vec::new(),
-    }
+    Discovery { age_min: Duration::ZERO, ..Discovery::default() }
 }
 
 const ALL: Limits = Limits { files_max: 1_000, bytes_max: None };

@@ -20,7 +20,7 @@ use crate::{
         ReadSchema,
         options::{EvolutionMode, SchemaOptions},
     },
-    state,
+    folder::Folder,
 };
 
 /// The format of the files that this release writes, and the only one that it reads.
@@ -153,19 +153,14 @@ impl TryFrom<VersionFile> for SchemaVersion {
 /// The folder of a stream's versions.
 #[derive(Clone, Debug)]
 pub struct SchemaStore {
-    store: Arc<dyn ObjectStore>,
-    folder: String,
+    folder: Folder,
 }
 
 impl SchemaStore {
     /// Keeps versions in `<root>/schemas`.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, root: &str) -> Self {
-        Self { store, folder: format!("{root}/schemas") }
-    }
-
-    fn key(&self, version: u64) -> String {
-        format!("{}/{version}.json", self.folder)
+        Self { folder: Folder::new(store, root.to_owned()) }
     }
 
     /// Returns a version, if it is there.
@@ -173,8 +168,8 @@ impl SchemaStore {
     /// # Errors
     /// The store does not answer, or the file is not one that this release reads.
     pub async fn get(&self, version: u64) -> Result<Option<SchemaVersion>, Error> {
-        let key = self.key(version);
-        state::read(&*self.store, &key).await?.map(|found| checked(key, version, found)).transpose()
+        let found = self.folder.read(&name(version)).await?;
+        found.map(|found| self.checked(version, found)).transpose()
     }
 
     /// Returns the newest version; `None` before the first one.
@@ -182,7 +177,7 @@ impl SchemaStore {
     /// # Errors
     /// The store does not answer, or the file is not one that this release reads.
     pub async fn newest(&self) -> Result<Option<SchemaVersion>, Error> {
-        match state::numbers(&*self.store, &self.folder).await?.into_iter().max() {
+        match self.folder.numbers("schemas", ".json").await?.into_iter().max() {
             Some(version) => self.get(version).await,
             None => Ok(None),
         }
@@ -194,18 +189,23 @@ impl SchemaStore {
     /// # Errors
     /// The store does not answer, or the file that was there first is not one that we read.
     pub async fn create(&self, schema: SchemaVersion) -> Result<SchemaVersion, Error> {
-        let (key, version) = (self.key(schema.version), schema.version);
-        let found = state::create(&*self.store, &key, schema).await?;
-        checked(key, version, found)
+        let version = schema.version;
+        let found = self.folder.create(&name(version), schema).await?;
+        self.checked(version, found)
+    }
+
+    /// A file under the name of another version was put there by hand.
+    fn checked(&self, version: u64, found: SchemaVersion) -> Result<SchemaVersion, Error> {
+        if found.version == version {
+            return Ok(found);
+        }
+        let problem = format!("it says that it is version {}", found.version);
+        Err(Error::State { key: self.folder.key(&name(version)), problem })
     }
 }
 
-/// A file under the name of another version was put there by hand.
-fn checked(key: String, version: u64, found: SchemaVersion) -> Result<SchemaVersion, Error> {
-    if found.version == version {
-        return Ok(found);
-    }
-    Err(Error::State { key, problem: format!("it says that it is version {}", found.version) })
+fn name(version: u64) -> String {
+    format!("schemas/{version}.json")
 }
 
 #[cfg(test)]
