@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use model::ErrorKind;
+use model::{ErrorKind, HintError};
 
 use crate::{object::ObjectProblem, target::BatchId};
 
@@ -24,6 +24,15 @@ where
         /// What the store said.
         #[source]
         source: object_store::Error,
+    },
+    /// A queue of hints refused or did not answer.
+    #[error("{action} hints of new files")]
+    Hints {
+        /// What was being done: `receiving`, or `deleting`.
+        action: &'static str,
+        /// What the queue said.
+        #[source]
+        source: HintError,
     },
     /// More partitions landed than one loader looks at.
     #[error(
@@ -130,6 +139,7 @@ where
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Store { source, .. } => store_kind(source),
+            Self::Hints { source, .. } => source.kind,
             Self::Object { .. }
             | Self::Changed { .. }
             | Self::State { .. }
@@ -151,6 +161,7 @@ impl Error {
     {
         match self {
             Self::Store { action, key, source } => Error::Store { action, key, source },
+            Self::Hints { action, source } => Error::Hints { action, source },
             Self::Partitions { topic, found, max } => Error::Partitions { topic, found, max },
             Self::Object { key, source } => Error::Object { key, source },
             Self::Changed { key, batch } => Error::Changed { key, batch },

@@ -13,6 +13,7 @@
 
 pub mod choice;
 pub mod decoded;
+pub mod discover;
 pub mod error;
 pub mod metadata;
 pub mod options;
@@ -25,6 +26,7 @@ pub mod stream;
 pub mod target;
 
 pub use decoded::{BadRecord, Decoded, ReadSchema};
+pub use discover::Discoverer;
 pub use options::LoadOptions;
 pub use source_file::SourceFile;
 pub use target::FileTarget;

@@ -132,7 +132,7 @@ pub fn choose(candidates: &[Candidate], seen: &Seen, rules: Rules<'_>) -> Choice
 }
 
 /// Whether the times that a user set let a file in. Names are looked at where files are listed.
-fn is_wanted(file: &SourceFile, discovery: &Discovery) -> bool {
+pub(super) fn is_wanted(file: &SourceFile, discovery: &Discovery) -> bool {
     discovery.modified_after.is_none_or(|after| after < file.modified)
         && discovery.modified_before.is_none_or(|before| file.modified < before)
 }

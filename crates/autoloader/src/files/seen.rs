@@ -129,6 +129,14 @@ impl Seen {
         self.files.is_empty()
     }
 
+    /// Returns the greatest path but `count`: after it come the `count` greatest. `None` when no more
+    /// than those are known.
+    #[must_use]
+    pub fn path_before_last(&self, count: u64) -> Option<&str> {
+        let count = usize::try_from(count).ok()?;
+        self.files.keys().nth_back(count).map(String::as_str)
+    }
+
     /// Says what a file that was found is to this stream.
     #[must_use]
     pub fn news(&self, file: &SourceFile) -> News {

@@ -1,6 +1,7 @@
 //! One object of a source, as its store tells of it, and what makes two versions of it differ.
 
 use chrono::{DateTime, Utc};
+use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize};
 
 /// An object below the source's root.
@@ -20,7 +21,28 @@ pub struct SourceFile {
     pub version: Option<String>,
 }
 
+impl From<ObjectMeta> for SourceFile {
+    fn from(meta: ObjectMeta) -> Self {
+        Self {
+            path: meta.location.into(),
+            size: meta.size,
+            modified: meta.last_modified,
+            etag: meta.e_tag,
+            version: meta.version,
+        }
+    }
+}
+
 impl SourceFile {
+    /// Returns the path as the store takes it: letter by letter, where `Path::from` would encode
+    /// what is encoded already.
+    ///
+    /// # Errors
+    /// No store has an object of this path: it has an empty part, or `.`, or `..`.
+    pub fn location(&self) -> object_store::Result<Path> {
+        Ok(Path::parse(&self.path)?)
+    }
+
     /// Whether `other`, of the same path, holds other bytes as far as the store tells: by etag
     /// where both have one, else by size and time.
     #[must_use]
