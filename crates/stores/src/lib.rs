@@ -13,6 +13,7 @@ mod error;
 pub mod fault_proxy;
 #[cfg(feature = "test-util")]
 pub mod gcs_double;
+pub mod hints;
 #[cfg(feature = "test-util")]
 mod http;
 mod local;
@@ -77,6 +78,14 @@ pub async fn open(
     durability: Durability,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Error> {
+    match read(address, &*options).await? {
+        (Address::Folder(folder), _) => local::open(&folder, durability),
+        (Address::Bucket(bucket), values) => open_bucket(bucket, &values, options, clock),
+    }
+}
+
+/// Reads an address, and the options that belong to it.
+async fn read(address: &str, options: &dyn Options) -> Result<(Address, Values), Error> {
     let parsed = Address::parse(address).map_err(|problem| Error::Address { problem })?;
     let store = match &parsed {
         Address::Folder(folder) => folder.display().to_string(),
@@ -90,10 +99,18 @@ pub async fn open(
         check_option(parsed.kind(), name)
             .map_err(|problem| Error::Option { store: store.clone(), problem })?;
     }
-    match parsed {
-        Address::Folder(folder) => local::open(&folder, durability),
-        Address::Bucket(bucket) => open_bucket(bucket, &values, options, clock),
-    }
+    Ok((parsed, values))
+}
+
+/// Reads from the options what every client of a service is built from, and what must not be shown.
+fn plan(bucket: &Bucket, values: &Values) -> Result<(Plan, Arc<Secrets>), Error> {
+    let wrong = |problem| Error::Option { store: bucket.url.to_string(), problem };
+    let allow_http = options::allow_http(bucket.kind, values).map_err(wrong)?;
+    let roots = service::roots(values, &bucket.url)?;
+    let plan = Plan { bucket: bucket.clone(), allow_http, roots };
+    let secrets = Arc::new(Secrets::default());
+    credentials::learn(&secrets, &plan, values);
+    Ok((plan, secrets))
 }
 
 fn open_bucket(
@@ -102,14 +119,11 @@ fn open_bucket(
     options: Arc<dyn Options>,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Error> {
-    let wrong = |problem| Error::Option { store: bucket.url.to_string(), problem };
-    let allow_http = options::allow_http(bucket.kind, values).map_err(wrong)?;
-    let roots = service::roots(values, &bucket.url)?;
-    let plan = Plan { bucket: bucket.clone(), allow_http, roots };
-    let secrets = Arc::new(Secrets::default());
-    credentials::learn(&secrets, &plan, values);
-    let client = service::build(&plan, values, options, Arc::clone(&secrets))
-        .map_err(|error| wrong(secrets.redact(&error.to_string())))?;
+    let (plan, secrets) = plan(&bucket, values)?;
+    let client = service::build(&plan, values, options, Arc::clone(&secrets)).map_err(|error| {
+        let problem = secrets.redact(&error.to_string());
+        Error::Option { store: bucket.url.to_string(), problem }
+    })?;
 
     let Bucket { prefix, url, .. } = bucket;
     let mut base = url.clone();

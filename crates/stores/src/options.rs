@@ -228,7 +228,8 @@ fn distance(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
-fn client_key(kind: StoreKind, name: &str) -> Option<ClientConfigKey> {
+/// Returns which option of the HTTP client a name means, if it does.
+pub(crate) fn client_key(kind: StoreKind, name: &str) -> Option<ClientConfigKey> {
     match kind {
         StoreKind::Local => None,
         StoreKind::S3 => match AmazonS3ConfigKey::from_str(name).ok()? {
@@ -300,6 +301,23 @@ pub(crate) fn is_endpoint(kind: StoreKind, name: &str) -> bool {
     }
 }
 
+/// Returns whether the operator says that plain http may be spoken to any machine.
+fn is_http_allowed(kind: StoreKind, options: &BTreeMap<String, String>) -> bool {
+    options.iter().any(|(name, value)| {
+        client_key(kind, name) == Some(ClientConfigKey::AllowHttp)
+            && value.trim().eq_ignore_ascii_case("true")
+    })
+}
+
+/// Returns whether an address that is no endpoint of the store may be asked over its own protocol.
+pub(crate) fn may_ask(kind: StoreKind, options: &BTreeMap<String, String>, url: &Url) -> bool {
+    match url.scheme() {
+        "https" => true,
+        "http" => is_http_allowed(kind, options) || is_loopback(url),
+        _ => false,
+    }
+}
+
 /// Decides whether plain http may be spoken.
 ///
 /// To this machine always: nobody listens there who could not read our memory too. To others only
@@ -312,10 +330,7 @@ pub(crate) fn allow_http(
     kind: StoreKind,
     options: &BTreeMap<String, String>,
 ) -> Result<bool, String> {
-    let is_allowed = options.iter().any(|(name, value)| {
-        client_key(kind, name) == Some(ClientConfigKey::AllowHttp)
-            && value.trim().eq_ignore_ascii_case("true")
-    });
+    let is_allowed = is_http_allowed(kind, options);
     let mut is_plain = false;
     for (name, value) in options.iter().filter(|(name, _)| is_endpoint(kind, name)) {
         let url = Url::parse(value).map_err(|error| format!("`{name}`: {error}"))?;

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc, ti
 use object_store::{
     BackoffConfig, Certificate, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, Result,
     RetryConfig, StaticCredentialProvider,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
-    azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzureBuilder},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, AwsCredentialProvider},
+    azure::{AzureConfigKey, AzureCredential, AzureCredentialProvider, MicrosoftAzureBuilder},
+    client::{HttpClient, HttpConnector, ReqwestConnector},
     gcp::{GcpCredential, GcpCredentialProvider, GoogleCloudStorageBuilder, GoogleConfigKey},
 };
 use url::Url;
@@ -15,7 +16,7 @@ use crate::{
     Error, StoreKind,
     address::Bucket,
     credentials::{Issuer, Provider, Rotating},
-    options::{CA_FILE, Options, Role, role},
+    options::{CA_FILE, Options, Role, client_key, role},
     redact::Secrets,
 };
 
@@ -135,6 +136,46 @@ pub(crate) fn build(
             Arc::new(client.with_credentials(credentials).build()?)
         }
     })
+}
+
+/// Builds a client for a queue beside the store. It waits longer than a long poll lasts.
+///
+/// # Errors
+/// An option of the HTTP client cannot be used.
+pub(crate) fn http(plan: &Plan, values: &Values, queue: &Url) -> Result<HttpClient> {
+    let own = values.iter();
+    let own = own.filter_map(|(name, value)| Some((client_key(plan.bucket.kind, name)?, value)));
+    let set = |client: ClientOptions, (key, value)| client.with_config(key, value);
+    let client = own.fold(plan.client(), set);
+    // Whether this address may be asked over plain http was decided before; no other may.
+    let client = client.with_allow_http(queue.scheme() == "http").with_timeout(REQUEST_TIMEOUT);
+    ReqwestConnector::default().connect(&client)
+}
+
+/// Returns the credentials of S3 for a queue beside the store.
+///
+/// # Errors
+/// An option has a value that the service does not take.
+pub(crate) fn s3_keys(
+    plan: &Plan,
+    values: &Values,
+    options: Arc<dyn Options>,
+    secrets: Arc<Secrets>,
+) -> Result<Provider<AwsCredential>> {
+    rotating(s3_credentials, plan, values, options, secrets)
+}
+
+/// Returns the credentials of Azure Storage for a queue beside the store.
+///
+/// # Errors
+/// An option has a value that the service does not take.
+pub(crate) fn azure_keys(
+    plan: &Plan,
+    values: &Values,
+    options: Arc<dyn Options>,
+    secrets: Arc<Secrets>,
+) -> Result<Provider<AzureCredential>> {
+    rotating(azure_credentials, plan, values, options, secrets)
 }
 
 /// Returns credentials that follow their options. They are issued once at this moment, so that a bad

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "helpers of tests, outside the test functions themselves")]
 
 mod faults;
+mod hints;
 mod local;
 mod probe;
 mod services;

@@ -44,6 +44,10 @@ pub(crate) fn azure_endpoint() -> String {
     address("MARKETLAKE_TEST_AZURE")
 }
 
+pub(crate) fn azure_queue_endpoint() -> String {
+    address("MARKETLAKE_TEST_AZURE_QUEUE")
+}
+
 pub(crate) fn gcs_endpoint() -> String {
     address("MARKETLAKE_TEST_GCS")
 }
