@@ -25,11 +25,11 @@ use crate::{
     target::BatchId,
 };
 
-mod columns;
+pub(crate) mod columns;
 mod envelope;
 #[cfg(test)]
 mod reference;
-mod scan;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
@@ -235,7 +235,7 @@ impl Decoder {
                 Fit::Kept(day) if self.date_key == Some(index) => {
                     date_key = day.map_or(0, value::yyyymmdd);
                 }
-                Fit::Kept(_) => (),
+                Fit::Kept(_) | Fit::Partly => (),
                 Fit::Misfit => {
                     column.append_null();
                     self.scan.extra.push(member);

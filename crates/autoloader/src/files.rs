@@ -15,6 +15,7 @@ pub mod choice;
 pub mod decoded;
 pub mod discover;
 pub mod error;
+pub mod format;
 pub mod metadata;
 pub mod options;
 pub mod plan;

@@ -4,8 +4,9 @@ use std::{fmt::Write as _, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Int32Array, Int32Builder,
-        Int64Array, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
+        ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
+        Float64Builder, Int8Builder, Int16Builder, Int32Array, Int32Builder, Int64Array,
+        Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
     },
     datatypes::DataType,
 };
@@ -17,25 +18,44 @@ use super::{
 };
 use crate::schema::ColumnKind;
 
+mod nested;
+mod typed;
+
+use nested::Nested;
+pub(crate) use typed::Rules;
+
 /// What became of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// It is in the column; a time or date says its day.
     Kept(Option<i32>),
-    /// It does not fit, nothing was appended.
+    /// It is in the column but for fields inside that the column does not have.
+    Partly,
+    /// It does not fit.
     Misfit,
 }
 
-/// One column of the row schema.
+/// One column.
+///
+/// Landing rows use the kinds of [`ColumnKind`] and [`Self::append`], the files of others every
+/// type that a table has and [`Self::append_json`] or [`Self::append_text`].
 #[derive(Debug)]
-pub(super) enum ColumnBuilder {
+pub(crate) enum ColumnBuilder {
     Text(StringBuilder),
     Decimal(Decimal128Builder, DecimalType),
     Timestamp(TimestampMicrosecondBuilder),
+    LocalTimestamp(TimestampMicrosecondBuilder),
     Date(Date32Builder),
     Bool(BooleanBuilder),
+    Int8(Int8Builder),
+    Int16(Int16Builder),
+    Int32(Int32Builder),
     Int64(Int64Builder),
+    Float32(Float32Builder),
+    Float64(Float64Builder),
+    Binary(BinaryBuilder),
     Json(StringBuilder),
+    Nested(Box<Nested>),
 }
 
 impl ColumnBuilder {
@@ -55,18 +75,26 @@ impl ColumnBuilder {
         }
     }
 
-    pub(super) fn append_null(&mut self) {
+    /// Appends a null.
+    pub(crate) fn append_null(&mut self) {
         match self {
             Self::Text(builder) | Self::Json(builder) => builder.append_null(),
             Self::Decimal(builder, _) => builder.append_null(),
-            Self::Timestamp(builder) => builder.append_null(),
+            Self::Timestamp(builder) | Self::LocalTimestamp(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Bool(builder) => builder.append_null(),
+            Self::Int8(builder) => builder.append_null(),
+            Self::Int16(builder) => builder.append_null(),
+            Self::Int32(builder) => builder.append_null(),
             Self::Int64(builder) => builder.append_null(),
+            Self::Float32(builder) => builder.append_null(),
+            Self::Float64(builder) => builder.append_null(),
+            Self::Binary(builder) => builder.append_null(),
+            Self::Nested(nested) => nested.append_null(),
         }
     }
 
-    /// Appends a value that is not null, if it fits.
+    /// Appends a value of a landing row that is not null, if it fits; else nothing.
     pub(super) fn append(&mut self, value: Value, text: &str, scratch: &mut String) -> Fit {
         let raw = value.span.of(text);
         match self {
@@ -111,17 +139,27 @@ impl ColumnBuilder {
                 }
                 _ => Fit::Misfit,
             },
+            // No kind of a landing column.
+            _ => Fit::Misfit,
         }
     }
 
-    pub(super) fn finish(&mut self) -> ArrayRef {
+    /// Returns what was appended, and begins anew.
+    pub(crate) fn finish(&mut self) -> ArrayRef {
         match self {
             Self::Text(builder) | Self::Json(builder) => Arc::new(builder.finish()),
             Self::Decimal(builder, _) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) | Self::LocalTimestamp(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Bool(builder) => Arc::new(builder.finish()),
+            Self::Int8(builder) => Arc::new(builder.finish()),
+            Self::Int16(builder) => Arc::new(builder.finish()),
+            Self::Int32(builder) => Arc::new(builder.finish()),
             Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::Float32(builder) => Arc::new(builder.finish()),
+            Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Binary(builder) => Arc::new(builder.finish()),
+            Self::Nested(nested) => nested.finish(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The JSON scanner: finds where each value of a row is, and that the row is JSON at all.
 //!
 //! Accepts exactly what `serde_json` accepts as a raw value, which the property tests prove; bytes
-//! must be UTF-8 already. A newline is no white space here, because no line contains one.
+//! must be UTF-8 already. Both readers of JSON share it: landing lines and the files of others.
 
 use std::collections::HashMap;
 
@@ -60,7 +60,7 @@ pub(crate) struct Member {
 /// Why a scan stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ScanError {
-    #[error("not JSON at byte {0} of `data`")]
+    #[error("not JSON at byte {0}")]
     Syntax(usize),
     #[error("nested deeper than {DEPTH_MAX}")]
     TooDeep,
@@ -73,17 +73,37 @@ pub(crate) enum ScanError {
 pub(crate) struct FieldIndex {
     columns: HashMap<String, usize>,
     count: usize,
+    is_case_sensitive: bool,
 }
 
 impl FieldIndex {
     pub(crate) fn new<'a>(fields: impl Iterator<Item = &'a str>) -> Self {
+        Self::with_case(fields, true)
+    }
+
+    /// Creates an index; of fields that only case tells apart the first one reads, if it does not
+    /// matter.
+    pub(crate) fn with_case<'a>(
+        fields: impl Iterator<Item = &'a str>,
+        is_case_sensitive: bool,
+    ) -> Self {
         let mut columns = HashMap::new();
         let mut count = 0;
         for field in fields {
-            columns.entry(field.to_owned()).or_insert(count);
+            let key = if is_case_sensitive { field.to_owned() } else { field.to_lowercase() };
+            columns.entry(key).or_insert(count);
             count += 1;
         }
-        Self { columns, count }
+        Self { columns, count, is_case_sensitive }
+    }
+
+    /// Returns the column that reads `key`.
+    pub(crate) fn column(&self, key: &str) -> Option<usize> {
+        if self.is_case_sensitive {
+            self.columns.get(key).copied()
+        } else {
+            self.columns.get(&key.to_lowercase()).copied()
+        }
     }
 }
 
@@ -185,10 +205,10 @@ impl RowScan {
         }
         let inner = Span { start: at + 1, end: end - 1 }.of(text);
         let column = if shape == Shape::Plain {
-            fields.columns.get(inner).copied()
+            fields.column(inner)
         } else {
             super::value::unescape(inner, &mut self.scratch)
-                .then(|| fields.columns.get(&self.scratch).copied())
+                .then(|| fields.column(&self.scratch))
                 .flatten()
         };
         self.expect(place, &bytes[at..=colon], end - at, column);
@@ -210,15 +230,50 @@ impl RowScan {
     }
 }
 
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\t' | b'\r') = bytes.get(at) {
+pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\r' | b'\n') = bytes.get(at) {
         at += 1;
     }
     at
 }
 
+/// The parts of a nested value that was scanned before: elements of an array, members of an object.
+#[derive(Debug)]
+pub(crate) struct Parts<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    is_object: bool,
+}
+
+impl<'a> Parts<'a> {
+    /// Returns the parts of the array or object at `span` of `text`.
+    pub(crate) fn of(text: &'a str, span: Span) -> Self {
+        let bytes = text.as_bytes();
+        Self { bytes, at: span.start, is_object: bytes.get(span.start) == Some(&b'{') }
+    }
+}
+
+impl Iterator for Parts<'_> {
+    /// The key, an empty span in arrays, and the value.
+    type Item = Member;
+
+    fn next(&mut self) -> Option<Member> {
+        // `at` is on the bracket or comma in front of the part.
+        let mut at = skip_space(self.bytes, self.at + 1);
+        let mut key = Span { start: at, end: at };
+        if self.is_object {
+            key.end = (self.bytes.get(at) == Some(&b'"')).then(|| string(self.bytes, at).ok())??.0;
+            at = skip_space(self.bytes, skip_space(self.bytes, key.end) + 1);
+        }
+        // An empty container ends here: its closing bracket is no value.
+        let value = value(self.bytes, at, 1).ok()?;
+        self.at = skip_space(self.bytes, value.span.end);
+        Some(Member { key, value })
+    }
+}
+
 /// Scans the value that begins at `at`; a container there is `depth` deep.
-fn value(bytes: &[u8], at: usize, depth: usize) -> Result<Value, ScanError> {
+pub(crate) fn value(bytes: &[u8], at: usize, depth: usize) -> Result<Value, ScanError> {
     let (end, shape) = match bytes.get(at) {
         Some(b'"') => string(bytes, at)?,
         Some(b'-' | b'0'..=b'9') => (number(bytes, at)?, Shape::Number),
@@ -271,7 +326,7 @@ fn container(bytes: &[u8], start: usize, close: u8, depth: usize) -> Result<usiz
 }
 
 /// Scans the string whose opening quote is at `start`; returns where it ends.
-pub(super) fn string(bytes: &[u8], start: usize) -> Result<(usize, Shape), ScanError> {
+pub(crate) fn string(bytes: &[u8], start: usize) -> Result<(usize, Shape), ScanError> {
     let mut at = start + 1;
     let mut shape = Shape::Plain;
     loop {

@@ -106,6 +106,38 @@ fn short_decimal(text: &[u8], kind: DecimalType) -> Option<Unscaled> {
     Some(if negative { -value } else { value })
 }
 
+/// Parses decimal text that may have an exponent, as in `1.5e-3`: exactly, or not at all.
+pub(crate) fn scientific(text: &str, kind: DecimalType) -> Option<Unscaled> {
+    /// Digits of the longest decimal, and as many behind the point; beyond it no digit would fit.
+    const SHIFT_MAX: i64 = 80;
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+        return decimal(text.as_bytes(), kind);
+    };
+    let exponent: i64 = exponent.parse().ok()?;
+    let (sign, digits) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all: String = [whole, fraction].concat();
+    if whole.is_empty() || !all.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if all.bytes().all(|byte| byte == b'0') {
+        return Some(0);
+    }
+    let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    if !(-SHIFT_MAX..=SHIFT_MAX).contains(&point) {
+        return None;
+    }
+    let plain = match usize::try_from(point) {
+        Ok(0) | Err(_) => {
+            let zeros = usize::try_from(-point).unwrap_or_default();
+            format!("{sign}0.{:0<zeros$}{all}", "")
+        }
+        Ok(point) if all.len() <= point => format!("{sign}{all:0<point$}"),
+        Ok(point) => format!("{sign}{}.{}", all.get(..point)?, all.get(point..)?),
+    };
+    decimal(plain.as_bytes(), kind)
+}
+
 /// Parses a whole number; `7.0` is one, `7e0` is not.
 pub(crate) fn int64(text: &[u8]) -> Option<i64> {
     const WHOLE: DecimalType = DecimalType { precision: 19, scale: 0 };

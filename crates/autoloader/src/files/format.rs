@@ -1,0 +1,284 @@
+//! One file's bytes become stretches of rows, whatever its format.
+//!
+//! ```text
+//! compression  packed bytes ──▶ bytes, by content
+//! encoding     bytes ──▶ UTF-8
+//! lines        UTF-8 ──▶ lines with their numbers and offsets
+//! ahead        UTF-8 ──▶ text that waits, where lines do not end records
+//! json, csv, text, binary   ──▶ Rows: values in columns, the rest rescued
+//! ```
+//!
+//! A reader is pushed bytes of any lengths and hands on what they bring; how they were cut changes
+//! nothing but the cut of its batches. It holds a stretch at most, and the record that is not yet
+//! at its end.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::datatypes::{DataType, Schema};
+use model::ErrorKind;
+
+use super::{
+    decoded::{BadRecord, Decoded, ReadSchema},
+    options::Format,
+    schema::Observed,
+    source_file::SourceFile,
+};
+
+mod ahead;
+mod binary;
+pub mod compression;
+mod csv;
+mod encoding;
+mod json;
+mod lines;
+mod rows;
+mod text;
+mod times;
+
+#[cfg(test)]
+mod tests;
+
+pub use compression::{Compression, Unpacker};
+pub use times::{IsoTimes, ReadTimes};
+
+/// Reads one file of a format that is read from front to back.
+pub trait TextReader: std::fmt::Debug + Send {
+    /// Reads the next bytes of the file.
+    ///
+    /// # Errors
+    /// The file as a whole cannot be read: rows it brought before do not count.
+    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem>;
+
+    /// Ends the file, and hands on the rows still held.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem>;
+
+    /// Returns the names of the file's columns in its order, where it says them: CSV does.
+    fn header(&self) -> &[String] {
+        &[]
+    }
+}
+
+/// Why a file as a whole cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileProblem {
+    /// Packed bytes that do not unpack.
+    #[error("{compression} is damaged after packed byte {offset}: {reason}")]
+    Damaged {
+        /// What it is packed with.
+        compression: &'static str,
+        /// Packed bytes that were used.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Packed again and again.
+    #[error("the file is packed more than {max} times")]
+    Layers {
+        /// How often it may be.
+        max: usize,
+    },
+    /// No such encoding.
+    #[error("`{label}` is no encoding; write for example UTF-8, ISO-8859-1, windows-1252, UTF-16")]
+    Encoding {
+        /// What the options say.
+        label: String,
+    },
+    /// A document that is none: nothing of its file counts.
+    #[error("line {}, byte {}: {}", .0.line, .0.offset, .0.reason)]
+    Document(Box<BadRecord>),
+    /// More bytes than a value can have.
+    #[error("{what} is larger than {max} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it may be.
+        max: usize,
+    },
+    /// A column of a type that the format has no values for.
+    #[error("column `{column}` is {data_type}, which text does not become")]
+    Column {
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+    },
+    /// Columns that do not fit together, which is a defect of the reader.
+    #[error("rows do not fit the file's columns: {0}")]
+    Rows(#[source] arrow::error::ArrowError),
+    /// A format that is read by other means, or a file of it without its path.
+    #[error("{0} is not read as text")]
+    Format(&'static str),
+}
+
+impl FileProblem {
+    /// What this asks of whoever reads the file.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Damaged { .. }
+            | Self::Layers { .. }
+            | Self::Document(_)
+            | Self::TooLarge { .. } => ErrorKind::Data,
+            Self::Encoding { .. } | Self::Column { .. } | Self::Format(_) => ErrorKind::Config,
+            Self::Rows(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Opens a file of a text format for bytes that are unpacked already, with ISO 8601 times.
+///
+/// # Errors
+/// [`FileProblem::Column`], [`FileProblem::Encoding`], [`FileProblem::Format`].
+pub fn open(format: &Format, schema: Arc<ReadSchema>) -> Result<Box<dyn TextReader>, FileProblem> {
+    open_with(format, schema, Arc::new(IsoTimes))
+}
+
+/// Opens a file of a text format for bytes that are unpacked already.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    format: &Format,
+    schema: Arc<ReadSchema>,
+    times: Arc<dyn ReadTimes>,
+) -> Result<Box<dyn TextReader>, FileProblem> {
+    Ok(match format {
+        Format::Json(options) => json::open(options, schema, times)?,
+        Format::Csv(options) => Box::new(csv::CsvReader::new(options, schema, times)?),
+        Format::Text { is_whole, line_sep } => {
+            Box::new(text::TextFile::new(*is_whole, line_sep.as_deref(), schema, times)?)
+        }
+        Format::Binary => return Err(FileProblem::Format("binaryFile without its path")),
+        // Formats that are read by columns and not from front to back have a reader of their own.
+        Format::Parquet => return Err(FileProblem::Format("Parquet")),
+        Format::Avro => return Err(FileProblem::Format("Avro")),
+    })
+}
+
+/// Opens `file` for its bytes as stored: packed text is unpacked, a binary file is left as it is.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_file(
+    format: &Format,
+    file: &SourceFile,
+    schema: Arc<ReadSchema>,
+    times: Arc<dyn ReadTimes>,
+) -> Result<Box<dyn TextReader>, FileProblem> {
+    if matches!(format, Format::Binary) {
+        return Ok(Box::new(binary::BinaryFile::new(file, &schema)?));
+    }
+    let inner = open_with(format, schema, times)?;
+    Ok(Box::new(Unpacked { unpacker: Unpacker::new(file.name()), inner }))
+}
+
+/// A reader behind an unpacker.
+#[derive(Debug)]
+struct Unpacked {
+    unpacker: Unpacker,
+    inner: Box<dyn TextReader>,
+}
+
+impl TextReader for Unpacked {
+    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+        let Self { unpacker, inner } = self;
+        unpacker.push(bytes, &mut |bytes| inner.push(bytes, out))
+    }
+
+    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+        let Self { unpacker, inner } = self;
+        unpacker.finish(&mut |bytes| inner.push(bytes, out))?;
+        inner.finish(out)
+    }
+
+    fn header(&self) -> &[String] {
+        self.inner.header()
+    }
+}
+
+/// What a file holds, for a schema to be inferred from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileObservation {
+    /// All records as one.
+    pub record: Observed,
+    /// Column names in the file's order, where it says them; empty where it does not.
+    pub columns: Vec<String>,
+    /// Records.
+    pub records: u64,
+    /// Records that were none.
+    pub records_bad: u64,
+}
+
+/// Observes a file as its bytes come: reads it into no columns, so that every field is unknown.
+#[derive(Debug)]
+pub struct Observer {
+    reader: Box<dyn TextReader>,
+    seen: FileObservation,
+}
+
+/// Opens `file` to observe what it holds.
+///
+/// # Errors
+/// As [`open`].
+pub fn observe(
+    format: &Format,
+    file: &SourceFile,
+    is_case_sensitive: bool,
+    times: Arc<dyn ReadTimes>,
+) -> Result<Observer, FileProblem> {
+    let schema = ReadSchema {
+        columns: Arc::new(Schema::empty()),
+        ignored: BTreeSet::new(),
+        is_rescuing: false,
+        is_case_sensitive,
+        is_observing: true,
+    };
+    // A document in one column is not looked into: it is that column.
+    let mut format = format.clone();
+    if let Format::Json(options) = &mut format {
+        options.single_column = None;
+    }
+    let reader = open_file(&format, file, Arc::new(schema), times)?;
+    Ok(Observer { reader, seen: FileObservation::default() })
+}
+
+impl Observer {
+    /// Observes the next bytes.
+    ///
+    /// # Errors
+    /// As [`TextReader::push`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), FileProblem> {
+        let mut out = Decoded::default();
+        self.reader.push(bytes, &mut out)?;
+        self.note(out);
+        Ok(())
+    }
+
+    /// Ends the file, or the part of it that is sampled.
+    ///
+    /// # Errors
+    /// As [`TextReader::finish`].
+    pub fn finish(mut self) -> Result<FileObservation, FileProblem> {
+        let mut out = Decoded::default();
+        self.reader.finish(&mut out)?;
+        self.note(out);
+        self.seen.columns = self.reader.header().to_vec();
+        Ok(self.seen)
+    }
+
+    /// Returns what was seen so far, of a file that is not read to its end.
+    #[must_use]
+    pub fn so_far(mut self) -> FileObservation {
+        self.seen.columns = self.reader.header().to_vec();
+        self.seen
+    }
+
+    fn note(&mut self, out: Decoded) {
+        self.seen.record.merge(out.unknown);
+        self.seen.records += out.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        self.seen.records_bad += out.bad.len() as u64;
+    }
+}

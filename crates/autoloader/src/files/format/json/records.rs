@@ -1,0 +1,184 @@
+//! One JSON object becomes one row.
+
+use std::sync::Arc;
+
+use super::relaxed::Relaxed;
+use crate::{
+    decode::{
+        columns::{Fit, Rules},
+        scan::{FieldIndex, Member, RowScan, ScanError, Shape, Span, Value},
+        value::unescape,
+    },
+    files::{
+        decoded::{Decoded, ReadSchema},
+        format::{
+            FileProblem, ReadTimes,
+            rows::{Rows, bad},
+        },
+        options::JsonOptions,
+        schema::Observed,
+    },
+};
+
+/// Turns objects into rows.
+#[derive(Debug)]
+pub(super) struct Records {
+    pub rows: Rows,
+    /// `None`: nothing but JSON is read.
+    pub relaxed: Option<Relaxed>,
+    fields: FieldIndex,
+    scan: RowScan,
+    /// The column that takes whole documents.
+    single: Option<usize>,
+    scratch: String,
+}
+
+impl Records {
+    pub(super) fn new(
+        options: &JsonOptions,
+        schema: Arc<ReadSchema>,
+        times: Arc<dyn ReadTimes>,
+    ) -> Result<Self, FileProblem> {
+        let names = schema.columns.fields().iter().map(|field| field.name().as_str());
+        let fields = FieldIndex::with_case(names, schema.is_case_sensitive);
+        let single = options.single_column.as_deref();
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let non_finite = if options.allow_non_numeric {
+            [
+                texts(&["NaN"]),
+                texts(&["Infinity", "+Infinity", "INF", "+INF"]),
+                texts(&["-Infinity", "-INF"]),
+            ]
+        } else {
+            Default::default()
+        };
+        Ok(Self {
+            relaxed: Relaxed::of(options),
+            scan: RowScan::new(&fields),
+            single: single.and_then(|name| fields.column(name)),
+            fields,
+            rows: Rows::new(schema, Rules { non_finite, times })?,
+            scratch: String::new(),
+        })
+    }
+
+    /// Scans the object at `start`, for [`Self::append`]; returns where it ends.
+    pub(super) fn scan(&mut self, text: &str, start: usize) -> Result<usize, ScanError> {
+        self.scan.scan(&self.fields, text, start)
+    }
+
+    /// Reads an element of an array of rows, scanned as JSON before.
+    pub(super) fn element(
+        &mut self,
+        text: &str,
+        value: Value,
+        line: u64,
+        offset: u64,
+        out: &mut Decoded,
+    ) {
+        let raw = value.span.of(text);
+        let scanned = if value.shape == Shape::Nested && raw.starts_with('{') {
+            self.scan(text, value.span.start).map_err(|error| error.to_string())
+        } else {
+            Err("no object".to_owned())
+        };
+        match scanned {
+            Ok(_) => self.append(text, value.span, line, offset, out),
+            Err(reason) => out.bad.push(bad(line, offset, reason, raw.as_bytes())),
+        }
+    }
+
+    /// Appends the row that was scanned last, at `span` of `text`.
+    pub(super) fn append(
+        &mut self,
+        text: &str,
+        span: Span,
+        line: u64,
+        offset: u64,
+        out: &mut Decoded,
+    ) {
+        let bytes = span.end - span.start;
+        let misfit = self.columns(text, span);
+        if let Some(member) = misfit
+            && !self.rows.schema.is_rescuing
+        {
+            let reason = format!("{} does not fit its column", member.key.of(text));
+            out.bad.push(bad(line, offset, reason, span.of(text).as_bytes()));
+            return self.rows.leave_out(bytes);
+        }
+        self.extra(text);
+        self.rows.end_row(line, bytes);
+    }
+
+    /// Appends a value to each column; returns the first member that does not fit.
+    fn columns(&mut self, text: &str, span: Span) -> Option<Member> {
+        let Self { rows, scan, single, scratch, .. } = self;
+        let wants_partly = rows.schema.is_rescuing || rows.schema.is_observing;
+        let mut misfit = None;
+        let Rows { columns, rules, .. } = rows;
+        for (index, column) in columns.iter_mut().enumerate() {
+            if *single == Some(index) {
+                column.append_verbatim(span.of(text));
+                continue;
+            }
+            let Some(member) = scan.slots.get(index).copied().flatten() else {
+                column.append_null();
+                continue;
+            };
+            let is_kept = match column.append_json(member.value, text, rules, scratch) {
+                Fit::Kept(_) => true,
+                Fit::Partly => !wants_partly,
+                Fit::Misfit => {
+                    misfit = misfit.or(Some(member));
+                    false
+                }
+            };
+            if !is_kept {
+                scan.extra.push(member);
+            }
+        }
+        if single.is_some() {
+            scan.extra.clear();
+        }
+        misfit
+    }
+
+    /// Rescues and observes the members that are no column or did not fit theirs.
+    fn extra(&mut self, text: &str) {
+        let Self { rows, scan, scratch, fields, .. } = self;
+        if scan.extra.is_empty() {
+            return;
+        }
+        let schema = Arc::clone(&rows.schema);
+        scan.extra.sort_unstable_by_key(|member| member.key.start);
+        for member in &scan.extra {
+            let quoted = member.key.of(text);
+            let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+            // Half of a surrogate pair is no name; the field is kept under what stands there.
+            if !unescape(inner, scratch) {
+                inner.clone_into(scratch);
+            }
+            let is_ignored = schema.ignored.iter().any(|name| {
+                name == scratch || (!schema.is_case_sensitive && name.eq_ignore_ascii_case(scratch))
+            });
+            if is_ignored {
+                continue;
+            }
+            let raw = member.value.span.of(text);
+            if schema.is_rescuing {
+                rows.rescue(quoted, raw);
+            }
+            if schema.is_observing {
+                let column = fields.column(scratch);
+                let is_last = column.is_none_or(|column| {
+                    scan.slots.get(column).copied().flatten() == Some(*member)
+                });
+                // An earlier one of a repeated key says nothing about the column.
+                if is_last {
+                    let seen = Observed::of_json(raw, &*rows.rules.times);
+                    rows.observe(scratch, seen.unwrap_or(Observed::Text));
+                }
+            }
+        }
+    }
+}

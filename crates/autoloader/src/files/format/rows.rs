@@ -1,0 +1,197 @@
+//! Rows in the making: one buffer per column, and what did not fit beside them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::{BooleanArray, Int64Builder, StringBuilder},
+    compute::filter_record_batch,
+    datatypes::{DataType, Field, Fields, Schema, SchemaRef},
+    record_batch::RecordBatch,
+};
+
+use super::FileProblem;
+use crate::{
+    decode::columns::{ColumnBuilder, Rules},
+    files::{
+        decoded::{BAD_BYTES_MAX, BadRecord, Decoded, LINE, RESCUED, ReadSchema},
+        schema::Observed,
+    },
+};
+
+/// Most rows in one batch: enough to keep buffers busy, few enough to be written early.
+const STRETCH_ROWS_MAX: usize = 1 << 16;
+
+/// Bytes of text after which a batch is closed. What a reader holds is this and its columns.
+const STRETCH_BYTES_MAX: usize = 8 << 20;
+
+/// Rows of a schema that are being appended.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub schema: Arc<ReadSchema>,
+    pub columns: Vec<ColumnBuilder>,
+    pub rules: Rules,
+    output: SchemaRef,
+    rescued: StringBuilder,
+    line: Int64Builder,
+    /// The rescued object of the row that is open; empty when there is none.
+    open: String,
+    /// Rows to be left out again: the record turned out bad when some columns had it already.
+    left_out: Vec<usize>,
+    rows: usize,
+    bytes: usize,
+    rows_rescued: u64,
+    unknown: BTreeMap<String, Observed>,
+}
+
+impl Rows {
+    pub(super) fn new(schema: Arc<ReadSchema>, rules: Rules) -> Result<Self, FileProblem> {
+        let fields: Vec<_> = schema.columns.fields().iter().map(|field| nullable(field)).collect();
+        let column = |field: &Field| {
+            ColumnBuilder::of(field.data_type(), schema.is_case_sensitive).ok_or_else(|| {
+                FileProblem::Column {
+                    column: field.name().clone(),
+                    data_type: field.data_type().clone(),
+                }
+            })
+        };
+        let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
+        let beside =
+            [Field::new(RESCUED, DataType::Utf8, true), Field::new(LINE, DataType::Int64, false)];
+        Ok(Self {
+            schema,
+            columns,
+            rules,
+            output: Arc::new(Schema::new(fields.into_iter().chain(beside).collect::<Vec<_>>())),
+            rescued: StringBuilder::new(),
+            line: Int64Builder::new(),
+            open: String::new(),
+            left_out: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            rows_rescued: 0,
+            unknown: BTreeMap::new(),
+        })
+    }
+
+    /// Notes a field that did not fit, or is no column: `name` and `value` are JSON text.
+    pub(super) fn rescue(&mut self, name: &str, value: &str) {
+        self.open.push(if self.open.is_empty() { '{' } else { ',' });
+        self.open.push_str(name);
+        self.open.push(':');
+        self.open.push_str(value);
+    }
+
+    /// Notes a field as [`Self::rescue`] does, from plain texts.
+    pub(super) fn rescue_text(&mut self, name: &str, value: &str) {
+        let text = |text| serde_json::Value::from(text).to_string();
+        self.rescue(&text(name), &text(value));
+    }
+
+    /// Notes what a field held that is no column, or not of its column's type.
+    pub(super) fn observe(&mut self, name: &str, seen: Observed) {
+        match self.unknown.get_mut(name) {
+            Some(known) => known.merge(seen),
+            None => {
+                self.unknown.insert(name.to_owned(), seen);
+            }
+        }
+    }
+
+    /// Ends a row of so many bytes, which began at `line`; every column has one value more.
+    pub(super) fn end_row(&mut self, line: u64, bytes: usize) {
+        if self.open.is_empty() {
+            self.rescued.append_null();
+        } else {
+            self.open.push('}');
+            self.rescued.append_value(&self.open);
+            self.open.clear();
+            self.rows_rescued += 1;
+        }
+        self.close_row(line, bytes);
+    }
+
+    /// Ends a row that is to be left out: its record is bad.
+    pub(super) fn leave_out(&mut self, bytes: usize) {
+        self.open.clear();
+        self.rescued.append_null();
+        self.left_out.push(self.rows);
+        self.close_row(0, bytes);
+    }
+
+    fn close_row(&mut self, line: u64, bytes: usize) {
+        self.line.append_value(i64::try_from(line).unwrap_or(i64::MAX));
+        self.rows += 1;
+        self.bytes += bytes;
+    }
+
+    /// Whether the stretch is large enough to be handed on.
+    pub(super) const fn is_full(&self) -> bool {
+        STRETCH_ROWS_MAX <= self.rows || STRETCH_BYTES_MAX <= self.bytes
+    }
+
+    /// Hands on the rows there are.
+    pub(super) fn flush(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+        if !self.unknown.is_empty() {
+            out.unknown.merge(Observed::Object(std::mem::take(&mut self.unknown)));
+        }
+        out.rows_rescued += std::mem::take(&mut self.rows_rescued);
+        self.bytes = 0;
+        let rows = std::mem::take(&mut self.rows);
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut arrays: Vec<_> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        arrays.push(Arc::new(self.rescued.finish()));
+        arrays.push(Arc::new(self.line.finish()));
+        let batch =
+            RecordBatch::try_new(Arc::clone(&self.output), arrays).map_err(FileProblem::Rows)?;
+        let batch = self.without_left_out(batch)?;
+        if batch.num_rows() != 0 {
+            out.batches.push(batch);
+        }
+        Ok(())
+    }
+
+    fn without_left_out(&mut self, batch: RecordBatch) -> Result<RecordBatch, FileProblem> {
+        if self.left_out.is_empty() {
+            return Ok(batch);
+        }
+        let mut keeps = vec![true; batch.num_rows()];
+        for row in self.left_out.drain(..) {
+            if let Some(keep) = keeps.get_mut(row) {
+                *keep = false;
+            }
+        }
+        filter_record_batch(&batch, &BooleanArray::from(keeps)).map_err(FileProblem::Rows)
+    }
+}
+
+/// Makes a bad record of the bytes of one.
+pub(super) fn bad(line: u64, offset: u64, reason: String, record: &[u8]) -> BadRecord {
+    let kept = record.get(..BAD_BYTES_MAX).unwrap_or(record);
+    BadRecord { line, offset, reason, record: String::from_utf8_lossy(kept).into_owned() }
+}
+
+/// Returns the field with every field inside nullable, as Spark's readers have it: no file
+/// promises that a value is there.
+fn nullable(field: &Field) -> Field {
+    let all = |fields: &Fields| fields.iter().map(|field| nullable(field)).collect::<Fields>();
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(all(fields)),
+        DataType::List(element) => DataType::List(Arc::new(nullable(element))),
+        DataType::Map(entries, is_sorted) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                let value = nullable(&fields[1]);
+                let inside = DataType::Struct(Fields::from(vec![
+                    fields[0].as_ref().clone().with_nullable(false),
+                    value,
+                ]));
+                let entries = entries.as_ref().clone().with_data_type(inside).with_nullable(false);
+                DataType::Map(Arc::new(entries), *is_sorted)
+            }
+            _ => field.data_type().clone(),
+        },
+        other => other.clone(),
+    };
+    field.clone().with_data_type(data_type).with_nullable(true)
+}
