@@ -1,12 +1,19 @@
 //! Prints how fast rows like a vendor's become columns, on one core: `cargo run --release
 //! --example decode`. On demand only; nothing depends on the number.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use arrow::datatypes::Schema;
 
 use autoloader::{
     BatchId, Column, ColumnKind, RowSchema,
     decode::{Decoder, LINE_BYTES_MAX},
-    verify_object,
+    files::{
+        Decoded, ReadSchema,
+        format::{FileProblem, open},
+        options::{CsvOptions, Format, JsonOptions, TextOptions, UnescapedQuotes},
+    },
+    output_schema, verify_object,
 };
 use model::{
     decimal::{PRICE, VOLUME},
@@ -27,14 +34,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report("lines to columns", raw, || {
         Decoder::new(&schema, LINE_BYTES_MAX).decode(&key, &rows, BatchId(0)).map(drop)
     })?;
+    let (json, csv) = files();
+    for (what, format, file) in [
+        ("JSON lines of others to columns", Format::Json(json_options()), json),
+        ("CSV of others to columns", Format::Csv(csv_options()), csv),
+    ] {
+        let megabytes = f64::from(u32::try_from(file.len())?) / 1e6;
+        report(what, megabytes, || read(&format, &file))?;
+    }
     Ok(())
 }
 
+/// Reads a file in pieces, as they come from a store.
+fn read(format: &Format, file: &[u8]) -> Result<(), FileProblem> {
+    const PIECE_BYTES: usize = 1 << 20;
+    let output = output_schema(&schema());
+    let own: Vec<_> = output.fields().iter().take(schema().columns.len()).cloned().collect();
+    let columns = ReadSchema {
+        columns: Arc::new(Schema::new(own)),
+        ignored: BTreeSet::new(),
+        is_rescuing: true,
+        is_case_sensitive: true,
+        is_observing: false,
+    };
+    let mut reader = open(format, Arc::new(columns))?;
+    for piece in file.chunks(PIECE_BYTES) {
+        reader.push(piece, &mut Decoded::default())?;
+    }
+    reader.finish(&mut Decoded::default())
+}
+
 #[expect(clippy::print_stdout, reason = "an example that measures")]
-fn report(
+fn report<E: std::error::Error + 'static>(
     what: &str,
     megabytes: f64,
-    mut work: impl FnMut() -> Result<(), autoloader::Error>,
+    mut work: impl FnMut() -> Result<(), E>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut best = Duration::MAX;
     for _ in 0..ROUNDS {
@@ -90,4 +124,73 @@ fn object() -> Result<(LandingKey, Vec<u8>), Box<dyn std::error::Error>> {
         kind: LandingKind::Records,
     };
     Ok((key, zstd::bulk::compress(&raw, 1)?))
+}
+
+/// The same rows as lines of JSON and of CSV.
+fn files() -> (Vec<u8>, Vec<u8>) {
+    let (mut json, mut csv) = (Vec::new(), Vec::new());
+    let header = format!("{},volume,date,symbol,exchange\n", PRICES.join(","));
+    csv.extend_from_slice(header.as_bytes());
+    for row in 0..ROWS {
+        let cents = 10_000 + row * 7919 % 50_000;
+        let price = format!("{}.{:02}", cents / 100, cents % 100);
+        let date = format!("2026-01-05T14:30:{:02}+0000", row % 60);
+        let members: Vec<_> = PRICES.iter().map(|name| format!("\"{name}\":{price}")).collect();
+        let members = members.join(",");
+        json.extend_from_slice(format!("{{{members},\"volume\":{row}.0,\"date\":\"{date}\",\"symbol\":\"AAPL\",\"exchange\":\"IEXG\"}}\n").as_bytes());
+        let prices = vec![price.as_str(); PRICES.len()].join(",");
+        csv.extend_from_slice(format!("{prices},{row}.0,{date},AAPL,IEXG\n").as_bytes());
+    }
+    (json, csv)
+}
+
+fn text_options() -> TextOptions {
+    TextOptions {
+        encoding: "UTF-8".to_owned(),
+        date_format: None,
+        timestamp_format: None,
+        time_zone: "UTC".to_owned(),
+    }
+}
+
+fn json_options() -> JsonOptions {
+    JsonOptions {
+        is_multi_line: false,
+        rows: None,
+        allow_comments: false,
+        allow_single_quotes: true,
+        allow_unquoted_names: false,
+        allow_non_numeric: true,
+        allow_leading_zeros: false,
+        allow_any_escape: false,
+        allow_control_chars: false,
+        is_all_null_dropped: false,
+        are_primitives_text: false,
+        single_column: None,
+        line_sep: None,
+        text: text_options(),
+    }
+}
+
+fn csv_options() -> CsvOptions {
+    CsvOptions {
+        separator: ",".to_owned(),
+        quote: Some('"'),
+        escape: Some('\\'),
+        comment: None,
+        has_header: true,
+        is_multi_line: false,
+        skip_rows: 0,
+        line_sep: None,
+        is_leading_space_ignored: false,
+        is_trailing_space_ignored: false,
+        null: String::new(),
+        empty: String::new(),
+        non_finite: ["NaN", "Inf", "-Inf"].map(str::to_owned),
+        prefers_date: true,
+        columns_max: 20_480,
+        chars_max: None,
+        unescaped_quotes: UnescapedQuotes::StopAtDelimiter,
+        text: text_options(),
+    }
 }

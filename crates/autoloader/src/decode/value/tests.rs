@@ -85,6 +85,33 @@ proptest! {
     }
 
     #[test]
+    fn exponents_only_move_the_point(
+        whole in 0_u64..1_000_000, fraction in "[0-9]{0,5}", exponent in -9_i32..9, sign in "-?",
+    ) {
+        let point = if fraction.is_empty() { "" } else { "." };
+        let text = format!("{sign}{whole}{point}{fraction}e{exponent}");
+        // The digits as one number, and how far its point is from where the column has it.
+        let digits: i128 = format!("{whole}{fraction}").parse().unwrap();
+        let length = i32::try_from(fraction.len()).unwrap();
+        let shift = exponent - length + i32::from(PRICE.scale);
+        let power = 10_i128.pow(shift.unsigned_abs());
+        let moved = if 0 <= shift {
+            Some(digits * power)
+        } else {
+            Some(digits / power).filter(|moved| moved * power == digits)
+        };
+        let expected = moved
+            .filter(|moved| *moved < 10_i128.pow(u32::from(PRICE.precision)))
+            .map(|moved| if sign.is_empty() { moved } else { -moved });
+        prop_assert_eq!(scientific(&text, PRICE), expected, "input {}", text);
+    }
+
+    #[test]
+    fn any_bytes_are_a_decimal_or_not(text in "[0-9eE.+-]{0,12}|.{0,12}") {
+        let _ = scientific(&text, PRICE);
+    }
+
+    #[test]
     fn any_bytes_are_a_moment_or_not(text in "[0-9TZtz: .+-]{0,32}|.{0,24}") {
         let _ = (timestamp(text.as_bytes()), date(text.as_bytes()), int64(text.as_bytes()));
     }

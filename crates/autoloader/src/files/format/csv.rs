@@ -7,6 +7,7 @@
 //! | a value that does not fit | rescued as its text, or the record is bad |
 //! | the text of `nullValue`, quoted or not, or nothing | null |
 //! | nothing in quotes | the text of `emptyValue` |
+//! | a header that cannot be read | the file cannot be read |
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     decode::columns::{Fit, Rules},
     files::{
-        decoded::{Decoded, ReadSchema},
+        decoded::{BadRecord, Decoded, ReadSchema},
         options::CsvOptions,
         schema::Observed,
     },
@@ -189,7 +190,16 @@ impl Sink {
                 }
             }
         };
-        out.bad.push(bad(line.number, line.offset, reason, line.bytes));
+        self.bad(bad(line.number, line.offset, reason, line.bytes), out);
+    }
+
+    /// Notes a bad record. Without a header nothing behind it has a meaning.
+    fn bad(&mut self, bad: BadRecord, out: &mut Decoded) {
+        if self.layout.is_some() {
+            out.bad.push(bad);
+        } else if self.problem.is_ok() {
+            self.problem = Err(FileProblem::Document(Box::new(bad)));
+        }
     }
 
     /// Reads the record whose values are in `pieces`.

@@ -431,6 +431,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
+    fn lines_are_what_stands_between_separators(text in "[ab\n]{0,40}", size in 1_usize..9) {
+        let format = Format::Text { is_whole: false, line_sep: Some("aab".to_owned()) };
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+        let out = read(&format, &schema("value:string", true), &pieces).unwrap();
+        let mut expected: Vec<_> = text.split("aab").collect();
+        // A separator ends a line and does not begin one.
+        if expected.last() == Some(&"") {
+            expected.pop();
+        }
+        prop_assert_eq!(shown(&out), expected);
+    }
+
+    #[test]
     fn no_input_panics_and_no_cut_changes_what_is_read(
         bytes in near_bytes(),
         size in 1_usize..9,

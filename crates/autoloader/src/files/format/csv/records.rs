@@ -87,7 +87,7 @@ impl Records {
         let raw = text.get(at..next).unwrap_or_default().trim_end_matches(['\r', '\n']);
         let record = Record { text, raw, line, offset };
         if let Err(error) = read.and_then(|_| sink.record(record, out)) {
-            out.bad.push(bad(line, offset, error.to_string(), raw.as_bytes()));
+            sink.bad(bad(line, offset, error.to_string(), raw.as_bytes()), out);
         }
         Some(next)
     }

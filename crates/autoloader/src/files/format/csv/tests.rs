@@ -330,6 +330,17 @@ fn unknown_columns_are_observed() {
 }
 
 #[test]
+fn a_header_that_is_none_breaks_its_file() {
+    for is_multi_line in [false, true] {
+        let options = CsvOptions { columns_max: 2, is_multi_line, ..csv_options() };
+        let input = b"#\na,b,c\n1,2\n";
+        let options = CsvOptions { comment: Some('#'), ..options };
+        let problem = read(&Format::Csv(options), &schema("a:string", true), &[input]).unwrap_err();
+        assert_eq!(problem.to_string(), "line 2, byte 2: more than 2 columns");
+    }
+}
+
+#[test]
 fn lines_that_are_no_text_are_bad() {
     let out =
         read(&Format::Csv(csv_options()), &schema("a:string", true), &[b"a\n\xff\nx\n"]).unwrap();

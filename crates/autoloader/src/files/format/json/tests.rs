@@ -1,5 +1,8 @@
 //! What becomes of JSON, behaviour by behaviour.
 
+use proptest::prelude::*;
+
+use super::relaxed::Relaxed;
 use crate::files::{
     format::tests::{Case, all, check, json_options, lines, read, schema, shown},
     options::{Format, JsonOptions},
@@ -281,4 +284,40 @@ fn long_files_come_in_stretches() {
     let options = JsonOptions { is_multi_line: true, ..json_options() };
     let out = read(&Format::Json(options), &schema("a:long", true), &[array.as_bytes()]).unwrap();
     assert_eq!(lines(&out).len(), 300_001);
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i64>().prop_map(serde_json::Value::from),
+        any::<f32>().prop_map(serde_json::Value::from),
+        any::<String>().prop_map(serde_json::Value::from),
+    ];
+    leaf.prop_recursive(4, 20, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..5)
+                .prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_json_already_is_rewritten_into_itself(value in any_json()) {
+        let everything = JsonOptions {
+            allow_comments: true,
+            allow_unquoted_names: true,
+            allow_leading_zeros: true,
+            allow_any_escape: true,
+            allow_control_chars: true,
+            ..json_options()
+        };
+        let text = value.to_string();
+        let mut out = String::new();
+        Relaxed::of(&everything).unwrap().rewrite_all(&text, &mut out).unwrap();
+        let parsed = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        prop_assert_eq!(parsed(&out), parsed(&text));
+    }
 }

@@ -150,3 +150,17 @@ fn rows_know_their_lines() {
         assert_eq!(lines(&out), [2, 4, 5, 6]);
     }
 }
+
+#[test]
+fn rows_are_handed_on_before_their_document_ends() {
+    let options = JsonOptions { rows: Some(vec!["data".to_owned()]), ..json_options() };
+    let schema = std::sync::Arc::new(schema("a:long", true));
+    let mut reader = crate::files::format::open(&Format::Json(options), schema).unwrap();
+    let mut out = crate::files::Decoded::default();
+    reader.push(b"{\"data\":[{\"a\":0}", &mut out).unwrap();
+    let piece = ",{\"a\":1}".repeat(1000);
+    for _ in 0..200 {
+        reader.push(piece.as_bytes(), &mut out).unwrap();
+    }
+    assert_eq!(lines(&out).len(), 3 * 65_536, "three stretches of 200,001 rows");
+}
