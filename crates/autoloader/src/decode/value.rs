@@ -110,9 +110,10 @@ fn short_decimal(text: &[u8], kind: DecimalType) -> Option<Unscaled> {
 pub(crate) fn scientific(text: &str, kind: DecimalType) -> Option<Unscaled> {
     /// Digits of the longest decimal, and as many behind the point; beyond it no digit would fit.
     const SHIFT_MAX: i64 = 80;
-    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
-        return decimal(text.as_bytes(), kind);
-    };
+    if let Some(value) = decimal(text.as_bytes(), kind) {
+        return Some(value);
+    }
+    let (mantissa, exponent) = text.split_once(['e', 'E'])?;
     let exponent: i64 = exponent.parse().ok()?;
     let (sign, digits) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -3,7 +3,7 @@
 //! The rules are those of the reader that Spark uses. Values are pieces of the text wherever they
 //! can be; only what had escapes is copied.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
 
 use crate::files::options::{CsvOptions, UnescapedQuotes};
 
@@ -111,6 +111,9 @@ impl Machine {
     pub(super) fn record(&self, text: &str, start: usize, is_end: bool, out: &mut Pieces) -> Read {
         out.pieces.clear();
         out.copies.clear();
+        if self.is_plain(text) {
+            return self.plain(text, start, out);
+        }
         let mut at = start;
         loop {
             if out.pieces.len() == self.columns_max {
@@ -134,6 +137,33 @@ impl Machine {
                 Behind::TextEnd | Behind::Other => return Ok(Some(text.len())),
             }
         }
+    }
+
+    /// Whether the text is one record, and nothing in it means anything but the separator.
+    fn is_plain(&self, text: &str) -> bool {
+        let is_split_only = self.record_end.is_none()
+            && self.separator.len() == 1
+            && !self.is_leading_space_ignored
+            && !self.is_trailing_space_ignored
+            && self.chars_max.is_none();
+        is_split_only && self.quote.is_none_or(|quote| !text.contains(quote))
+    }
+
+    /// Reads a plain record: most are.
+    fn plain(&self, text: &str, start: usize, out: &mut Pieces) -> Read {
+        let separator = self.separator.as_bytes().first().copied().unwrap_or_default();
+        let bytes = text.as_bytes().get(start..).unwrap_or_default();
+        let ends = memchr_iter(separator, bytes).map(|end| start + end);
+        let mut start = start;
+        for end in ends.chain([text.len()]) {
+            if out.pieces.len() == self.columns_max {
+                return Err(CsvError::Columns(self.columns_max));
+            }
+            let (is_copied, is_quoted, is_skipped) = (false, false, false);
+            out.pieces.push(Piece { start, end, is_copied, is_quoted, is_skipped });
+            start = end + 1;
+        }
+        Ok(Some(text.len()))
     }
 
     /// Returns where the record that cannot be read ends, as far as lines tell.
