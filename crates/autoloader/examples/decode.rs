@@ -11,7 +11,7 @@ use autoloader::{
     files::{
         Decoded, ReadSchema,
         format::{FileProblem, open},
-        options::{CsvOptions, Format, JsonOptions, TextOptions, UnescapedQuotes},
+        options::{CsvOptions, Format, JsonOptions},
     },
     output_schema, verify_object,
 };
@@ -36,8 +36,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let (json, csv) = files();
     for (what, format, file) in [
-        ("JSON lines of others to columns", Format::Json(json_options()), json),
-        ("CSV of others to columns", Format::Csv(csv_options()), csv),
+        ("JSON lines of others to columns", Format::Json(JsonOptions::default()), json),
+        (
+            "CSV of others to columns",
+            Format::Csv(CsvOptions { has_header: true, ..CsvOptions::default() }),
+            csv,
+        ),
     ] {
         let megabytes = f64::from(u32::try_from(file.len())?) / 1e6;
         report(what, megabytes, || read(&format, &file))?;
@@ -142,55 +146,4 @@ fn files() -> (Vec<u8>, Vec<u8>) {
         csv.extend_from_slice(format!("{prices},{row}.0,{date},AAPL,IEXG\n").as_bytes());
     }
     (json, csv)
-}
-
-fn text_options() -> TextOptions {
-    TextOptions {
-        encoding: "UTF-8".to_owned(),
-        date_format: None,
-        timestamp_format: None,
-        time_zone: "UTC".to_owned(),
-    }
-}
-
-fn json_options() -> JsonOptions {
-    JsonOptions {
-        is_multi_line: false,
-        rows: None,
-        allow_comments: false,
-        allow_single_quotes: true,
-        allow_unquoted_names: false,
-        allow_non_numeric: true,
-        allow_leading_zeros: false,
-        allow_any_escape: false,
-        allow_control_chars: false,
-        is_all_null_dropped: false,
-        are_primitives_text: false,
-        single_column: None,
-        line_sep: None,
-        text: text_options(),
-    }
-}
-
-fn csv_options() -> CsvOptions {
-    CsvOptions {
-        separator: ",".to_owned(),
-        quote: Some('"'),
-        escape: Some('\\'),
-        comment: None,
-        has_header: true,
-        is_multi_line: false,
-        skip_rows: 0,
-        line_sep: None,
-        is_leading_space_ignored: false,
-        is_trailing_space_ignored: false,
-        null: String::new(),
-        empty: String::new(),
-        non_finite: ["NaN", "Inf", "-Inf"].map(str::to_owned),
-        prefers_date: true,
-        columns_max: 20_480,
-        chars_max: None,
-        unescaped_quotes: UnescapedQuotes::StopAtDelimiter,
-        text: text_options(),
-    }
 }

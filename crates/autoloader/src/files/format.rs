@@ -17,6 +17,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use arrow::datatypes::{DataType, Schema};
 use model::ErrorKind;
 
+use self::encoding::ToUtf8;
 use super::{
     decoded::{BadRecord, Decoded, ReadSchema},
     options::Format,
@@ -80,12 +81,6 @@ pub enum FileProblem {
         /// How often it may be.
         max: usize,
     },
-    /// No such encoding.
-    #[error("`{label}` is no encoding; write for example UTF-8, ISO-8859-1, windows-1252, UTF-16")]
-    Encoding {
-        /// What the options say.
-        label: String,
-    },
     /// A document that is none: nothing of its file counts.
     #[error("line {}, byte {}: {}", .0.line, .0.offset, .0.reason)]
     Document(Box<BadRecord>),
@@ -122,7 +117,7 @@ impl FileProblem {
             | Self::Layers { .. }
             | Self::Document(_)
             | Self::TooLarge { .. } => ErrorKind::Data,
-            Self::Encoding { .. } | Self::Column { .. } | Self::Format(_) => ErrorKind::Config,
+            Self::Column { .. } | Self::Format(_) => ErrorKind::Config,
             Self::Rows(_) => ErrorKind::Internal,
         }
     }
@@ -131,7 +126,7 @@ impl FileProblem {
 /// Opens a file of a text format for bytes that are unpacked already, with ISO 8601 times.
 ///
 /// # Errors
-/// [`FileProblem::Column`], [`FileProblem::Encoding`], [`FileProblem::Format`].
+/// [`FileProblem::Column`], [`FileProblem::Format`].
 pub fn open(format: &Format, schema: Arc<ReadSchema>) -> Result<Box<dyn TextReader>, FileProblem> {
     open_with(format, schema, Arc::new(IsoTimes))
 }
@@ -148,8 +143,9 @@ pub fn open_with(
     Ok(match format {
         Format::Json(options) => json::open(options, schema, times)?,
         Format::Csv(options) => Box::new(csv::CsvReader::new(options, schema, times)?),
-        Format::Text { is_whole, line_sep } => {
-            Box::new(text::TextFile::new(*is_whole, line_sep.as_deref(), schema, times)?)
+        Format::Text { is_whole, line_sep, encoding } => {
+            let utf8 = ToUtf8::new(encoding);
+            Box::new(text::TextFile::new(*is_whole, line_sep.as_deref(), utf8, schema, times)?)
         }
         Format::Binary => return Err(FileProblem::Format("binaryFile without its path")),
         // Formats that are read by columns and not from front to back have a reader of their own.

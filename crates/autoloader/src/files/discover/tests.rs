@@ -28,17 +28,7 @@ pub(in crate::files) fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 pub(in crate::files) fn discovery() -> Discovery {
-    Discovery {
-        path_glob: None,
-        is_recursive: true,
-        modified_after: None,
-        modified_before: None,
-        includes_existing: true,
-        backfill_interval: None,
-        window: None,
-        age_min: Duration::ZERO,
-        hints: Vec::new(),
-    }
+    Discovery { age_min: Duration::ZERO, ..Discovery::default() }
 }
 
 /// An object written at second 1, whose tag is its size.
@@ -60,7 +50,6 @@ fn plan(files: impl IntoIterator<Item = SourceFile>, batch: u64) -> FilePlan {
         release: "0".to_owned(),
         stream: "s".to_owned(),
         batch: BatchId(batch),
-        schema_version: 0,
         files: files.into_iter().map(planned).collect(),
     }
 }
@@ -69,7 +58,8 @@ fn plan(files: impl IntoIterator<Item = SourceFile>, batch: u64) -> FilePlan {
 pub(in crate::files) fn seen<P: AsRef<str>>(paths: &[P]) -> Seen {
     let mut seen = Seen::default();
     let plan = plan(paths.iter().map(|path| meta(path.as_ref(), 10).into()), 0);
-    let outcome = Outcome { format: FORMAT, batch: BatchId(0), files: Default::default() };
+    let outcome =
+        Outcome { format: FORMAT, batch: BatchId(0), schema_version: 0, files: Default::default() };
     seen.settle(&plan, &outcome, 3);
     seen
 }
@@ -84,7 +74,7 @@ fn set_aside(seen: &mut Seen, file: SourceFile, batch: u64, why: SetAside) {
     let path = file.path.clone();
     let outcome = FileOutcome { set_aside: Some(why), ..FileOutcome::default() };
     let files = [(path, outcome)].into();
-    let outcome = Outcome { format: FORMAT, batch: BatchId(batch), files };
+    let outcome = Outcome { format: FORMAT, batch: BatchId(batch), schema_version: 0, files };
     seen.settle(&plan([file], batch), &outcome, 3);
 }
 

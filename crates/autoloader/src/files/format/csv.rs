@@ -69,7 +69,7 @@ impl CsvReader {
             None => Source::Lines(Lines::new(options.line_sep.as_deref())),
         };
         Ok(Self {
-            utf8: ToUtf8::new(&options.text.encoding)?,
+            utf8: ToUtf8::new(options.text.encoding),
             source,
             sink: Sink::new(options, Machine::new(options, record_end), schema, times)?,
         })

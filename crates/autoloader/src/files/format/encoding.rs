@@ -30,14 +30,12 @@ impl std::fmt::Debug for ToUtf8 {
 }
 
 impl ToUtf8 {
-    /// Creates a decoder for an encoding's label, such as `UTF-8` or `windows-1252`.
+    /// Creates a decoder.
     ///
-    /// A mark at the file's beginning wins over the label, as between the two orders of UTF-16.
-    pub(super) fn new(label: &str) -> Result<Self, FileProblem> {
-        let encoding = Encoding::for_label(label.as_bytes())
-            .ok_or_else(|| FileProblem::Encoding { label: label.to_owned() })?;
+    /// A mark at the file's beginning wins over the encoding, as between the two orders of UTF-16.
+    pub(super) fn new(encoding: &'static Encoding) -> Self {
         let decoder = (encoding != UTF_8).then(|| encoding.new_decoder());
-        Ok(Self { decoder, head: Some(Vec::new()), out: String::new() })
+        Self { decoder, head: Some(Vec::new()), out: String::new() }
     }
 
     /// Hands on `bytes` as UTF-8.

@@ -32,7 +32,7 @@ pub(super) fn open(
     schema: Arc<ReadSchema>,
     times: Arc<dyn ReadTimes>,
 ) -> Result<Box<dyn TextReader>, FileProblem> {
-    let utf8 = ToUtf8::new(&options.text.encoding)?;
+    let utf8 = ToUtf8::new(options.text.encoding);
     let records = Records::new(options, schema, times)?;
     Ok(if options.is_multi_line || options.rows.is_some() {
         Box::new(Documents::new(utf8, records, options.rows.clone()))

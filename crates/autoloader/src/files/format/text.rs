@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     FileProblem, ReadTimes, TextReader,
+    encoding::ToUtf8,
     lines::{Line, Lines, RECORD_BYTES_MAX},
     rows::{Rows, bad},
 };
@@ -22,6 +23,13 @@ const VALUE: &str = "value";
 /// Reads a text file.
 #[derive(Debug)]
 pub(super) struct TextFile {
+    utf8: ToUtf8,
+    body: Body,
+}
+
+/// The file as UTF-8.
+#[derive(Debug)]
+struct Body {
     rows: Rows,
     lines: Lines,
     /// The file so far, if it is one row.
@@ -32,19 +40,34 @@ impl TextFile {
     pub(super) fn new(
         is_whole: bool,
         line_sep: Option<&str>,
+        utf8: ToUtf8,
         schema: Arc<ReadSchema>,
         times: Arc<dyn ReadTimes>,
     ) -> Result<Self, FileProblem> {
         let rules = Rules { non_finite: Default::default(), times };
-        Ok(Self {
+        let body = Body {
             rows: Rows::new(schema, rules)?,
             lines: Lines::new(line_sep),
             whole: is_whole.then(Vec::new),
-        })
+        };
+        Ok(Self { utf8, body })
     }
 }
 
 impl TextReader for TextFile {
+    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+        let Self { utf8, body } = self;
+        utf8.push(bytes, &mut |bytes| body.push(bytes, out))
+    }
+
+    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+        let Self { utf8, body } = self;
+        utf8.finish(&mut |bytes| body.push(bytes, out))?;
+        body.finish(out)
+    }
+}
+
+impl Body {
     fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
         let Self { rows, lines, whole } = self;
         match whole {
