@@ -20,6 +20,7 @@ pub mod metadata;
 pub mod options;
 pub mod plan;
 pub mod ports;
+pub mod reading;
 pub mod schema;
 pub mod seen;
 pub mod source_file;

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use crate::{decode::value, files::schema::TimeTexts};
+use chrono::DateTime;
 
-/// Reads texts as days and moments. `dateFormat`, `timestampFormat` and `timeZone` make another one
-/// of these than [`IsoTimes`].
+use crate::{
+    decode::value,
+    files::{options::TextOptions, schema::TimeTexts},
+};
+
+/// Reads texts as days and moments.
 pub trait ReadTimes: TimeTexts + fmt::Debug + Send + Sync {
     /// Returns the day, counted from 1970-01-01.
     fn day(&self, text: &str) -> Option<i32>;
@@ -41,9 +45,70 @@ impl ReadTimes for IsoTimes {
 
     fn local(&self, text: &str) -> Option<i64> {
         // Without the zone the text is a moment in UTC, and so shows what the clock shows.
-        let clock = text.get(10..).and_then(|clock| clock.find(['Z', 'z', '+', '-']));
-        let end = clock.map_or(text.len(), |zone| zone + 10);
+        let end = zone_at(text).unwrap_or(text.len());
         value::timestamp(text.as_bytes())?;
         value::timestamp(text.get(..end)?.as_bytes())
+    }
+}
+
+/// Returns where the zone of an ISO 8601 time begins, if it says one.
+fn zone_at(text: &str) -> Option<usize> {
+    Some(text.get(10..)?.find(['Z', 'z', '+', '-'])? + 10)
+}
+
+/// As the options say: their patterns, else ISO 8601, and their zone for times that name none.
+impl ReadTimes for TextOptions {
+    fn day(&self, text: &str) -> Option<i32> {
+        match &self.date_format {
+            Some(pattern) => Some(pattern.parse(text)?.date.to_epoch_days()),
+            None => IsoTimes.day(text),
+        }
+    }
+
+    fn moment(&self, text: &str) -> Option<i64> {
+        let moment = match &self.timestamp_format {
+            Some(pattern) => pattern.parse(text)?.moment(self.time_zone)?,
+            None if zone_at(text).is_some() => return IsoTimes.moment(text),
+            None => {
+                let clock = DateTime::from_timestamp_micros(IsoTimes.local(text)?)?;
+                self.time_zone.moment(clock.naive_utc())?
+            }
+        };
+        Some(moment.timestamp_micros())
+    }
+
+    fn local(&self, text: &str) -> Option<i64> {
+        match &self.timestamp_format {
+            Some(pattern) => Some(pattern.parse(text)?.local().and_utc().timestamp_micros()),
+            None => IsoTimes.local(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::options::{TimePattern, Zone};
+
+    #[test]
+    fn options_say_how_times_are_written_and_where() {
+        let new_york = Zone::parse("America/New_York").expect("a zone");
+        let plain = TextOptions { time_zone: new_york, ..TextOptions::default() };
+        let micros = |text: &str| {
+            Some(text.parse::<DateTime<chrono::Utc>>().expect("a time").timestamp_micros())
+        };
+        assert_eq!(plain.moment("2026-01-05 09:30:00"), micros("2026-01-05T14:30:00Z"));
+        assert_eq!(plain.moment("2026-01-05T09:30:00+00:00"), micros("2026-01-05T09:30:00Z"));
+        assert_eq!(plain.local("2026-01-05 09:30:00"), micros("2026-01-05T09:30:00Z"));
+        let pattern = |text| Some(TimePattern::compile(text).expect("a pattern"));
+        let german = TextOptions {
+            date_format: pattern("dd.MM.yyyy"),
+            timestamp_format: pattern("dd.MM.yyyy HH:mm"),
+            ..plain
+        };
+        assert_eq!(german.day("05.01.2026"), IsoTimes.day("2026-01-05"));
+        assert_eq!(german.moment("05.01.2026 09:30"), micros("2026-01-05T14:30:00Z"));
+        assert_eq!(german.moment("2026-01-05 09:30:00"), None);
+        assert_eq!(german.day("2026-01-05"), None);
     }
 }
