@@ -12,6 +12,7 @@
 //! ```
 
 pub mod choice;
+pub mod columns;
 pub mod decoded;
 pub mod discover;
 pub mod error;

@@ -1,0 +1,175 @@
+//! The columns of a stream: made once from its first files, kept in versions, grown by the rules.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema};
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use model::ErrorKind;
+use object_store::{GetOptions, ObjectStore};
+
+use super::{
+    format::{ReadTimes, observe},
+    options::{Format, SchemaOptions},
+    ports::{Grown, PortError, Schemas, Shape},
+    schema::{
+        Evolution, FileObservation, Observed, SampledFile, SchemaStore, SchemaVersion, decide,
+        fixed_columns, given, infer, sample,
+    },
+    source_file::SourceFile,
+};
+
+/// Files looked into at the same time: hides a bucket's latency where files are small.
+const LOOKS_MAX: usize = 4;
+
+/// Keeps a stream's columns beside its plans.
+#[derive(Debug)]
+pub struct StoredColumns {
+    /// The versions.
+    pub versions: SchemaStore,
+    /// Where the files are.
+    pub source: Arc<dyn ObjectStore>,
+    /// What they hold.
+    pub format: Format,
+    /// How columns are made and grow.
+    pub options: SchemaOptions,
+    /// How texts become times.
+    pub times: Arc<dyn ReadTimes>,
+}
+
+impl StoredColumns {
+    fn shape(&self, version: &SchemaVersion) -> Shape {
+        let is_spelled = |column: &&FieldRef| version.partition_columns.contains(column.name());
+        let spelled: Vec<FieldRef> = version.columns.iter().filter(is_spelled).cloned().collect();
+        Shape {
+            version: version.version,
+            read: Arc::new(version.read_schema(&self.options)),
+            partitions: Arc::new(Schema::new(spelled)),
+            rescued_column: self.options.rescued_column.clone(),
+            metadata_column: self.options.metadata_column.clone(),
+        }
+    }
+
+    /// Makes the first version.
+    async fn first(&self, files: &[SourceFile]) -> Result<SchemaVersion, PortError> {
+        let refused = |error: super::schema::InferError| {
+            failed("making the columns of the table", ErrorKind::Config, error)
+        };
+        if let Some(schema) = &self.options.given {
+            let paths = files.iter().map(|file| file.path.as_str());
+            return given(schema, paths, &self.options).map_err(refused);
+        }
+        // Collected first: a stream that borrows from its closure could not change threads.
+        let mut looks = Vec::new();
+        for file in sample(files, self.options.sample) {
+            looks.push(self.observe(file));
+        }
+        let observations: Vec<FileObservation> = futures::stream::iter(looks)
+            .buffered(LOOKS_MAX)
+            .try_filter_map(async |seen| Ok(seen))
+            .try_collect()
+            .await?;
+        infer(&observations, &self.format, &self.options).map_err(refused)
+    }
+
+    /// Looks into a file; `None` when it is gone or broken: its batch will say so.
+    async fn observe(&self, file: &SourceFile) -> Result<Option<FileObservation>, PortError> {
+        if fixed_columns(&self.format).is_some() {
+            // Only its path may spell columns.
+            return Ok(Some(unseen(file)));
+        }
+        let doing = || format!("looking into `{}` for columns", file.path);
+        let stored = |source: object_store::Error| failed(&doing(), ErrorKind::Transient, source);
+        let options = GetOptions { if_match: file.etag.clone(), ..GetOptions::default() };
+        let location = file.location().map_err(stored)?;
+        let mut bytes = match self.source.get_opts(&location, options).await {
+            Ok(found) => found.into_stream(),
+            Err(
+                object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. },
+            ) => return Ok(None),
+            Err(source) => return Err(stored(source)),
+        };
+        let is_case_sensitive = self.options.is_case_sensitive;
+        let mut observer = observe(&self.format, file, is_case_sensitive, Arc::clone(&self.times))
+            .map_err(|problem| failed(&doing(), problem.kind(), problem))?;
+        while let Some(piece) = bytes.try_next().await.map_err(stored)? {
+            if let Err(problem) = observer.push(&piece) {
+                tracing::warn!(path = file.path, %problem, "a file gives no columns");
+                return Ok(None);
+            }
+        }
+        let seen = match observer.finish() {
+            Ok(seen) => seen,
+            Err(problem) => {
+                tracing::warn!(path = file.path, %problem, "a file gives no columns");
+                return Ok(None);
+            }
+        };
+        let name = |name: &String| Field::new(name, arrow::datatypes::DataType::Utf8, true);
+        let order =
+            matches!(self.format, Format::Csv(_)).then(|| seen.columns.iter().map(name).collect());
+        Ok(Some(FileObservation { observed: seen.record, order, ..unseen(file) }))
+    }
+}
+
+fn unseen(file: &SourceFile) -> FileObservation {
+    let file = SampledFile { path: file.path.clone(), etag: file.etag.clone() };
+    FileObservation { file, observed: Observed::default(), order: None }
+}
+
+#[async_trait]
+impl Schemas for StoredColumns {
+    async fn newest(&mut self, files: &[SourceFile]) -> Result<Shape, PortError> {
+        if let Some(version) = self.versions.newest().await.map_err(kept)? {
+            return Ok(self.shape(&version));
+        }
+        let first = self.first(files).await?;
+        // Another process may have made it first, from other files: that one counts.
+        let version = self.versions.create(first).await.map_err(kept)?;
+        Ok(self.shape(&version))
+    }
+
+    async fn version(&mut self, version: u64) -> Result<Shape, PortError> {
+        let found = self.versions.get(version).await.map_err(kept)?;
+        let found = found.ok_or_else(|| PortError {
+            doing: format!("version {version} of the columns is gone; bring the state back"),
+            kind: ErrorKind::Data,
+            source: "there is no such file".into(),
+        })?;
+        Ok(self.shape(&found))
+    }
+
+    async fn grow(&mut self, of: u64, unknown: &Observed) -> Result<Grown, PortError> {
+        let newest = self.versions.newest().await.map_err(kept)?;
+        let Some(newest) = newest.filter(|newest| newest.version == of) else {
+            // Somebody else grew them meanwhile: what was unknown may be known there.
+            return Ok(Grown::Yes);
+        };
+        let evolution = decide(&newest, unknown, &self.format, &self.options);
+        let problem = evolution.stop_text();
+        match evolution {
+            Evolution::Keep => Ok(Grown::No),
+            Evolution::Fail { problem } => Ok(Grown::Stop { problem }),
+            Evolution::New { schema, must_stop, .. } => {
+                self.versions.create(schema).await.map_err(kept)?;
+                Ok(match problem.filter(|_| must_stop) {
+                    Some(problem) => Grown::Stop { problem },
+                    None => Grown::Yes,
+                })
+            }
+        }
+    }
+}
+
+fn kept(source: crate::Error) -> PortError {
+    let kind = source.kind();
+    failed("the versions of the columns", kind, source)
+}
+
+fn failed(
+    doing: &str,
+    kind: ErrorKind,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> PortError {
+    PortError { doing: doing.to_owned(), kind, source: Box::new(source) }
+}
