@@ -13,10 +13,13 @@
 
 pub mod choice;
 pub mod columns;
+pub mod clean;
+pub mod command;
 pub mod decoded;
 pub mod discover;
 pub mod error;
 pub mod format;
+pub mod ledger;
 pub mod metadata;
 pub mod options;
 pub mod plan;

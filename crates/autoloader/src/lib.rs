@@ -15,6 +15,8 @@
 pub mod chain;
 pub mod decode;
 pub mod error;
+#[cfg(test)]
+mod faults;
 pub mod files;
 mod folder;
 pub mod loader;

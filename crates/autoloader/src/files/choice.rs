@@ -1,11 +1,13 @@
 //! Which of the files that were found make the next batch. Pure.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     options::{Discovery, Limits, Overwrites},
     plan::{Action, Found, PlannedFile},
-    seen::{News, Seen, Status},
+    seen::{Known, News, Seen, Status},
     source_file::SourceFile,
 };
 
@@ -50,13 +52,13 @@ pub struct Choice {
 fn action(news: News, seen: &Seen, file: &SourceFile, overwrites: Overwrites) -> Option<Action> {
     match (news, overwrites) {
         (News::New | News::Retry, _) => {
-            // A version before this one may have left rows.
-            let has_rows = seen.get(&file.path).is_some_and(|known| known.outcome.rows != 0);
-            Some(if has_rows && overwrites == Overwrites::Replace {
-                Action::Replace
-            } else {
-                Action::Append
-            })
+            // A version before this one may have left rows, which whatever failed was to replace.
+            let is_replacing = |known: &Known| {
+                known.rows_kept != 0
+                    && (known.action == Action::Replace || overwrites == Overwrites::Replace)
+            };
+            let replaces = seen.get(&file.path).is_some_and(is_replacing);
+            Some(if replaces { Action::Replace } else { Action::Append })
         }
         (News::Overwritten, Overwrites::Append) => Some(Action::Append),
         (News::Overwritten, Overwrites::Replace) => Some(Action::Replace),
@@ -97,6 +99,8 @@ pub fn choose(candidates: &[Candidate], seen: &Seen, rules: Rules<'_>) -> Choice
             .ok()
             .and_then(|age| file.modified.checked_add_signed(age));
         match ripe_at {
+            // Where objects appear whole no clock matters: the store's may well be ahead of ours.
+            _ if discovery.age_min.is_zero() => wanted.push((candidate, action)),
             Some(ripe_at) if ripe_at <= now => wanted.push((candidate, action)),
             Some(ripe_at) => {
                 choice.ripe_at = Some(choice.ripe_at.map_or(ripe_at, |known| known.min(ripe_at)));
@@ -108,16 +112,13 @@ pub fn choose(candidates: &[Candidate], seen: &Seen, rules: Rules<'_>) -> Choice
     wanted.sort_by(|(a, _), (b, _)| {
         (a.file.modified, &a.file.path).cmp(&(b.file.modified, &b.file.path))
     });
-    let mut bytes = 0_u64;
+    let mut room = Room::new(limits);
     for (candidate, action) in wanted {
-        let is_full = limits.files_max <= choice.files.len()
-            || limits.bytes_max.is_some_and(|max| max <= bytes);
-        if is_full && !choice.files.is_empty() {
+        if !room.takes(&candidate.file) {
             choice.waiting.0 += 1;
             choice.waiting.1 = choice.waiting.1.saturating_add(candidate.file.size);
             continue;
         }
-        bytes = bytes.saturating_add(candidate.file.size);
         let known = seen.get(&candidate.file.path);
         let is_retry = known.is_some_and(|known| known.status == Status::Failed);
         choice.files.push(PlannedFile {
@@ -129,6 +130,52 @@ pub fn choose(candidates: &[Candidate], seen: &Seen, rules: Rules<'_>) -> Choice
     }
     choice.files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
     choice
+}
+
+/// Chooses a batch from what was asked for: in that order, each path once.
+///
+/// What a person asks for is one transaction, whatever its size, for rows are never held in memory;
+/// the limits are for what the stream asks of itself.
+#[must_use]
+pub fn choose_asked(asked: &[PlannedFile], limits: Limits) -> Vec<PlannedFile> {
+    let mut room = Room::new(limits);
+    let mut paths = BTreeSet::new();
+    let mut chosen = Vec::new();
+    for wanted in asked {
+        // A second wish about a path is for the batch after this one, and so are those behind it.
+        if !paths.insert(&wanted.file.path)
+            || wanted.found == Found::Backfill && !room.takes(&wanted.file)
+        {
+            break;
+        }
+        chosen.push(wanted.clone());
+    }
+    chosen
+}
+
+/// What a batch still takes.
+struct Room {
+    limits: Limits,
+    files: usize,
+    bytes: u64,
+}
+
+impl Room {
+    const fn new(limits: Limits) -> Self {
+        Self { limits, files: 0, bytes: 0 }
+    }
+
+    /// Takes a file if there is room; the first one always.
+    fn takes(&mut self, file: &SourceFile) -> bool {
+        let is_full = self.limits.files_max <= self.files
+            || self.limits.bytes_max.is_some_and(|max| max <= self.bytes);
+        if is_full && self.files != 0 {
+            return false;
+        }
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(file.size);
+        true
+    }
 }
 
 /// Whether the times that a user set let a file in. Names are looked at where files are listed.

@@ -36,7 +36,14 @@ pub struct Decoded {
     pub unknown: Observed,
     /// Rows with rescued data.
     pub rows_rescued: u64,
+    /// Fields that were rescued, as dotted paths, at most [`RESCUED_FIELDS_MAX`] of them: a column
+    /// that comes later asks for the file again.
+    pub rescued_fields: BTreeSet<String>,
 }
+
+/// Most names of rescued fields that are kept of a file: a record of more news than that is not
+/// told apart by its names.
+pub const RESCUED_FIELDS_MAX: usize = 1_000;
 
 /// The column of rescued values, text: a JSON object of the fields that did not fit, values as they
 /// stood in the file, **without** the file's path, which whoever knows it adds. Null when all fit.

@@ -2,7 +2,7 @@
 
 use model::ErrorKind;
 
-use super::ports::PortError;
+use super::ports::{PortError, ReadError};
 use crate::target::BatchId;
 
 /// Why a stream stopped. `E` is the target's own error.
@@ -18,7 +18,15 @@ where
         stream: String,
         /// What failed.
         #[source]
-        source: crate::Error,
+        source: Box<crate::Error>,
+    },
+    /// The stream is told other things than when it began, or things that make no sense.
+    #[error("stream `{stream}`: {problem}")]
+    Settings {
+        /// The stream.
+        stream: String,
+        /// Which, and what to do.
+        problem: String,
     },
     /// The stream's state and its table do not belong together.
     #[error("stream `{stream}`: {problem}")]
@@ -58,7 +66,7 @@ where
         path: String,
         /// What happened.
         #[source]
-        source: super::ports::ReadError,
+        source: Box<ReadError>,
     },
     /// Fields came that the columns do not have, and the mode wants the stream to stop.
     #[error("{problem}")]
@@ -75,18 +83,17 @@ where
         #[source]
         source: arrow::error::ArrowError,
     },
-    /// A worker ended before its work was done.
-    #[error("the worker for file `{path}` died")]
-    Worker {
+    /// Reading ended because the process does.
+    #[error("reading file `{path}` was ended")]
+    Ended {
         /// The file.
         path: String,
-        /// How.
-        #[source]
-        source: tokio::task::JoinError,
     },
-    /// The same batch was decided anew too often.
-    #[error("stream `{stream}` began batch {batch} {attempts} times and was overtaken each time")]
-    Contended {
+    /// The columns grew again and again.
+    #[error(
+        "stream `{stream}` read batch {batch} {attempts} times, and each time its columns had grown; give a `schema`, or name the columns in `schemaHints`"
+    )]
+    Growing {
         /// The stream.
         stream: String,
         /// The batch.
@@ -119,14 +126,15 @@ where
         match self {
             Self::State { source, .. } => source.kind(),
             Self::Port(error) => error.kind,
-            Self::File { source: super::ports::ReadError::Store { kind, .. }, .. } => *kind,
+            Self::File { source, .. } => source.kind(),
+            Self::Settings { .. } => ErrorKind::Config,
             Self::Disagreement { .. }
             | Self::Overwritten { .. }
             | Self::BadRecord { .. }
             | Self::Schema { .. }
-            | Self::File { .. } => ErrorKind::Data,
-            Self::Rows { .. } | Self::Worker { .. } => ErrorKind::Internal,
-            Self::Contended { .. } => ErrorKind::Conflict,
+            | Self::Growing { .. } => ErrorKind::Data,
+            Self::Rows { .. } => ErrorKind::Internal,
+            Self::Ended { .. } => ErrorKind::Transient,
             Self::Target { kind, .. } => *kind,
         }
     }

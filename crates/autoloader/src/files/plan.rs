@@ -1,10 +1,11 @@
 //! What a batch is, and what became of it: the two files that make both final.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::source_file::SourceFile;
+use super::{source_file::SourceFile, target::Sealed};
 use crate::target::BatchId;
 
 /// The format of plans and outcomes; a loader refuses any other.
@@ -23,7 +24,12 @@ pub struct FilePlan {
     pub stream: String,
     /// The batch.
     pub batch: BatchId,
-    /// What to do, in this order, by path.
+    /// When it was made.
+    pub planned_at: DateTime<Utc>,
+    /// When its files were found; `None`: it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_at: Option<DateTime<Utc>>,
+    /// What to do, in this order, by path; no path twice.
     pub files: Vec<PlannedFile>,
 }
 
@@ -56,6 +62,17 @@ pub enum Action {
     Skip,
 }
 
+impl Action {
+    /// Whether the file is read.
+    #[must_use]
+    pub const fn is_reading(self) -> bool {
+        match self {
+            Self::Append | Self::Replace => true,
+            Self::Remove | Self::Skip => false,
+        }
+    }
+}
+
 /// How a file came to be planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,8 +93,8 @@ pub enum Found {
     Import,
 }
 
-/// What became of a batch. Created once, after reading and before the commit: whoever runs the
-/// batch again sets aside the same files.
+/// What became of a batch. Created once, after reading and before the commit, with everything that
+/// the commit needs: whoever runs the batch again commits these rows and reads no file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
@@ -85,10 +102,19 @@ pub struct Outcome {
     pub format: u32,
     /// The batch.
     pub batch: BatchId,
-    /// The version of the schema that the rows have.
-    pub schema_version: u64,
+    /// When it was decided; the commit follows.
+    pub decided_at: DateTime<Utc>,
+    /// The version of the schema that the rows have; `None`: there was nothing to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<u64>,
     /// What became of each file of the plan, by path.
     pub files: BTreeMap<String, FileOutcome>,
+    /// The rows, as the target staged them; `None`: there was nothing to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Sealed>,
+    /// The records that were none, as quarantine staged them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Sealed>,
 }
 
 /// What became of one file.
@@ -110,8 +136,8 @@ pub struct FileOutcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<SetAside>,
     /// Fields that were rescued from it, as dotted paths, for a column that may come.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rescued_fields: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rescued_fields: BTreeSet<String>,
 }
 
 /// Where and what the first error of a file was.
@@ -134,8 +160,12 @@ pub enum SetAside {
     Missing,
     /// It held other bytes than planned; the new version is found and planned by itself.
     Changed,
-    /// It could not be read or is no file of the format.
+    /// It could not be read or is no file of the format; it will be tried again.
     Failed,
+    /// The same once too often: nothing but a command tries it again.
+    Poisoned,
+    /// It is no file of the format, and such files are to be passed over.
+    Corrupt,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

@@ -80,6 +80,10 @@ pub enum Grown {
 pub trait Schemas: Send + fmt::Debug {
     /// Returns the newest version, made from `files` if there is none yet.
     ///
+    /// A file that is gone, changed or broken is no error here: others will do, and if none does
+    /// there are no columns yet. Reading it is where its fate is decided, or one broken file would
+    /// stop a stream at its first batch.
+    ///
     /// # Errors
     /// None can be made, or read.
     async fn newest(&mut self, files: &[SourceFile]) -> Result<Shape, PortError>;
@@ -136,4 +140,15 @@ pub enum ReadError {
         #[source]
         source: object_store::Error,
     },
+}
+
+impl ReadError {
+    /// Returns what this failure asks of the caller.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store { kind, .. } => *kind,
+            Self::Missing | Self::Changed | Self::Broken { .. } => ErrorKind::Data,
+        }
+    }
 }

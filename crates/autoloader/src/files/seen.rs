@@ -4,7 +4,7 @@
 //! saves reading them again. A path is never forgotten: what may appear in a listing again has to
 //! be known for as long.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,18 +17,35 @@ use crate::target::BatchId;
 
 /// What is known of a path: a row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Known {
     /// The version that was planned last.
     pub file: SourceFile,
     /// How it came to be planned.
     pub found: Found,
+    /// What was to be done with it.
+    pub action: Action,
     /// The batch that had it last.
     pub batch: BatchId,
     /// Where it stands.
     pub status: Status,
     /// How often it failed since it was last asked for.
     pub failures: u32,
-    /// What its batch made of it.
+    /// Rows of this path in the table, of whatever version: a version that failed leaves those of
+    /// the version before it.
+    pub rows_kept: u64,
+    /// The version of the columns that its rows were read under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<u64>,
+    /// When it was found; `None`: it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_at: Option<DateTime<Utc>>,
+    /// When it was planned.
+    pub planned_at: DateTime<Utc>,
+    /// When its batch was decided, right before the commit; `None` until it is in the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<DateTime<Utc>>,
+    /// What the last batch that is in the target made of it.
     pub outcome: FileOutcome,
     /// What became of the file after its rows were safe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,9 +90,10 @@ impl Status {
 
 /// What was done with a file that had been loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cleaned {
     /// When.
-    pub ts: DateTime<Utc>,
+    pub cleaned_at: DateTime<Utc>,
     /// Where it lies now; `None`: deleted.
     pub moved_to: Option<String>,
 }
@@ -153,65 +171,92 @@ impl Seen {
         }
     }
 
+    /// Returns the newest version of the columns that rows were read under.
+    #[must_use]
+    pub fn schema_version(&self) -> Option<u64> {
+        self.files.values().filter_map(|known| known.schema_version).max()
+    }
+
     /// Notes a plan: its files are not found again until its outcome says so.
+    ///
+    /// A plan that was noted before, or one older than a snapshot, changes nothing.
     pub fn plan(&mut self, plan: &FilePlan) {
         for planned in &plan.files {
-            let fresh = Known {
+            let before = self.files.get(&planned.file.path);
+            if before.is_some_and(|known| plan.batch <= known.batch) {
+                continue;
+            }
+            let known = Known {
                 file: planned.file.clone(),
                 found: planned.found,
+                action: planned.action,
                 batch: plan.batch,
                 status: Status::Planned,
                 failures: planned.failures,
-                outcome: FileOutcome::default(),
+                rows_kept: before.map_or(0, |known| known.rows_kept),
+                schema_version: before.and_then(|known| known.schema_version),
+                found_at: plan.found_at,
+                planned_at: plan.planned_at,
+                decided_at: None,
+                outcome: before.map(|known| known.outcome.clone()).unwrap_or_default(),
                 cleaned: None,
             };
-            match self.files.entry(planned.file.path.clone()) {
-                Entry::Vacant(entry) => {
-                    entry.insert(fresh);
-                }
-                Entry::Occupied(mut entry) => {
-                    // A plan that was noted before, or one older than a snapshot, changes nothing.
-                    if entry.get().batch < plan.batch {
-                        entry.insert(fresh);
-                    }
-                }
-            }
+            self.files.insert(planned.file.path.clone(), known);
         }
     }
 
     /// Notes what became of a plan that is in the target. Doing it twice changes nothing.
-    pub fn settle(&mut self, plan: &FilePlan, outcome: &Outcome, failures_max: u32) {
+    pub fn settle(&mut self, plan: &FilePlan, outcome: &Outcome) {
         self.plan(plan);
         for planned in &plan.files {
             let Some(known) = self.files.get_mut(&planned.file.path) else { continue };
-            if known.batch != plan.batch {
-                continue;
+            if known.batch == plan.batch && known.status == Status::Planned {
+                let found = outcome.files.get(&planned.file.path).cloned().unwrap_or_default();
+                known.settle(found, outcome);
             }
-            let found = outcome.files.get(&planned.file.path).cloned().unwrap_or_default();
-            (known.status, known.failures) =
-                status(planned.action, &found, planned.failures, failures_max);
-            known.outcome = found;
         }
     }
 
-    /// Notes that a loaded file was moved or deleted.
-    pub fn clean(&mut self, path: &str, cleaned: Cleaned) {
-        if let Some(known) = self.files.get_mut(path) {
+    /// Notes that a loaded file was moved or deleted, if `batch` still has it last.
+    pub fn clean(&mut self, path: &str, batch: BatchId, cleaned: Cleaned) {
+        if let Some(known) = self.files.get_mut(path)
+            && known.batch == batch
+        {
             known.cleaned = Some(cleaned);
         }
     }
 }
 
-/// Says where a file stands after its batch.
-fn status(action: Action, found: &FileOutcome, failed: u32, failures_max: u32) -> (Status, u32) {
-    match (action, found.set_aside) {
-        (Action::Skip, _) => (Status::Skipped, 0),
-        (Action::Remove, _) => (Status::Undone, 0),
-        (_, None) => (Status::Loaded, 0),
-        (_, Some(SetAside::Missing)) => (Status::Missing, failed),
-        // The version that took its place is another one, and new.
-        (_, Some(SetAside::Changed)) => (Status::Failed, failed),
-        (_, Some(SetAside::Failed)) if failures_max <= failed + 1 => (Status::Poisoned, failed + 1),
-        (_, Some(SetAside::Failed)) => (Status::Failed, failed + 1),
+impl Known {
+    /// Takes in what its batch, which is in the target, made of it.
+    fn settle(&mut self, found: FileOutcome, outcome: &Outcome) {
+        self.decided_at = Some(outcome.decided_at);
+        if self.found == Found::Backfill && found.set_aside.is_some() {
+            // Its rows are as good as before, and columns of this version will not ask again.
+            (self.status, self.schema_version) = (Status::Loaded, outcome.schema_version);
+            return;
+        }
+        (self.status, self.failures) = match (self.action, found.set_aside) {
+            (Action::Skip, _) | (_, Some(SetAside::Corrupt)) => (Status::Skipped, 0),
+            (Action::Remove, _) => (Status::Undone, 0),
+            (_, None) => (Status::Loaded, 0),
+            (_, Some(SetAside::Missing)) => (Status::Missing, self.failures),
+            // The version that took its place is another one, and new.
+            (_, Some(SetAside::Changed)) => (Status::Failed, self.failures),
+            (_, Some(SetAside::Failed)) => (Status::Failed, self.failures.saturating_add(1)),
+            (_, Some(SetAside::Poisoned)) => (Status::Poisoned, self.failures.saturating_add(1)),
+        };
+        if found.set_aside.is_none() {
+            self.rows_kept = match self.action {
+                Action::Append => self.rows_kept.saturating_add(found.rows),
+                Action::Replace => found.rows,
+                Action::Remove => 0,
+                Action::Skip => self.rows_kept,
+            };
+            if self.action.is_reading() {
+                self.schema_version = outcome.schema_version;
+            }
+        }
+        self.outcome = found;
     }
 }

@@ -8,40 +8,46 @@
 //! | chosen | nothing new | the next run chooses again, maybe differently |
 //! | planned | `offsets/n` | the next run reads exactly these files, whoever it is |
 //! | read | staged rows that nobody refers to | as planned; the litter is vacuumed |
-//! | decided | `outcomes/n` | the next run sets aside the same files, under the same columns |
+//! | decided | `outcomes/n`, which says where the rows are | the next run commits them and reads nothing |
 //! | committing | unknown: committed or not | the target knows; `commit_once(n)` settles it |
 //! | committed | batch `n` in the target | the next run begins with `n + 1` |
 //!
 //! Any number of processes may run one stream: only one can create `offsets/n` and `outcomes/n`, the
-//! others run that plan to that end too, and the target keeps one of the equal batches.
+//! others take over where it is, and the target keeps the batch once. From `outcomes/n` on no file is
+//! read any more, so whatever becomes of the source, the batch is what was decided.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
+use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use model::Clock;
 use object_store::ObjectStore;
 
 use super::{
-    choice::{Candidate, Choice, Rules, choose},
+    choice::{Candidate, Choice, Rules, choose, choose_asked},
+    command::backfill,
     error::Error,
     options::{BadOptions, Discovery, Limits, LoadTrigger, Overwrites},
-    plan::{Action, FORMAT, FilePlan, Found, Outcome, PlannedFile},
+    plan::{Action, FORMAT, FilePlan, Outcome, PlannedFile},
     ports::{Discover, ReadRows, Schemas},
     seen::Seen,
-    source_file::SourceFile,
     target::FileTarget,
 };
 use crate::target::{Appended, BatchId};
 
+mod ahead;
 mod batch;
+mod cleaning;
 mod memory;
+mod pass;
 mod rows;
 
-use memory::Memory;
-
-/// How often a batch may begin again: when others decide first, or columns come to be known. Each
-/// time something is settled for good, and a record has few levels of news.
-const ROUNDS_MAX: u32 = 8;
+pub use cleaning::Cleaning;
+use memory::{Manifest, Memory};
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -52,6 +58,8 @@ pub struct StreamConfig {
     pub name: String,
     /// Where the source lies, with a slash at the end: what stands in front of a path in a row.
     pub source: String,
+    /// Options that count at the first start; a later start that says otherwise is refused.
+    pub pinned: BTreeMap<String, String>,
     /// Which files there are.
     pub discovery: Discovery,
     /// How much at a time.
@@ -62,6 +70,10 @@ pub struct StreamConfig {
     pub bad: BadOptions,
     /// When there is nothing more to do.
     pub trigger: LoadTrigger,
+    /// Whether rows tell their file; else none can be replaced or taken away.
+    pub keeps_metadata: bool,
+    /// Whether a new column asks for the files that it was rescued from before.
+    pub backfills: bool,
 }
 
 /// What a run did.
@@ -106,15 +118,36 @@ pub struct Stream<T: FileTarget> {
     seen: Seen,
     /// The last batch that `seen` knows the end of.
     settled: Option<BatchId>,
-    /// What was found and not planned yet.
-    found: Vec<Candidate>,
-    /// Whether a bound was frozen: what is found later is not for this run.
-    is_frozen: bool,
+    /// How many files of notes about cleaned files `seen` has taken in.
+    notes: u64,
+    found: Sighting,
+    /// The newest columns that rows in the target were read under, as far as this process knows.
+    columns: Option<(u64, SchemaRef)>,
     /// What somebody asked for: paths and what to do with them.
     asked: Vec<PlannedFile>,
     /// How often reading a file failed in this process.
     tries: HashMap<String, u32>,
     is_started: bool,
+}
+
+/// What one look found, less what was planned since.
+#[derive(Debug, Default)]
+struct Sighting {
+    /// Files that nobody planned since.
+    files: Vec<Candidate>,
+    /// The last batch that was known then: whatever a later one has, this look is too old for.
+    after: Option<BatchId>,
+    /// When it was; `None`: nobody looked yet.
+    at: Option<DateTime<Utc>>,
+}
+
+impl Sighting {
+    /// Forgets files that were planned since: what was seen of them then may be old by now.
+    fn forget_planned(&mut self, seen: &Seen) {
+        let is_newer =
+            |path: &str| seen.get(path).is_some_and(|known| self.after < Some(known.batch));
+        self.files.retain(|candidate| !is_newer(&candidate.file.path));
+    }
 }
 
 /// The parts of a stream.
@@ -144,10 +177,9 @@ impl<T: FileTarget> Stream<T> {
     pub fn new(parts: StreamParts<T>) -> Self {
         let StreamParts { config, state, discover, reader, schemas, target, quarantine, clock } =
             parts;
-        let memory = Memory::new(state, &config.name, config.bad.failures_max);
         Self {
+            memory: Memory::new(state, &config.name),
             config,
-            memory,
             discover,
             reader,
             schemas,
@@ -156,8 +188,9 @@ impl<T: FileTarget> Stream<T> {
             clock,
             seen: Seen::default(),
             settled: None,
-            found: Vec::new(),
-            is_frozen: false,
+            notes: 0,
+            found: Sighting::default(),
+            columns: None,
             asked: Vec::new(),
             tries: HashMap::new(),
             is_started: false,
@@ -175,35 +208,65 @@ impl<T: FileTarget> Stream<T> {
         let (plan, waiting) = match self.memory.plan(batch).await.map_err(|e| self.state(e))? {
             Some(plan) => (plan, (0, 0)),
             None => match self.choose(batch).await? {
-                Next::Plan { files, waiting } => (self.create(batch, files).await?, waiting),
+                Next::Plan(next) => {
+                    let waiting = next.waiting;
+                    (self.create(batch, next).await?, waiting)
+                }
                 Next::Nothing { ripe_at } => return Ok(Progress::UpToDate { ripe_at }),
             },
         };
+        self.note_plan(&plan);
         self.discover.planned(&plan).await;
-        self.asked.retain(|asked| !plan.files.iter().any(|file| file.file.path == asked.file.path));
         let began = self.clock.monotonic();
         let (outcome, appended) = self.run(&plan).await?;
-        self.seen.settle(&plan, &outcome, self.config.bad.failures_max);
+        self.seen.settle(&plan, &outcome);
         self.settled = Some(batch);
-        self.memory.note_commit(batch, &self.seen).await;
+        self.memory.note_commit(batch, &self.seen, self.notes).await;
         let took = self.clock.monotonic().saturating_sub(began);
         let report = BatchReport { plan, outcome, appended, waiting, took };
         Ok(Progress::Loaded(Box::new(report)))
     }
 
-    /// Asks for files to be loaded again, or their rows to be taken away, in the batches to come.
-    pub fn ask(&mut self, files: impl IntoIterator<Item = (SourceFile, Action)>) {
-        self.asked.extend(files.into_iter().map(|(file, action)| PlannedFile {
-            file,
-            action,
-            found: Found::Command,
-            failures: 0,
-        }));
+    /// Asks for files to be loaded again, noted, or their rows to be taken away, in the batches to
+    /// come and before all others. Until [`Self::asked`] is empty, a crash forgets the rest.
+    ///
+    /// # Errors
+    /// Rows would have to go, and they do not tell their file.
+    pub fn ask(
+        &mut self,
+        files: impl IntoIterator<Item = PlannedFile>,
+    ) -> Result<(), Error<T::Error>> {
+        let files: Vec<_> = files.into_iter().collect();
+        let is_removing =
+            |file: &PlannedFile| matches!(file.action, Action::Replace | Action::Remove);
+        if !self.config.keeps_metadata && files.iter().any(is_removing) {
+            return Err(self.settings(
+                "its rows do not say which file they are from, so none can be replaced or taken \
+                 away; only a new table with `metadataColumn` can"
+                    .to_owned(),
+            ));
+        }
+        self.asked.extend(files);
+        Ok(())
+    }
+
+    /// Returns what was asked for and is in no batch yet.
+    pub fn asked(&self) -> &[PlannedFile] {
+        &self.asked
     }
 
     /// Returns what the stream has seen, as of the last run.
     pub const fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Brings what is known to where the target is, and returns it; loads nothing.
+    ///
+    /// # Errors
+    /// Target or state could not be read, or do not belong together.
+    pub async fn recall(&mut self) -> Result<&Seen, Error<T::Error>> {
+        self.catch_up().await?;
+        Ok(&self.seen)
     }
 
     /// Returns what waits: files that were found and are in no batch, and their bytes, looked for now.
@@ -212,12 +275,21 @@ impl<T: FileTarget> Stream<T> {
     /// The source or the state could not be read.
     pub async fn look(&mut self) -> Result<Choice, Error<T::Error>> {
         self.catch_up().await?;
+        if self.leaves_out_existing(BatchId::after(self.settled)) {
+            return Ok(Choice::default());
+        }
         let found = self.discover.look(&self.seen).await?;
         Ok(choose(&found, &self.seen, self.rules()))
     }
 
     /// Brings what is known to where the target is.
+    ///
+    /// What is known changes between awaits only, batch by batch, so that it is whole whenever the
+    /// future is dropped.
     async fn catch_up(&mut self) -> Result<(), Error<T::Error>> {
+        if !self.is_started {
+            self.begin().await?;
+        }
         let last = self.target.last_batch().await;
         let last = last.map_err(|error| {
             target_error::<T>("asking the target for what precedes", self.settled, error)
@@ -230,20 +302,89 @@ impl<T: FileTarget> Stream<T> {
                  new stream"
             )));
         }
-        if self.is_started && last == self.settled {
-            return Ok(());
+        if let Some(last) = last
+            && let Some(snapshot) =
+                self.memory.snapshot(self.settled, last).await.map_err(|e| self.state(e))?
+        {
+            (self.seen, self.settled, self.notes) =
+                (snapshot.seen, Some(snapshot.batch), snapshot.notes);
         }
-        let (seen, settled) = self
-            .memory
-            .catch_up(std::mem::take(&mut self.seen), self.settled, last)
-            .await
-            .map_err(|error| self.state(error))?;
-        (self.seen, self.settled, self.is_started) = (seen, settled, true);
-        if self.settled != last {
-            let next = BatchId::after(self.settled);
+        while self.settled < last {
+            self.settle_next().await?;
+        }
+        if !self.is_started {
+            self.take_in_notes().await?;
+            self.is_started = true;
+        }
+        self.found.forget_planned(&self.seen);
+        Ok(())
+    }
+
+    /// Takes in one batch that is in the target already.
+    async fn settle_next(&mut self) -> Result<(), Error<T::Error>> {
+        let next = BatchId::after(self.settled);
+        let known = futures::future::try_join(self.memory.plan(next), self.memory.outcome(next));
+        let (Some(plan), Some(outcome)) = known.await.map_err(|error| self.state(error))? else {
             return Err(self.disagreement(format!(
                 "its table has batch {next}, and no plan and outcome say what that was: bring back \
                  the state that belongs to this table, or begin a new stream"
+            )));
+        };
+        self.note_plan(&plan);
+        self.seen.settle(&plan, &outcome);
+        self.settled = Some(next);
+        Ok(())
+    }
+
+    /// Notes what a plan settles, whoever made it.
+    fn note_plan(&mut self, plan: &FilePlan) {
+        self.seen.plan(plan);
+        self.found.forget_planned(&self.seen);
+        self.asked.retain(|asked| {
+            let is_it = |planned: &PlannedFile| {
+                (&planned.file.path, planned.action) == (&asked.file.path, asked.action)
+            };
+            !plan.files.iter().any(is_it)
+        });
+    }
+
+    /// Begins the stream, or checks that it is the one that began.
+    async fn begin(&self) -> Result<(), Error<T::Error>> {
+        if !self.config.keeps_metadata && self.config.overwrites == Overwrites::Replace {
+            return Err(self.settings(
+                "`overwrites` is `replace`, and rows do not say which file they are from: give a \
+                 `metadataColumn`"
+                    .to_owned(),
+            ));
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            release: RELEASE.to_owned(),
+            stream: self.config.name.clone(),
+            source: self.config.source.clone(),
+            began_at: self.clock.now(),
+            pinned: self.config.pinned.clone(),
+        };
+        let began = self.memory.begin(manifest).await.map_err(|error| self.state(error))?;
+        if began.source != self.config.source {
+            return Err(self.settings(format!(
+                "it began with source `{}` and is now told `{}`; rows and state know files by the \
+                 former: begin a new stream, and `import` what it need not read again",
+                began.source, self.config.source
+            )));
+        }
+        let told = |pinned: &BTreeMap<String, String>, option: &String| {
+            pinned.get(option).map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"))
+        };
+        let options = began.pinned.keys().chain(self.config.pinned.keys());
+        let differs =
+            |option: &&String| began.pinned.get(*option) != self.config.pinned.get(*option);
+        if let Some(option) = options.filter(differs).min() {
+            return Err(self.settings(format!(
+                "option `{option}` counts when a stream begins; it was {} then and is {} now: leave \
+                 it as it was, or begin a new stream",
+                told(&began.pinned, option),
+                told(&self.config.pinned, option)
             )));
         }
         Ok(())
@@ -254,21 +395,25 @@ impl<T: FileTarget> Stream<T> {
         Rules { discovery, overwrites: *overwrites, limits: *limits, now: self.clock.now() }
     }
 
+    const fn leaves_out_existing(&self, batch: BatchId) -> bool {
+        batch.0 == BatchId::FIRST.0 && !self.config.discovery.includes_existing
+    }
+
     /// Decides what the next batch is.
     async fn choose(&mut self, batch: BatchId) -> Result<Next, Error<T::Error>> {
-        if !self.asked.is_empty() {
-            let count = self.asked.len().min(self.config.limits.files_max.max(1));
-            return Ok(Next::Plan { files: self.asked[..count].to_vec(), waiting: (0, 0) });
+        if self.leaves_out_existing(batch) {
+            self.look_again().await?;
+            return Ok(Next::of_existing(&self.found));
         }
-        let mut choice = choose(&self.found, &self.seen, self.rules());
-        let ends_with_found = self.is_frozen && self.config.trigger == LoadTrigger::AvailableNow;
-        if choice.files.is_empty() && !ends_with_found {
-            self.found = self.discover.look(&self.seen).await?;
-            self.is_frozen = true;
-            if batch == BatchId::FIRST && !self.config.discovery.includes_existing {
-                return Ok(Next::of_existing(&self.found));
-            }
-            choice = choose(&self.found, &self.seen, self.rules());
+        let asked = self.choose_asked().await?;
+        if !asked.is_empty() {
+            return Ok(Next::Plan(Chosen { files: asked, waiting: (0, 0), found_at: None }));
+        }
+        let is_bound = self.config.trigger == LoadTrigger::AvailableNow && self.found.at.is_some();
+        let mut choice = choose(&self.found.files, &self.seen, self.rules());
+        if choice.files.is_empty() && !is_bound {
+            self.look_again().await?;
+            choice = choose(&self.found.files, &self.seen, self.rules());
         }
         if let Some(path) = choice.refused {
             return Err(Error::Overwritten { path });
@@ -279,23 +424,60 @@ impl<T: FileTarget> Stream<T> {
         if choice.files.is_empty() {
             return Ok(Next::Nothing { ripe_at: choice.ripe_at });
         }
-        Ok(Next::Plan { files: choice.files, waiting: choice.waiting })
+        let Choice { files, waiting, .. } = choice;
+        Ok(Next::Plan(Chosen { files, waiting, found_at: self.found.at }))
+    }
+
+    /// Returns what somebody asked for, or else what new columns do.
+    async fn choose_asked(&mut self) -> Result<Vec<PlannedFile>, Error<T::Error>> {
+        let asked = choose_asked(&self.asked, self.config.limits);
+        if !asked.is_empty() || !self.config.backfills || !self.config.keeps_metadata {
+            return Ok(asked);
+        }
+        let Some(version) = self.seen.schema_version() else { return Ok(asked) };
+        let columns = match &self.columns {
+            Some((known, columns)) if *known == version => Arc::clone(columns),
+            _ => {
+                let shape = self.schemas.version(version).await?;
+                self.columns = Some((version, Arc::clone(&shape.read.columns)));
+                Arc::clone(&shape.read.columns)
+            }
+        };
+        Ok(choose_asked(&backfill(&self.seen, version, &columns), self.config.limits))
+    }
+
+    async fn look_again(&mut self) -> Result<(), Error<T::Error>> {
+        let files = self.discover.look(&self.seen).await?;
+        self.found = Sighting { files, after: self.settled, at: Some(self.clock.now()) };
+        Ok(())
     }
 
     /// Makes the choice final, or takes the one that another process made first.
     async fn create(
         &mut self,
         batch: BatchId,
-        mut files: Vec<PlannedFile>,
+        chosen: Chosen,
     ) -> Result<FilePlan, Error<T::Error>> {
+        let Chosen { mut files, found_at, .. } = chosen;
         files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
-        let stream = self.config.name.clone();
-        let plan = FilePlan { format: FORMAT, release: RELEASE.to_owned(), stream, batch, files };
+        let plan = FilePlan {
+            format: FORMAT,
+            release: RELEASE.to_owned(),
+            stream: self.config.name.clone(),
+            batch,
+            planned_at: self.clock.now(),
+            found_at,
+            files,
+        };
         self.memory.create_plan(plan).await.map_err(|error| self.state(error))
     }
 
     fn state(&self, source: crate::Error) -> Error<T::Error> {
-        Error::State { stream: self.config.name.clone(), source }
+        Error::State { stream: self.config.name.clone(), source: Box::new(source) }
+    }
+
+    fn settings(&self, problem: String) -> Error<T::Error> {
+        Error::Settings { stream: self.config.name.clone(), problem }
     }
 
     fn disagreement(&self, problem: String) -> Error<T::Error> {
@@ -305,25 +487,30 @@ impl<T: FileTarget> Stream<T> {
 
 /// What to do next.
 enum Next {
-    Plan { files: Vec<PlannedFile>, waiting: (u64, u64) },
+    Plan(Chosen),
     Nothing { ripe_at: Option<DateTime<Utc>> },
+}
+
+/// The files of a batch to come.
+struct Chosen {
+    files: Vec<PlannedFile>,
+    waiting: (u64, u64),
+    found_at: Option<DateTime<Utc>>,
 }
 
 impl Next {
     /// The first batch of a stream that leaves out what is there: it only remembers it.
-    fn of_existing(found: &[Candidate]) -> Self {
-        let mut files: Vec<PlannedFile> = found
-            .iter()
-            .map(|candidate| PlannedFile {
-                file: candidate.file.clone(),
-                action: Action::Skip,
-                found: candidate.found,
-                failures: 0,
-            })
-            .collect();
-        files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
+    fn of_existing(found: &Sighting) -> Self {
+        let skip = |candidate: &Candidate| PlannedFile {
+            file: candidate.file.clone(),
+            action: Action::Skip,
+            found: candidate.found,
+            failures: 0,
+        };
+        let mut files: Vec<PlannedFile> = found.files.iter().map(skip).collect();
+        files.sort_by(|a, b| (&a.file.path, b.file.modified).cmp(&(&b.file.path, a.file.modified)));
         files.dedup_by(|a, b| a.file.path == b.file.path);
-        Self::Plan { files, waiting: (0, 0) }
+        Self::Plan(Chosen { files, waiting: (0, 0), found_at: found.at })
     }
 }
 
@@ -334,3 +521,6 @@ fn target_error<T: FileTarget>(
 ) -> Error<T::Error> {
     Error::Target { action, batch: BatchId::after(last), kind: T::kind(&source), source }
 }
+
+#[cfg(test)]
+mod tests;

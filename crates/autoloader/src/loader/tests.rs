@@ -1,14 +1,15 @@
 //! One loader on good days, its refusals, and hundreds of bad days: faults, deaths, and two
 //! loaders at once, after which every line is in the target exactly once.
 
-use std::{future::Future, pin::pin, task::Poll};
-
 use model::{ErrorKind, ManualClock};
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
 
 use super::*;
-use crate::target::contract::target_contract;
-use world::{Faults, Kept, MemoryTarget, Random, World, schema};
+use crate::{
+    faults::{Faults, Random, killed_after, seeds},
+    target::contract::target_contract,
+};
+use world::{Kept, MemoryTarget, World, schema};
 
 mod world;
 
@@ -192,20 +193,6 @@ async fn the_target_in_memory_keeps_the_contract() {
     target_contract(&schema(), open, count).await;
 }
 
-/// Polls `work` at most `polls` times and then drops it, as a killed process does.
-async fn killed_after<F: Future>(work: F, polls: u64) -> Option<F::Output> {
-    let mut work = pin!(work);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
 /// A process in the simulation, born anew after its death.
 struct Process {
     loader: Loader<MemoryTarget>,
@@ -273,12 +260,8 @@ async fn simulate(seed: u64) {
 #[tokio::test]
 async fn every_line_arrives_exactly_once_whatever_happens() {
     const SEEDS: u64 = 200;
-    let (first, count) = match option_env!("MARKETLAKE_SEED") {
-        Some(seed) => (seed.parse().expect("a number"), 1),
-        None => (0, SEEDS),
-    };
-    println!("seeds {first} to {}", first + count - 1);
-    for seed in first..first + count {
+    for seed in seeds(SEEDS) {
+        println!("seed {seed}; replay with MARKETLAKE_SEED={seed}");
         Box::pin(simulate(seed)).await;
     }
 }

@@ -37,34 +37,51 @@ fn discovery() -> Discovery {
 const ALL: Limits = Limits { files_max: 1_000, bytes_max: None };
 
 /// A stream that planned `files` as batch 0 and made of each what `outcome` says.
-fn seen(files: &[SourceFile], outcome: &FileOutcome, failures_max: u32) -> Seen {
+fn seen(files: &[SourceFile], outcome: &FileOutcome) -> Seen {
     let planned = |file: &SourceFile| PlannedFile {
         file: file.clone(),
         action: Action::Append,
         found: Found::Listing,
         failures: 0,
     };
-    let plan = FilePlan {
-        format: FORMAT,
-        release: "0".to_owned(),
-        stream: "s".to_owned(),
-        batch: BatchId(0),
-        files: files.iter().map(planned).collect(),
-    };
-    let outcomes = files.iter().map(|file| (file.path.clone(), outcome.clone()));
-    let outcome =
-        Outcome { format: FORMAT, batch: BatchId(0), schema_version: 0, files: outcomes.collect() };
+    let plan = plan(0, files.iter().map(planned).collect());
     let mut seen = Seen::default();
-    seen.settle(&plan, &outcome, failures_max);
+    seen.settle(&plan, &decided(&plan, outcome));
     seen
 }
 
-fn loaded(files: &[SourceFile]) -> Seen {
-    seen(files, &FileOutcome { rows: 3, ..FileOutcome::default() }, 3)
+fn plan(batch: u64, files: Vec<PlannedFile>) -> FilePlan {
+    FilePlan {
+        format: FORMAT,
+        release: "0".to_owned(),
+        stream: "s".to_owned(),
+        batch: BatchId(batch),
+        planned_at: at(100),
+        found_at: None,
+        files,
+    }
 }
 
-fn failed(files: &[SourceFile], why: SetAside, failures_max: u32) -> Seen {
-    seen(files, &FileOutcome { set_aside: Some(why), ..FileOutcome::default() }, failures_max)
+/// The outcome of a plan whose files all came to the same.
+fn decided(plan: &FilePlan, found: &FileOutcome) -> Outcome {
+    let files = plan.files.iter().map(|planned| (planned.file.path.clone(), found.clone()));
+    Outcome {
+        format: FORMAT,
+        batch: plan.batch,
+        decided_at: at(101),
+        schema_version: Some(0),
+        files: files.collect(),
+        rows: None,
+        quarantine: None,
+    }
+}
+
+fn loaded(files: &[SourceFile]) -> Seen {
+    seen(files, &FileOutcome { rows: 3, ..FileOutcome::default() })
+}
+
+fn failed(files: &[SourceFile], why: SetAside) -> Seen {
+    seen(files, &FileOutcome { set_aside: Some(why), ..FileOutcome::default() })
 }
 
 struct Case {
@@ -184,26 +201,26 @@ fn files_are_chosen_as_documented() {
             },
         )
         .expect(&[("a", Append)]),
-        Case::new("a file that failed is tried again", failed(&both(), SetAside::Failed, 3), {
+        Case::new("a file that failed is tried again", failed(&both(), SetAside::Failed), {
             vec![a.clone()]
         })
         .expect(&[("a", Append)]),
-        Case::new("a poisoned file is not tried again", failed(&both(), SetAside::Failed, 1), {
+        Case::new("a poisoned file is not tried again", failed(&both(), SetAside::Poisoned), {
             vec![a.clone()]
         }),
-        Case::new("a poisoned file that was repaired is", failed(&both(), SetAside::Failed, 1), {
+        Case::new("a poisoned file that was repaired is", failed(&both(), SetAside::Poisoned), {
             vec![a2.clone()]
         })
         .expect(&[("a", Append)]),
         Case::new(
             "a file that was missing and is back is new",
-            failed(&both(), SetAside::Missing, 3),
+            failed(&both(), SetAside::Missing),
             vec![a.clone()],
         )
         .expect(&[("a", Append)]),
         Case::new(
             "a file that changed under the reader is taken as it is now",
-            failed(&both(), SetAside::Changed, 3),
+            failed(&both(), SetAside::Changed),
             vec![a2.clone()],
         )
         .expect(&[("a", Append)]),
@@ -237,7 +254,7 @@ fn what_is_not_chosen_is_told() {
 #[test]
 fn failures_are_counted_until_a_file_is_poisoned() {
     let a = file("a", 1, "1");
-    let mut seen = failed(std::slice::from_ref(&a), SetAside::Failed, 2);
+    let mut seen = failed(std::slice::from_ref(&a), SetAside::Failed);
     let rules = Rules {
         discovery: &discovery(),
         overwrites: Overwrites::Ignore,
@@ -246,26 +263,14 @@ fn failures_are_counted_until_a_file_is_poisoned() {
     };
     let again = choose(&listed(std::slice::from_ref(&a)), &seen, rules);
     assert_eq!((again.files[0].found, again.files[0].failures), (Found::Retry, 1));
-    let plan = FilePlan {
-        format: FORMAT,
-        release: "0".to_owned(),
-        stream: "s".to_owned(),
-        batch: BatchId(1),
-        files: again.files,
-    };
-    let bad = FileOutcome { set_aside: Some(SetAside::Failed), ..FileOutcome::default() };
-    let outcome = Outcome {
-        format: FORMAT,
-        batch: BatchId(1),
-        schema_version: 0,
-        files: [("a".to_owned(), bad)].into(),
-    };
-    seen.settle(&plan, &outcome, 2);
+    let plan = plan(1, again.files);
+    let bad = FileOutcome { set_aside: Some(SetAside::Poisoned), ..FileOutcome::default() };
+    seen.settle(&plan, &decided(&plan, &bad));
     let known = seen.get("a").expect("known");
     assert_eq!((known.status, known.failures), (Status::Poisoned, 2));
     // What was settled before changes nothing when it is read again.
     let before = seen.clone();
-    seen.settle(&plan, &outcome, 2);
+    seen.settle(&plan, &decided(&plan, &bad));
     assert_eq!(seen, before);
 }
 
@@ -304,13 +309,7 @@ proptest! {
             }
             let left = u64::try_from(found.len() - taken.len()).unwrap();
             prop_assert_eq!(choice.waiting.0, left);
-            seen.plan(&FilePlan {
-                format: FORMAT,
-                release: "0".to_owned(),
-                stream: "s".to_owned(),
-                batch: BatchId(batch),
-                        files: choice.files,
-            });
+            seen.plan(&plan(batch, choice.files));
         }
         prop_assert_eq!(taken.len(), found.len());
     }

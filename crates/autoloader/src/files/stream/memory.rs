@@ -1,20 +1,28 @@
-//! A stream's state folder: plans, outcomes, and snapshots that save reading all of them.
+//! A stream's state folder: plans, outcomes, and what saves reading all of them.
 //!
 //! ```text
+//! <stream>/stream.json           create-only: what the stream was told when it began
 //! <stream>/offsets/N.json        create-only: what batch N is
 //! <stream>/outcomes/N.json       create-only: what became of it
+//! <stream>/cleaned/K.json        create-only: files that were moved or deleted after their batch
 //! <stream>/seen/N.ndjson.zst     derived: everything seen up to batch N, a line for each path
 //! ```
 
-use std::{io::Read, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read, Write},
+    sync::Arc,
+};
 
+use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
     files::{
         plan::{FORMAT, FilePlan, Outcome},
-        seen::{Known, Seen},
+        seen::{Cleaned, Known, Seen},
     },
     folder::Folder,
     target::BatchId,
@@ -24,104 +32,153 @@ use crate::{
 /// on a bucket, and a snapshot of a million files is ten megabytes.
 const SNAPSHOT_EVERY: u64 = 100;
 
+/// Snapshots kept: the newest may be half written when a disk fills up.
+const SNAPSHOTS_KEPT: u64 = 3;
+
 /// What a snapshot may unpack to, 4 GiB: some ten million files. Beyond it is none of ours.
 const SNAPSHOT_BYTES_MAX: u64 = 4 << 30;
 
 /// zstd's own default: the text shrinks tenfold.
 const LEVEL: i32 = 3;
 
+const MANIFEST: &str = "stream.json";
+
+/// What a stream was told when it began, and may not be told otherwise later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The release that began the stream.
+    pub release: String,
+    /// The stream.
+    pub stream: String,
+    /// Where its source lies.
+    pub source: String,
+    /// When it began.
+    pub began_at: DateTime<Utc>,
+    /// Options that count at the first start, as they were then.
+    pub pinned: BTreeMap<String, String>,
+}
+
+/// That a file was moved or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CleanNote {
+    /// The file.
+    pub path: String,
+    /// The batch that had it last.
+    pub batch: BatchId,
+    /// What was done.
+    pub cleaned: Cleaned,
+}
+
+/// Everything seen up to a batch, as it was written down.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub seen: Seen,
+    pub batch: BatchId,
+    /// How many files of notes it has taken in.
+    pub notes: u64,
+}
+
+/// The first line of a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotHead {
+    format: u32,
+    batch: BatchId,
+    notes: u64,
+    files: usize,
+}
+
 /// The state folder of one stream.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
     folder: Folder,
-    failures_max: u32,
+    store: Arc<dyn ObjectStore>,
+    stream: String,
+    /// Batches between two snapshots.
+    pub(super) snapshot_every: u64,
 }
 
 impl Memory {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, stream: &str, failures_max: u32) -> Self {
-        Self { folder: Folder::new(store, stream.to_owned()), failures_max }
+    pub(super) fn new(store: Arc<dyn ObjectStore>, stream: &str) -> Self {
+        let folder = Folder::new(Arc::clone(&store), stream.to_owned());
+        Self { folder, store, stream: stream.to_owned(), snapshot_every: SNAPSHOT_EVERY }
+    }
+
+    /// Makes `manifest` the stream's, or returns the one that it began with.
+    pub(super) async fn begin(&self, manifest: Manifest) -> Result<Manifest, Error> {
+        let manifest = self.folder.create(MANIFEST, manifest).await?;
+        let known = manifest.format;
+        if known == FORMAT { Ok(manifest) } else { Err(self.unusable(MANIFEST, other(known))) }
+    }
+
+    /// Returns the names of other streams that keep their state beside this one and read `source`.
+    pub(super) async fn others_of(&self, source: &str) -> Result<Vec<String>, Error> {
+        let listed = self.store.list_with_delimiter(None).await.map_err(|source| Error::Store {
+            action: "listing streams of",
+            key: self.stream.clone(),
+            source,
+        })?;
+        let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename());
+        let mut others = Vec::new();
+        for name in names.filter(|name| *name != self.stream) {
+            let folder = Folder::new(Arc::clone(&self.store), name.to_owned());
+            let manifest: Option<Manifest> = folder.read(MANIFEST).await?;
+            if manifest.is_some_and(|manifest| manifest.source == source) {
+                others.push(name.to_owned());
+            }
+        }
+        Ok(others)
     }
 
     /// Returns the plan of `batch`, if there is one.
     pub(super) async fn plan(&self, batch: BatchId) -> Result<Option<FilePlan>, Error> {
         let name = plan_name(batch);
         let plan: Option<FilePlan> = self.folder.read(&name).await?;
-        self.checked(plan, &name, batch, |plan| (plan.format, plan.batch))
+        plan.map(|plan| self.valid(plan, &name, batch, says_plan)).transpose()
     }
 
     /// Makes `plan` the plan of its batch, or returns the one that was there first.
     pub(super) async fn create_plan(&self, plan: FilePlan) -> Result<FilePlan, Error> {
         let (name, batch) = (plan_name(plan.batch), plan.batch);
         let plan = self.folder.create(&name, plan).await?;
-        self.valid(plan, &name, batch, |plan| (plan.format, plan.batch))
+        self.valid(plan, &name, batch, says_plan)
     }
 
     /// Returns the outcome of `batch`, if it was decided.
     pub(super) async fn outcome(&self, batch: BatchId) -> Result<Option<Outcome>, Error> {
         let name = outcome_name(batch);
         let outcome: Option<Outcome> = self.folder.read(&name).await?;
-        self.checked(outcome, &name, batch, |outcome| (outcome.format, outcome.batch))
+        outcome.map(|outcome| self.valid(outcome, &name, batch, says_outcome)).transpose()
     }
 
     /// Makes `outcome` the outcome of its batch, or returns the one that was there first.
     pub(super) async fn create_outcome(&self, outcome: Outcome) -> Result<Outcome, Error> {
         let (name, batch) = (outcome_name(outcome.batch), outcome.batch);
         let outcome = self.folder.create(&name, outcome).await?;
-        self.valid(outcome, &name, batch, |outcome| (outcome.format, outcome.batch))
+        self.valid(outcome, &name, batch, says_outcome)
     }
 
-    /// Brings `seen`, which knows the end of `settled`, to the end of `last`, or as far as plans and
-    /// outcomes reach. Returns it with the last batch that it knows the end of.
-    pub(super) async fn catch_up(
+    /// Returns the newest snapshot that saves reading many plans between two batches.
+    pub(super) async fn snapshot(
         &self,
-        mut seen: Seen,
-        mut settled: Option<BatchId>,
-        last: Option<BatchId>,
-    ) -> Result<(Seen, Option<BatchId>), Error> {
-        let Some(last) = last else { return Ok((seen, settled)) };
-        if settled.is_none_or(|settled| settled.0 + SNAPSHOT_EVERY < last.0)
-            && let Some((snapshot, batch)) = self.newest_snapshot(last).await?
-            && settled < Some(batch)
-        {
-            (seen, settled) = (snapshot, Some(batch));
+        settled: Option<BatchId>,
+        last: BatchId,
+    ) -> Result<Option<Snapshot>, Error> {
+        if last.0.saturating_sub(BatchId::after(settled).0) < self.snapshot_every {
+            return Ok(None);
         }
-        let mut next = BatchId::after(settled);
-        while next <= last {
-            let (Some(plan), Some(outcome)) = (self.plan(next).await?, self.outcome(next).await?)
-            else {
-                break;
-            };
-            seen.settle(&plan, &outcome, self.failures_max);
-            settled = Some(next);
-            next = next.next();
-        }
-        Ok((seen, settled))
-    }
-
-    /// Writes a snapshot when one is due. A failure is logged: the plans are still there.
-    pub(super) async fn note_commit(&self, batch: BatchId, seen: &Seen) {
-        if batch.0 % SNAPSHOT_EVERY != SNAPSHOT_EVERY - 1 {
-            return;
-        }
-        match packed(seen) {
-            Ok(bytes) => self.folder.note(&snapshot_name(batch), bytes).await,
-            Err(error) => tracing::warn!(%error, "a snapshot of what was seen was not written"),
-        }
-    }
-
-    /// Returns the newest snapshot up to `last` that can be read.
-    async fn newest_snapshot(&self, last: BatchId) -> Result<Option<(Seen, BatchId)>, Error> {
         let mut batches = self.folder.numbers("seen", ".ndjson.zst").await?;
+        batches.retain(|&batch| batch <= last.0 && settled < Some(BatchId(batch)));
         batches.sort_unstable();
-        while let Some(number) = batches.pop() {
-            let batch = BatchId(number);
-            if last < batch {
-                continue;
-            }
+        while let Some(batch) = batches.pop().map(BatchId) {
             let name = snapshot_name(batch);
             let Some(bytes) = self.folder.bytes(&name).await? else { continue };
-            match unpacked(&bytes) {
-                Ok(seen) => return Ok(Some((seen, batch))),
+            match unpacked(&bytes, batch) {
+                Ok(snapshot) => return Ok(Some(snapshot)),
                 // An older one will do, or none: it is derived.
                 Err(error) => tracing::warn!(name, %error, "a snapshot cannot be read"),
             }
@@ -129,14 +186,33 @@ impl Memory {
         Ok(None)
     }
 
-    fn checked<D>(
+    /// Writes a snapshot when one is due. A failure is logged: the plans are still there.
+    pub(super) async fn note_commit(&self, batch: BatchId, seen: &Seen, notes: u64) {
+        if batch.next().0 % self.snapshot_every != 0 {
+            return;
+        }
+        match packed(seen, batch, notes) {
+            Ok(bytes) => self.folder.note(&snapshot_name(batch), bytes).await,
+            Err(error) => tracing::warn!(%error, "a snapshot of what was seen was not written"),
+        }
+        if let Some(old) = batch.0.checked_sub(self.snapshot_every * SNAPSHOTS_KEPT) {
+            self.folder.remove(&snapshot_name(BatchId(old))).await;
+        }
+    }
+
+    /// Returns the notes of number `number`, if there are so many.
+    pub(super) async fn notes(&self, number: u64) -> Result<Option<Vec<CleanNote>>, Error> {
+        self.folder.read(&notes_name(number)).await
+    }
+
+    /// Makes `notes` those of number `number`; `false` when others were there first.
+    pub(super) async fn create_notes(
         &self,
-        found: Option<D>,
-        name: &str,
-        batch: BatchId,
-        says: fn(&D) -> (u32, BatchId),
-    ) -> Result<Option<D>, Error> {
-        found.map(|found| self.valid(found, name, batch, says)).transpose()
+        number: u64,
+        notes: &[CleanNote],
+    ) -> Result<bool, Error> {
+        let created = self.folder.create(&notes_name(number), notes.to_vec()).await?;
+        Ok(created == notes)
     }
 
     /// Refuses a file of another format, or of another batch than its name says.
@@ -147,14 +223,28 @@ impl Memory {
         batch: BatchId,
         says: fn(&D) -> (u32, BatchId),
     ) -> Result<D, Error> {
-        let (format, said) = says(&found);
-        let problem = match (format == FORMAT, said == batch) {
-            (true, true) => return Ok(found),
-            (false, _) => format!("its format is {format}, and this release knows {FORMAT}"),
-            (true, false) => format!("it is of batch {said}"),
-        };
-        Err(Error::State { key: self.folder.key(name), problem })
+        match says(&found) {
+            (FORMAT, said) if said == batch => Ok(found),
+            (FORMAT, said) => Err(self.unusable(name, format!("it is of batch {said}"))),
+            (format, _) => Err(self.unusable(name, other(format))),
+        }
     }
+
+    fn unusable(&self, name: &str, problem: String) -> Error {
+        Error::State { key: self.folder.key(name), problem }
+    }
+}
+
+fn other(format: u32) -> String {
+    format!("its format is {format}, and this release knows {FORMAT}")
+}
+
+const fn says_plan(plan: &FilePlan) -> (u32, BatchId) {
+    (plan.format, plan.batch)
+}
+
+const fn says_outcome(outcome: &Outcome) -> (u32, BatchId) {
+    (outcome.format, outcome.batch)
 }
 
 fn plan_name(batch: BatchId) -> String {
@@ -165,22 +255,39 @@ fn outcome_name(batch: BatchId) -> String {
     format!("outcomes/{batch}.json")
 }
 
+fn notes_name(number: u64) -> String {
+    format!("cleaned/{number}.json")
+}
+
 fn snapshot_name(batch: BatchId) -> String {
     format!("seen/{batch}.ndjson.zst")
 }
 
-fn packed(seen: &Seen) -> std::io::Result<Vec<u8>> {
+fn packed(seen: &Seen, batch: BatchId, notes: u64) -> std::io::Result<Vec<u8>> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
+    let head = SnapshotHead { format: FORMAT, batch, notes, files: seen.len() };
+    serde_json::to_writer(&mut encoder, &head)?;
     for known in seen.rows() {
+        encoder.write_all(b"\n")?;
         serde_json::to_writer(&mut encoder, known)?;
-        std::io::Write::write_all(&mut encoder, b"\n")?;
     }
     encoder.finish()
 }
 
-fn unpacked(bytes: &[u8]) -> std::io::Result<Seen> {
-    let mut text = String::new();
-    zstd::stream::Decoder::new(bytes)?.take(SNAPSHOT_BYTES_MAX).read_to_string(&mut text)?;
-    let rows: Result<Vec<Known>, _> = text.lines().map(serde_json::from_str).collect();
-    Ok(Seen::from_rows(rows?))
+fn unpacked(bytes: &[u8], batch: BatchId) -> std::io::Result<Snapshot> {
+    let bad = |problem: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, problem);
+    let text = zstd::stream::Decoder::new(bytes)?.take(SNAPSHOT_BYTES_MAX);
+    let mut lines = BufReader::new(text).lines();
+    let head = lines.next().ok_or_else(|| bad("it is empty"))??;
+    let head: SnapshotHead = serde_json::from_str(&head)?;
+    if (head.format, head.batch) != (FORMAT, batch) {
+        return Err(bad("it is of another format or batch"));
+    }
+    let rows: std::io::Result<Vec<Known>> =
+        lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect();
+    let seen = Seen::from_rows(rows?);
+    if seen.len() != head.files {
+        return Err(bad("it is cut off"));
+    }
+    Ok(Snapshot { seen, batch, notes: head.notes })
 }

@@ -1,0 +1,306 @@
+//! Reading a plan's files in order, staging their rows, and deciding what became of each.
+
+use std::{collections::BTreeMap, mem, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+
+use super::{
+    Stream,
+    ahead::{Ahead, Ended, Worker},
+    batch::url,
+    rows::{quarantine_columns, quarantine_rows, table_columns, table_rows},
+    target_error,
+};
+use crate::{
+    files::{
+        decoded::{Decoded, RESCUED_FIELDS_MAX},
+        error::Error,
+        options::{BadOptions, ParseMode},
+        plan::{FORMAT, FileOutcome, FilePlan, FirstError, Outcome, PlannedFile, SetAside},
+        ports::{Grown, ReadError, Shape},
+        schema::Observed,
+        target::FileTarget,
+    },
+    target::BatchId,
+};
+
+/// How often the columns may grow under one batch: each time they hold all that was seen, so a
+/// second time is for what only the new columns let a reader see, and records are not that deep.
+const GROWTHS_MAX: u32 = 8;
+
+/// Files that are left out of a batch, each with why.
+type Aside = BTreeMap<String, FileOutcome>;
+
+/// How one reading of a plan ended.
+enum Read<S> {
+    /// All of it is staged.
+    Staged(Pass<S>),
+    /// Files turned out to be broken behind rows that were staged: they are left out the next time.
+    WithoutSome,
+    /// The columns grew.
+    Grown,
+}
+
+/// What one reading of a plan has brought so far.
+struct Pass<S> {
+    columns: SchemaRef,
+    /// `None` once something staged must not be committed: the rest is read to know it all at once.
+    rows: Option<S>,
+    bad: Option<S>,
+    files: BTreeMap<String, FileOutcome>,
+    /// Fields that were no column, in files that were read to their end.
+    unknown: Observed,
+}
+
+/// What one file has brought so far.
+#[derive(Default)]
+struct Taken {
+    found: FileOutcome,
+    unknown: Observed,
+}
+
+impl<T: FileTarget> Stream<T> {
+    /// Reads the files of `plan` and says what became of them, with the rows sealed.
+    pub(super) async fn decide(&mut self, plan: &FilePlan) -> Result<Outcome, Error<T::Error>> {
+        let mut outcome = Outcome {
+            format: FORMAT,
+            batch: plan.batch,
+            decided_at: self.clock.now(),
+            schema_version: None,
+            files: plan
+                .files
+                .iter()
+                .map(|p| (p.file.path.clone(), FileOutcome::default()))
+                .collect(),
+            rows: None,
+            quarantine: None,
+        };
+        let read: Vec<&PlannedFile> =
+            plan.files.iter().filter(|planned| planned.action.is_reading()).collect();
+        if read.is_empty() {
+            return Ok(outcome);
+        }
+        let sample: Vec<_> = read.iter().map(|planned| planned.file.clone()).collect();
+        let mut aside = Aside::new();
+        let mut growths = 0;
+        // Leaving out more files is bounded by the files.
+        while growths < GROWTHS_MAX {
+            let shape = self.schemas.newest(&sample).await?;
+            match self.read(plan.batch, &read, &shape, &mut aside).await? {
+                Read::WithoutSome => (),
+                Read::Grown => growths += 1,
+                Read::Staged(pass) => {
+                    let sealing = |error| target_error::<T>("staging", plan.batch.before(), error);
+                    if let Some(rows) = pass.rows {
+                        outcome.rows = Some(self.target.seal(rows).await.map_err(sealing)?);
+                    }
+                    if let (Some(quarantine), Some(bad)) = (&mut self.quarantine, pass.bad) {
+                        outcome.quarantine = Some(quarantine.seal(bad).await.map_err(sealing)?);
+                    }
+                    outcome.files.extend(pass.files);
+                    outcome.files.extend(aside);
+                    outcome.schema_version = Some(shape.version);
+                    outcome.decided_at = self.clock.now();
+                    return Ok(outcome);
+                }
+            }
+        }
+        let (stream, batch) = (self.config.name.clone(), plan.batch);
+        Err(Error::Growing { stream, batch, attempts: GROWTHS_MAX })
+    }
+
+    /// Reads and stages the files that are not in `aside`, and adds those that cannot be read.
+    async fn read(
+        &mut self,
+        batch: BatchId,
+        files: &[&PlannedFile],
+        shape: &Shape,
+        aside: &mut Aside,
+    ) -> Result<Read<T::Staged>, Error<T::Error>> {
+        let columns = table_columns(shape);
+        let rows = self.target.begin(Arc::clone(&columns)).await;
+        let mut pass = Pass {
+            columns,
+            rows: Some(rows.map_err(|error| staging::<T>(batch, error))?),
+            bad: None,
+            files: BTreeMap::new(),
+            unknown: Observed::default(),
+        };
+        let known_aside = mem::take(aside);
+        let wanted =
+            files.iter().copied().filter(|planned| !known_aside.contains_key(&planned.file.path));
+        for (planned, mut worker) in
+            Ahead::new(wanted, Arc::clone(&self.reader), Arc::clone(&shape.read))
+        {
+            let path = &planned.file.path;
+            let mut taken = Taken::default();
+            while let Some(stretch) = worker.stretches.recv().await {
+                self.take(batch, planned, shape, stretch, &mut pass, &mut taken).await?;
+            }
+            match self.verdict(planned, &mut worker).await? {
+                None => {
+                    pass.files.insert(path.clone(), taken.found);
+                    pass.unknown.merge(taken.unknown);
+                }
+                Some(left_out) => {
+                    if taken.found.rows != 0 || taken.found.records_bad != 0 {
+                        (pass.rows, pass.bad) = (None, None);
+                    }
+                    aside.insert(path.clone(), left_out);
+                }
+            }
+        }
+        aside.extend(known_aside);
+        if pass.rows.is_none() {
+            return Ok(Read::WithoutSome);
+        }
+        if pass.unknown != Observed::default() {
+            match self.schemas.grow(shape.version, &pass.unknown).await? {
+                Grown::No => (),
+                Grown::Yes => return Ok(Read::Grown),
+                Grown::Stop { problem } => return Err(Error::Schema { problem }),
+            }
+        }
+        Ok(Read::Staged(pass))
+    }
+
+    /// Counts and stages one stretch of a file.
+    async fn take(
+        &mut self,
+        batch: BatchId,
+        planned: &PlannedFile,
+        shape: &Shape,
+        stretch: Decoded,
+        pass: &mut Pass<T::Staged>,
+        taken: &mut Taken,
+    ) -> Result<(), Error<T::Error>> {
+        let path = &planned.file.path;
+        let url = url(&self.config.source, path);
+        for rows in &stretch.batches {
+            taken.found.rows += u64::try_from(rows.num_rows()).unwrap_or_default();
+            let Some(staged) = &mut pass.rows else { continue };
+            let rows = table_rows(shape, &pass.columns, &planned.file, &url, rows)
+                .map_err(|source| Error::Rows { path: path.clone(), source })?;
+            self.target.stage(staged, rows).await.map_err(|error| staging::<T>(batch, error))?;
+        }
+        taken.found.rows_rescued += stretch.rows_rescued;
+        let rescued = &mut taken.found.rescued_fields;
+        for field in &stretch.rescued_fields {
+            if rescued.len() < RESCUED_FIELDS_MAX {
+                rescued.insert(field.clone());
+            }
+        }
+        self.note_bad(path, &stretch, &mut taken.found)?;
+        if pass.rows.is_some() {
+            self.stage_bad(batch, path, &url, &stretch, &mut pass.bad).await?;
+        }
+        taken.unknown.merge(stretch.unknown);
+        Ok(())
+    }
+
+    /// Counts the records of a stretch that are none.
+    fn note_bad(
+        &self,
+        path: &str,
+        stretch: &Decoded,
+        found: &mut FileOutcome,
+    ) -> Result<(), Error<T::Error>> {
+        let Some(first) = stretch.bad.first() else { return Ok(()) };
+        if self.config.bad.mode == ParseMode::FailFast {
+            return Err(Error::BadRecord {
+                path: path.to_owned(),
+                line: first.line,
+                offset: first.offset,
+                reason: first.reason.clone(),
+            });
+        }
+        found.records_bad += u64::try_from(stretch.bad.len()).unwrap_or_default();
+        found.first_error.get_or_insert_with(|| FirstError {
+            line: first.line,
+            offset: first.offset,
+            reason: first.reason.clone(),
+        });
+        Ok(())
+    }
+
+    /// Stages the records of a stretch that are none, where they are wanted.
+    async fn stage_bad(
+        &mut self,
+        batch: BatchId,
+        path: &str,
+        url: &str,
+        stretch: &Decoded,
+        bad: &mut Option<T::Staged>,
+    ) -> Result<(), Error<T::Error>> {
+        let Some(quarantine) = &mut self.quarantine else { return Ok(()) };
+        if stretch.bad.is_empty() || self.config.bad.mode == ParseMode::DropMalformed {
+            return Ok(());
+        }
+        let rows = quarantine_rows(url, batch, &stretch.bad)
+            .map_err(|source| Error::Rows { path: path.to_owned(), source })?;
+        let staged = match bad {
+            Some(staged) => staged,
+            None => {
+                let begun = quarantine.begin(quarantine_columns()).await;
+                bad.insert(begun.map_err(|error| staging::<T>(batch, error))?)
+            }
+        };
+        quarantine.stage(staged, rows).await.map_err(|error| staging::<T>(batch, error))
+    }
+
+    /// Waits for the end of a file; returns why it is left out of its batch, if it is.
+    async fn verdict(
+        &mut self,
+        planned: &PlannedFile,
+        worker: &mut Worker,
+    ) -> Result<Option<FileOutcome>, Error<T::Error>> {
+        let path = &planned.file.path;
+        let error = match worker.end().await {
+            Ok(()) => {
+                self.tries.remove(path);
+                return Ok(None);
+            }
+            Err(Ended::Cancelled) => return Err(Error::Ended { path: path.clone() }),
+            Err(Ended::Failed(error)) => error,
+        };
+        if matches!(error, ReadError::Store { .. }) {
+            let tries = self.tries.entry(path.clone()).or_default();
+            *tries = tries.saturating_add(1);
+            if *tries < self.config.bad.failures_max {
+                return Err(Error::File { path: path.clone(), source: Box::new(error) });
+            }
+            // One object that a store does not give, while it answers, holds up the stream for some
+            // tries and no longer. A store that does not answer at all says nothing about the file.
+            self.discover.look(&self.seen).await?;
+        }
+        self.tries.remove(path);
+        let left_out = left_out(planned.failures, &error, &self.config.bad);
+        let reason = error.to_string();
+        match left_out.set_aside {
+            Some(SetAside::Missing) if self.config.bad.is_missing_ignored => {
+                tracing::debug!(path, reason, "a file is left out of its batch");
+            }
+            _ => tracing::warn!(path, reason, "a file is left out of its batch"),
+        }
+        Ok(Some(left_out))
+    }
+}
+
+/// Says what becomes of a file that could not be read, after so many failures before. Pure.
+fn left_out(failures: u32, error: &ReadError, bad: &BadOptions) -> FileOutcome {
+    let (why, offset) = match error {
+        ReadError::Missing => (SetAside::Missing, 0),
+        ReadError::Changed => (SetAside::Changed, 0),
+        ReadError::Broken { offset, .. } if bad.is_corrupt_ignored => (SetAside::Corrupt, *offset),
+        ReadError::Broken { offset, .. } => (SetAside::Failed, *offset),
+        ReadError::Store { .. } => (SetAside::Failed, 0),
+    };
+    let is_last = bad.failures_max <= failures.saturating_add(1);
+    let why = if why == SetAside::Failed && is_last { SetAside::Poisoned } else { why };
+    let first_error = Some(FirstError { line: 0, offset, reason: error.to_string() });
+    FileOutcome { set_aside: Some(why), first_error, ..FileOutcome::default() }
+}
+
+fn staging<T: FileTarget>(batch: BatchId, error: T::Error) -> Error<T::Error> {
+    target_error::<T>("staging rows of", batch.before(), error)
+}
