@@ -101,11 +101,13 @@ pub fn backfill(seen: &Seen, version: u64, columns: &SchemaRef) -> Vec<PlannedFi
             && known.schema_version < Some(version)
             && known.outcome.rescued_fields.iter().any(is_column)
     };
-    let mut files = select(seen, is_meant, replacing);
-    for file in &mut files {
-        file.found = Found::Backfill;
-    }
-    files
+    let planned = |known: &Known| PlannedFile {
+        file: known.file.clone(),
+        action: replacing(known),
+        found: Found::Backfill,
+        failures: known.failures,
+    };
+    seen.rows().filter(is_meant).map(planned).collect()
 }
 
 /// Returns files that another loader has loaded, to be remembered and not read.
@@ -154,6 +156,24 @@ fn is_same_time(listed: DateTime<Utc>, found: DateTime<Utc>) -> bool {
     listed == found
         || listed.timestamp() == found.timestamp() && listed.timestamp_subsec_nanos() == 0
         || listed.timestamp_millis() == found.timestamp_millis()
+}
+
+/// Returns what is left of a wish, as of now: whoever made it may have known less, and meanwhile the
+/// file may have been loaded, or its rows be gone.
+#[must_use]
+pub fn still_wanted(seen: &Seen, asked: PlannedFile) -> Option<PlannedFile> {
+    let Some(known) = seen.get(&asked.file.path) else { return Some(asked) };
+    let action = match asked.action {
+        // Remembered already.
+        Action::Skip => return None,
+        Action::Remove if known.rows_kept == 0 => return None,
+        Action::Remove => Action::Remove,
+        // Loaded already.
+        Action::Append if known.status == Status::Loaded => return None,
+        Action::Append if known.action == Action::Append => Action::Append,
+        Action::Append | Action::Replace => replacing(known),
+    };
+    Some(PlannedFile { file: known.file.clone(), action, ..asked })
 }
 
 fn select(

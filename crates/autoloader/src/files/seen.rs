@@ -231,9 +231,14 @@ impl Known {
     /// Takes in what its batch, which is in the target, made of it.
     fn settle(&mut self, found: FileOutcome, outcome: &Outcome) {
         self.decided_at = Some(outcome.decided_at);
-        if self.found == Found::Backfill && found.set_aside.is_some() {
-            // Its rows are as good as before, and columns of this version will not ask again.
-            (self.status, self.schema_version) = (Status::Loaded, outcome.schema_version);
+        if let (Found::Backfill, Some(why)) = (self.found, found.set_aside) {
+            // Its rows are as good as before. It is asked for again as often as any file that fails.
+            self.status = Status::Loaded;
+            if why == SetAside::Failed {
+                self.failures = self.failures.saturating_add(1);
+            } else {
+                (self.failures, self.schema_version) = (0, outcome.schema_version);
+            }
             return;
         }
         (self.status, self.failures) = match (self.action, found.set_aside) {

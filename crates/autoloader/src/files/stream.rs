@@ -28,11 +28,10 @@ use model::Clock;
 use object_store::ObjectStore;
 
 use super::{
-    choice::{Candidate, Choice, Rules, choose, choose_asked},
-    command::backfill,
+    choice::{Candidate, Choice, Rules, choose},
     error::Error,
     options::{BadOptions, Discovery, Limits, LoadTrigger, Overwrites},
-    plan::{Action, FORMAT, FilePlan, Outcome, PlannedFile},
+    plan::{Action, FilePlan, Outcome, PlannedFile},
     ports::{Discover, ReadRows, Schemas},
     seen::Seen,
     target::FileTarget,
@@ -43,11 +42,14 @@ mod ahead;
 mod batch;
 mod cleaning;
 mod memory;
+mod next;
 mod pass;
+mod recall;
 mod rows;
 
 pub use cleaning::Cleaning;
-use memory::{Manifest, Memory};
+use memory::Memory;
+use next::{Next, Sighting};
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -128,26 +130,6 @@ pub struct Stream<T: FileTarget> {
     /// How often reading a file failed in this process.
     tries: HashMap<String, u32>,
     is_started: bool,
-}
-
-/// What one look found, less what was planned since.
-#[derive(Debug, Default)]
-struct Sighting {
-    /// Files that nobody planned since.
-    files: Vec<Candidate>,
-    /// The last batch that was known then: whatever a later one has, this look is too old for.
-    after: Option<BatchId>,
-    /// When it was; `None`: nobody looked yet.
-    at: Option<DateTime<Utc>>,
-}
-
-impl Sighting {
-    /// Forgets files that were planned since: what was seen of them then may be old by now.
-    fn forget_planned(&mut self, seen: &Seen) {
-        let is_newer =
-            |path: &str| seen.get(path).is_some_and(|known| self.after < Some(known.batch));
-        self.files.retain(|candidate| !is_newer(&candidate.file.path));
-    }
 }
 
 /// The parts of a stream.
@@ -282,194 +264,18 @@ impl<T: FileTarget> Stream<T> {
         Ok(choose(&found, &self.seen, self.rules()))
     }
 
-    /// Brings what is known to where the target is.
+    /// Returns what the source has now, as far as it is news, for whoever imports a list.
     ///
-    /// What is known changes between awaits only, batch by batch, so that it is whole whenever the
-    /// future is dropped.
-    async fn catch_up(&mut self) -> Result<(), Error<T::Error>> {
-        if !self.is_started {
-            self.begin().await?;
-        }
-        let last = self.target.last_batch().await;
-        let last = last.map_err(|error| {
-            target_error::<T>("asking the target for what precedes", self.settled, error)
-        })?;
-        if last < self.settled {
-            let (known, now) = (BatchId::after(self.settled), BatchId::after(last));
-            return Err(self.disagreement(format!(
-                "batches up to {known} were in its table, and now the next one is {now}: the table \
-                 was restored or replaced; bring back the one that belongs to this state, or begin a \
-                 new stream"
-            )));
-        }
-        if let Some(last) = last
-            && let Some(snapshot) =
-                self.memory.snapshot(self.settled, last).await.map_err(|e| self.state(e))?
-        {
-            (self.seen, self.settled, self.notes) =
-                (snapshot.seen, Some(snapshot.batch), snapshot.notes);
-        }
-        while self.settled < last {
-            self.settle_next().await?;
-        }
-        if !self.is_started {
-            self.take_in_notes().await?;
-            self.is_started = true;
-        }
-        self.found.forget_planned(&self.seen);
-        Ok(())
-    }
-
-    /// Takes in one batch that is in the target already.
-    async fn settle_next(&mut self) -> Result<(), Error<T::Error>> {
-        let next = BatchId::after(self.settled);
-        let known = futures::future::try_join(self.memory.plan(next), self.memory.outcome(next));
-        let (Some(plan), Some(outcome)) = known.await.map_err(|error| self.state(error))? else {
-            return Err(self.disagreement(format!(
-                "its table has batch {next}, and no plan and outcome say what that was: bring back \
-                 the state that belongs to this table, or begin a new stream"
-            )));
-        };
-        self.note_plan(&plan);
-        self.seen.settle(&plan, &outcome);
-        self.settled = Some(next);
-        Ok(())
-    }
-
-    /// Notes what a plan settles, whoever made it.
-    fn note_plan(&mut self, plan: &FilePlan) {
-        self.seen.plan(plan);
-        self.found.forget_planned(&self.seen);
-        self.asked.retain(|asked| {
-            let is_it = |planned: &PlannedFile| {
-                (&planned.file.path, planned.action) == (&asked.file.path, asked.action)
-            };
-            !plan.files.iter().any(is_it)
-        });
-    }
-
-    /// Begins the stream, or checks that it is the one that began.
-    async fn begin(&self) -> Result<(), Error<T::Error>> {
-        if !self.config.keeps_metadata && self.config.overwrites == Overwrites::Replace {
-            return Err(self.settings(
-                "`overwrites` is `replace`, and rows do not say which file they are from: give a \
-                 `metadataColumn`"
-                    .to_owned(),
-            ));
-        }
-        let manifest = Manifest {
-            format: FORMAT,
-            release: RELEASE.to_owned(),
-            stream: self.config.name.clone(),
-            source: self.config.source.clone(),
-            began_at: self.clock.now(),
-            pinned: self.config.pinned.clone(),
-        };
-        let began = self.memory.begin(manifest).await.map_err(|error| self.state(error))?;
-        if began.source != self.config.source {
-            return Err(self.settings(format!(
-                "it began with source `{}` and is now told `{}`; rows and state know files by the \
-                 former: begin a new stream, and `import` what it need not read again",
-                began.source, self.config.source
-            )));
-        }
-        let told = |pinned: &BTreeMap<String, String>, option: &String| {
-            pinned.get(option).map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"))
-        };
-        let options = began.pinned.keys().chain(self.config.pinned.keys());
-        let differs =
-            |option: &&String| began.pinned.get(*option) != self.config.pinned.get(*option);
-        if let Some(option) = options.filter(differs).min() {
-            return Err(self.settings(format!(
-                "option `{option}` counts when a stream begins; it was {} then and is {} now: leave \
-                 it as it was, or begin a new stream",
-                told(&began.pinned, option),
-                told(&self.config.pinned, option)
-            )));
-        }
-        Ok(())
+    /// # Errors
+    /// The source, the target or the state could not be read.
+    pub async fn found_now(&mut self) -> Result<Vec<Candidate>, Error<T::Error>> {
+        self.catch_up().await?;
+        Ok(self.discover.look(&self.seen).await?)
     }
 
     fn rules(&self) -> Rules<'_> {
         let StreamConfig { discovery, limits, overwrites, .. } = &self.config;
         Rules { discovery, overwrites: *overwrites, limits: *limits, now: self.clock.now() }
-    }
-
-    const fn leaves_out_existing(&self, batch: BatchId) -> bool {
-        batch.0 == BatchId::FIRST.0 && !self.config.discovery.includes_existing
-    }
-
-    /// Decides what the next batch is.
-    async fn choose(&mut self, batch: BatchId) -> Result<Next, Error<T::Error>> {
-        if self.leaves_out_existing(batch) {
-            self.look_again().await?;
-            return Ok(Next::of_existing(&self.found));
-        }
-        let asked = self.choose_asked().await?;
-        if !asked.is_empty() {
-            return Ok(Next::Plan(Chosen { files: asked, waiting: (0, 0), found_at: None }));
-        }
-        let is_bound = self.config.trigger == LoadTrigger::AvailableNow && self.found.at.is_some();
-        let mut choice = choose(&self.found.files, &self.seen, self.rules());
-        if choice.files.is_empty() && !is_bound {
-            self.look_again().await?;
-            choice = choose(&self.found.files, &self.seen, self.rules());
-        }
-        if let Some(path) = choice.refused {
-            return Err(Error::Overwritten { path });
-        }
-        for path in &choice.overwritten {
-            tracing::debug!(path, "a file was overwritten after it was loaded; it is left alone");
-        }
-        if choice.files.is_empty() {
-            return Ok(Next::Nothing { ripe_at: choice.ripe_at });
-        }
-        let Choice { files, waiting, .. } = choice;
-        Ok(Next::Plan(Chosen { files, waiting, found_at: self.found.at }))
-    }
-
-    /// Returns what somebody asked for, or else what new columns do.
-    async fn choose_asked(&mut self) -> Result<Vec<PlannedFile>, Error<T::Error>> {
-        let asked = choose_asked(&self.asked, self.config.limits);
-        if !asked.is_empty() || !self.config.backfills || !self.config.keeps_metadata {
-            return Ok(asked);
-        }
-        let Some(version) = self.seen.schema_version() else { return Ok(asked) };
-        let columns = match &self.columns {
-            Some((known, columns)) if *known == version => Arc::clone(columns),
-            _ => {
-                let shape = self.schemas.version(version).await?;
-                self.columns = Some((version, Arc::clone(&shape.read.columns)));
-                Arc::clone(&shape.read.columns)
-            }
-        };
-        Ok(choose_asked(&backfill(&self.seen, version, &columns), self.config.limits))
-    }
-
-    async fn look_again(&mut self) -> Result<(), Error<T::Error>> {
-        let files = self.discover.look(&self.seen).await?;
-        self.found = Sighting { files, after: self.settled, at: Some(self.clock.now()) };
-        Ok(())
-    }
-
-    /// Makes the choice final, or takes the one that another process made first.
-    async fn create(
-        &mut self,
-        batch: BatchId,
-        chosen: Chosen,
-    ) -> Result<FilePlan, Error<T::Error>> {
-        let Chosen { mut files, found_at, .. } = chosen;
-        files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
-        let plan = FilePlan {
-            format: FORMAT,
-            release: RELEASE.to_owned(),
-            stream: self.config.name.clone(),
-            batch,
-            planned_at: self.clock.now(),
-            found_at,
-            files,
-        };
-        self.memory.create_plan(plan).await.map_err(|error| self.state(error))
     }
 
     fn state(&self, source: crate::Error) -> Error<T::Error> {
@@ -482,35 +288,6 @@ impl<T: FileTarget> Stream<T> {
 
     fn disagreement(&self, problem: String) -> Error<T::Error> {
         Error::Disagreement { stream: self.config.name.clone(), problem }
-    }
-}
-
-/// What to do next.
-enum Next {
-    Plan(Chosen),
-    Nothing { ripe_at: Option<DateTime<Utc>> },
-}
-
-/// The files of a batch to come.
-struct Chosen {
-    files: Vec<PlannedFile>,
-    waiting: (u64, u64),
-    found_at: Option<DateTime<Utc>>,
-}
-
-impl Next {
-    /// The first batch of a stream that leaves out what is there: it only remembers it.
-    fn of_existing(found: &Sighting) -> Self {
-        let skip = |candidate: &Candidate| PlannedFile {
-            file: candidate.file.clone(),
-            action: Action::Skip,
-            found: candidate.found,
-            failures: 0,
-        };
-        let mut files: Vec<PlannedFile> = found.files.iter().map(skip).collect();
-        files.sort_by(|a, b| (&a.file.path, b.file.modified).cmp(&(&b.file.path, a.file.modified)));
-        files.dedup_by(|a, b| a.file.path == b.file.path);
-        Self::Plan(Chosen { files, waiting: (0, 0), found_at: found.at })
     }
 }
 

@@ -188,7 +188,7 @@ impl Memory {
 
     /// Writes a snapshot when one is due. A failure is logged: the plans are still there.
     pub(super) async fn note_commit(&self, batch: BatchId, seen: &Seen, notes: u64) {
-        if batch.next().0 % self.snapshot_every != 0 {
+        if !batch.next().0.is_multiple_of(self.snapshot_every) {
             return;
         }
         match packed(seen, batch, notes) {

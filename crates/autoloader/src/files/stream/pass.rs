@@ -13,12 +13,13 @@ use super::{
 };
 use crate::{
     files::{
-        decoded::{Decoded, RESCUED_FIELDS_MAX},
+        decoded::{BadRecord, Decoded, RESCUED_FIELDS_MAX},
         error::Error,
         options::{BadOptions, ParseMode},
         plan::{FORMAT, FileOutcome, FilePlan, FirstError, Outcome, PlannedFile, SetAside},
         ports::{Grown, ReadError, Shape},
         schema::Observed,
+        source_file::SourceFile,
         target::FileTarget,
     },
     target::BatchId,
@@ -32,9 +33,9 @@ const GROWTHS_MAX: u32 = 8;
 type Aside = BTreeMap<String, FileOutcome>;
 
 /// How one reading of a plan ended.
-enum Read<S> {
+enum Read<'a, S> {
     /// All of it is staged.
-    Staged(Pass<S>),
+    Staged(Pass<'a, S>),
     /// Files turned out to be broken behind rows that were staged: they are left out the next time.
     WithoutSome,
     /// The columns grew.
@@ -42,7 +43,9 @@ enum Read<S> {
 }
 
 /// What one reading of a plan has brought so far.
-struct Pass<S> {
+struct Pass<'a, S> {
+    batch: BatchId,
+    shape: &'a Shape,
     columns: SchemaRef,
     /// `None` once something staged must not be committed: the rest is read to know it all at once.
     rows: Option<S>,
@@ -53,8 +56,9 @@ struct Pass<S> {
 }
 
 /// What one file has brought so far.
-#[derive(Default)]
-struct Taken {
+struct Taken<'a> {
+    file: &'a SourceFile,
+    url: String,
     found: FileOutcome,
     unknown: Observed,
 }
@@ -110,43 +114,41 @@ impl<T: FileTarget> Stream<T> {
     }
 
     /// Reads and stages the files that are not in `aside`, and adds those that cannot be read.
-    async fn read(
+    async fn read<'a>(
         &mut self,
         batch: BatchId,
         files: &[&PlannedFile],
-        shape: &Shape,
+        shape: &'a Shape,
         aside: &mut Aside,
-    ) -> Result<Read<T::Staged>, Error<T::Error>> {
+    ) -> Result<Read<'a, T::Staged>, Error<T::Error>> {
         let columns = table_columns(shape);
         let rows = self.target.begin(Arc::clone(&columns)).await;
-        let mut pass = Pass {
-            columns,
-            rows: Some(rows.map_err(|error| staging::<T>(batch, error))?),
-            bad: None,
-            files: BTreeMap::new(),
-            unknown: Observed::default(),
-        };
+        let rows = Some(rows.map_err(|error| staging::<T>(batch, error))?);
+        let (files_read, unknown) = (BTreeMap::new(), Observed::default());
+        let mut pass = Pass { batch, shape, columns, rows, bad: None, files: files_read, unknown };
         let known_aside = mem::take(aside);
         let wanted =
             files.iter().copied().filter(|planned| !known_aside.contains_key(&planned.file.path));
         for (planned, mut worker) in
             Ahead::new(wanted, Arc::clone(&self.reader), Arc::clone(&shape.read))
         {
-            let path = &planned.file.path;
-            let mut taken = Taken::default();
+            let file = &planned.file;
+            let url = url(&self.config.source, &file.path);
+            let (found, unknown) = (FileOutcome::default(), Observed::default());
+            let mut taken = Taken { file, url, found, unknown };
             while let Some(stretch) = worker.stretches.recv().await {
-                self.take(batch, planned, shape, stretch, &mut pass, &mut taken).await?;
+                self.take(stretch, &mut pass, &mut taken).await?;
             }
             match self.verdict(planned, &mut worker).await? {
                 None => {
-                    pass.files.insert(path.clone(), taken.found);
+                    pass.files.insert(file.path.clone(), taken.found);
                     pass.unknown.merge(taken.unknown);
                 }
                 Some(left_out) => {
                     if taken.found.rows != 0 || taken.found.records_bad != 0 {
                         (pass.rows, pass.bad) = (None, None);
                     }
-                    aside.insert(path.clone(), left_out);
+                    aside.insert(file.path.clone(), left_out);
                 }
             }
         }
@@ -167,21 +169,17 @@ impl<T: FileTarget> Stream<T> {
     /// Counts and stages one stretch of a file.
     async fn take(
         &mut self,
-        batch: BatchId,
-        planned: &PlannedFile,
-        shape: &Shape,
         stretch: Decoded,
-        pass: &mut Pass<T::Staged>,
-        taken: &mut Taken,
+        pass: &mut Pass<'_, T::Staged>,
+        taken: &mut Taken<'_>,
     ) -> Result<(), Error<T::Error>> {
-        let path = &planned.file.path;
-        let url = url(&self.config.source, path);
         for rows in &stretch.batches {
             taken.found.rows += u64::try_from(rows.num_rows()).unwrap_or_default();
             let Some(staged) = &mut pass.rows else { continue };
-            let rows = table_rows(shape, &pass.columns, &planned.file, &url, rows)
-                .map_err(|source| Error::Rows { path: path.clone(), source })?;
-            self.target.stage(staged, rows).await.map_err(|error| staging::<T>(batch, error))?;
+            let rows = table_rows(pass.shape, &pass.columns, taken.file, &taken.url, rows)
+                .map_err(|source| Error::Rows { path: taken.file.path.clone(), source })?;
+            let done = self.target.stage(staged, rows).await;
+            done.map_err(|error| staging::<T>(pass.batch, error))?;
         }
         taken.found.rows_rescued += stretch.rows_rescued;
         let rescued = &mut taken.found.rescued_fields;
@@ -190,62 +188,41 @@ impl<T: FileTarget> Stream<T> {
                 rescued.insert(field.clone());
             }
         }
-        self.note_bad(path, &stretch, &mut taken.found)?;
-        if pass.rows.is_some() {
-            self.stage_bad(batch, path, &url, &stretch, &mut pass.bad).await?;
-        }
+        self.take_bad(&stretch.bad, pass, taken).await?;
         taken.unknown.merge(stretch.unknown);
         Ok(())
     }
 
-    /// Counts the records of a stretch that are none.
-    fn note_bad(
-        &self,
-        path: &str,
-        stretch: &Decoded,
-        found: &mut FileOutcome,
-    ) -> Result<(), Error<T::Error>> {
-        let Some(first) = stretch.bad.first() else { return Ok(()) };
-        if self.config.bad.mode == ParseMode::FailFast {
-            return Err(Error::BadRecord {
-                path: path.to_owned(),
-                line: first.line,
-                offset: first.offset,
-                reason: first.reason.clone(),
-            });
-        }
-        found.records_bad += u64::try_from(stretch.bad.len()).unwrap_or_default();
-        found.first_error.get_or_insert_with(|| FirstError {
-            line: first.line,
-            offset: first.offset,
-            reason: first.reason.clone(),
-        });
-        Ok(())
-    }
-
-    /// Stages the records of a stretch that are none, where they are wanted.
-    async fn stage_bad(
+    /// Counts the records of a stretch that are none, and stages them where they are wanted.
+    async fn take_bad(
         &mut self,
-        batch: BatchId,
-        path: &str,
-        url: &str,
-        stretch: &Decoded,
-        bad: &mut Option<T::Staged>,
+        bad: &[BadRecord],
+        pass: &mut Pass<'_, T::Staged>,
+        taken: &mut Taken<'_>,
     ) -> Result<(), Error<T::Error>> {
+        let Some(BadRecord { line, offset, reason, .. }) = bad.first() else { return Ok(()) };
+        let (path, line, offset, reason) =
+            (taken.file.path.clone(), *line, *offset, reason.clone());
+        if self.config.bad.mode == ParseMode::FailFast {
+            return Err(Error::BadRecord { path, line, offset, reason });
+        }
+        taken.found.records_bad += u64::try_from(bad.len()).unwrap_or_default();
+        taken.found.first_error.get_or_insert(FirstError { line, offset, reason });
         let Some(quarantine) = &mut self.quarantine else { return Ok(()) };
-        if stretch.bad.is_empty() || self.config.bad.mode == ParseMode::DropMalformed {
+        if pass.rows.is_none() || self.config.bad.mode == ParseMode::DropMalformed {
             return Ok(());
         }
-        let rows = quarantine_rows(url, batch, &stretch.bad)
-            .map_err(|source| Error::Rows { path: path.to_owned(), source })?;
-        let staged = match bad {
+        let rows = quarantine_rows(&taken.url, pass.batch, bad)
+            .map_err(|source| Error::Rows { path, source })?;
+        let failed = |error| staging::<T>(pass.batch, error);
+        let staged = match &mut pass.bad {
             Some(staged) => staged,
             None => {
-                let begun = quarantine.begin(quarantine_columns()).await;
-                bad.insert(begun.map_err(|error| staging::<T>(batch, error))?)
+                let begun = quarantine.begin(quarantine_columns()).await.map_err(failed)?;
+                pass.bad.insert(begun)
             }
         };
-        quarantine.stage(staged, rows).await.map_err(|error| staging::<T>(batch, error))
+        quarantine.stage(staged, rows).await.map_err(failed)
     }
 
     /// Waits for the end of a file; returns why it is left out of its batch, if it is.
