@@ -47,6 +47,8 @@ pub(crate) enum Fate {
     Refused,
     /// It happens, and an error is seen.
     ReplyLost,
+    /// An error is seen, and it happens some time later, where that can be; else as `Refused`.
+    Delayed,
 }
 
 /// The faults of one process: random ones, and death after some steps.
@@ -74,15 +76,15 @@ impl Faults {
             let is_dead = *lifetime == 0;
             *lifetime = lifetime.saturating_sub(1);
             let pauses = random.below(3);
-            let fate = if is_dead {
-                Fate::Refused
-            } else if *lifetime == 0 {
-                // The last step may still have reached the store.
-                if random.one_in(2) { Fate::ReplyLost } else { Fate::Refused }
-            } else if self.rate != 0 && random.one_in(self.rate) {
-                if random.one_in(2) { Fate::ReplyLost } else { Fate::Refused }
-            } else {
-                Fate::Done
+            let is_last = !is_dead && *lifetime == 0;
+            let is_bad = is_last || self.rate != 0 && random.one_in(self.rate);
+            let fate = match is_bad.then(|| random.below(4)) {
+                _ if is_dead => Fate::Refused,
+                None => Fate::Done,
+                Some(0) => Fate::Refused,
+                // What was sent may still arrive, even from the dead.
+                Some(1) => Fate::Delayed,
+                Some(_) => Fate::ReplyLost,
             };
             (pauses, fate)
         };
@@ -118,7 +120,7 @@ impl FaultyStore {
     ) -> object_store::Result<R> {
         match self.faults.step().await {
             Fate::Done => work.await,
-            Fate::Refused => Err(fault()),
+            Fate::Refused | Fate::Delayed => Err(fault()),
             Fate::ReplyLost => {
                 // The reply, good or bad, never arrives.
                 drop(work.await);
@@ -152,7 +154,19 @@ impl ObjectStore for FaultyStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> object_store::Result<PutResult> {
-        self.through(self.inner.put_opts(location, payload, opts)).await
+        match self.faults.step().await {
+            Fate::Done => self.inner.put_opts(location, payload, opts).await,
+            Fate::Refused => Err(fault()),
+            Fate::ReplyLost => {
+                drop(self.inner.put_opts(location, payload, opts).await);
+                Err(fault())
+            }
+            Fate::Delayed => {
+                let (inner, location) = (Arc::clone(&self.inner), location.clone());
+                later(async move { drop(inner.put_opts(&location, payload, opts).await) });
+                Err(fault())
+            }
+        }
     }
 
     async fn put_multipart_opts(
@@ -229,6 +243,18 @@ impl ObjectStore for FaultyStore {
     ) -> object_store::Result<()> {
         self.through(self.inner.rename_opts(from, to, options)).await
     }
+}
+
+/// Lets `work` happen when others had some turns.
+pub(crate) fn later(work: impl Future<Output = ()> + Send + 'static) {
+    /// Long enough for another process to do several steps.
+    const TURNS: u32 = 40;
+    tokio::spawn(async move {
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+        work.await;
+    });
 }
 
 /// Polls `work` at most `polls` times and then drops it, as a killed process does.

@@ -9,6 +9,9 @@
 //! format     one file's bytes ──▶ stretches of rows in those columns
 //! target     who keeps rows, and the contract of keeping each batch once
 //! stream     the shell that runs one batch at a time
+//! command    what people ask about files that are known: redrive, replay, undo, import
+//! clean      what becomes of files that were loaded
+//! ledger     what was seen, as a table
 //! ```
 
 pub mod choice;

@@ -275,6 +275,32 @@ fn failures_are_counted_until_a_file_is_poisoned() {
 }
 
 proptest! {
+    /// What is asked for comes in its order, a path once in a batch, and all of it in the end.
+    #[test]
+    fn wishes_come_in_their_order(
+        paths in prop::collection::vec(("[a-c]", any::<bool>()), 0..12),
+        files_max in 0_usize..4,
+    ) {
+        let wish = |(path, is_backfill): &(String, bool)| PlannedFile {
+            file: file(path, 0, "1"),
+            action: Action::Replace,
+            found: if *is_backfill { Found::Backfill } else { Found::Command },
+            failures: 0,
+        };
+        let mut asked: Vec<PlannedFile> = paths.iter().map(wish).collect();
+        let limits = Limits { files_max, bytes_max: None };
+        while !asked.is_empty() {
+            let chosen = choose_asked(&asked, limits);
+            prop_assert!(!chosen.is_empty());
+            prop_assert_eq!(&chosen[..], &asked[..chosen.len()]);
+            let paths: BTreeSet<_> = chosen.iter().map(|chosen| &chosen.file.path).collect();
+            prop_assert_eq!(paths.len(), chosen.len());
+            let backfilled = chosen.iter().filter(|file| file.found == Found::Backfill).count();
+            prop_assert!(backfilled <= files_max.max(1));
+            asked.drain(..chosen.len());
+        }
+    }
+
     /// Batch after batch takes every file once, whatever the order of listings and the limits.
     #[test]
     fn batches_take_every_file_once(

@@ -291,3 +291,6 @@ fn unpacked(bytes: &[u8], batch: BatchId) -> std::io::Result<Snapshot> {
     }
     Ok(Snapshot { seen, batch, notes: head.notes })
 }
+
+#[cfg(test)]
+mod tests;

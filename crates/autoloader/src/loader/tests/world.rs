@@ -81,7 +81,7 @@ impl Target for MemoryTarget {
     ) -> Result<Appended, MemoryError> {
         match self.faults.step().await {
             Fate::Done => self.commit(batch, &rows),
-            Fate::Refused => Err(MemoryError::Injected),
+            Fate::Refused | Fate::Delayed => Err(MemoryError::Injected),
             Fate::ReplyLost => {
                 self.commit(batch, &rows)?;
                 Err(MemoryError::Injected)

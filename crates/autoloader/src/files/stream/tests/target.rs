@@ -16,7 +16,7 @@ use model::ErrorKind;
 
 use crate::{
     Appended, BatchId,
-    faults::{Fate, Faults},
+    faults::{Fate, Faults, later},
     files::target::{Change, FileTarget, Sealed},
 };
 
@@ -128,7 +128,7 @@ impl MemoryTarget {
     ) -> Result<R, MemoryError> {
         match self.faults.step().await {
             Fate::Done => work(&mut self.kept.lock().unwrap()),
-            Fate::Refused => Err(MemoryError::Injected),
+            Fate::Refused | Fate::Delayed => Err(MemoryError::Injected),
             Fate::ReplyLost => {
                 work(&mut self.kept.lock().unwrap())?;
                 Err(MemoryError::Injected)
@@ -187,6 +187,21 @@ impl FileTarget for MemoryTarget {
         rows: Option<&Sealed>,
         change: &Change,
     ) -> Result<Appended, MemoryError> {
-        self.through(|kept| kept.commit(batch, rows, change)).await
+        match self.faults.step().await {
+            Fate::Done => self.kept.lock().unwrap().commit(batch, rows, change),
+            Fate::Refused => Err(MemoryError::Injected),
+            Fate::ReplyLost => {
+                self.kept.lock().unwrap().commit(batch, rows, change)?;
+                Err(MemoryError::Injected)
+            }
+            Fate::Delayed => {
+                let (kept, rows, change) = (Arc::clone(&self.kept), rows.cloned(), change.clone());
+                later(async move {
+                    // Too late is as good as never.
+                    drop(kept.lock().unwrap().commit(batch, rows.as_ref(), &change));
+                });
+                Err(MemoryError::Injected)
+            }
+        }
     }
 }
