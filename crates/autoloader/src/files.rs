@@ -15,8 +15,8 @@
 //! ```
 
 pub mod choice;
-pub mod columns;
 pub mod clean;
+pub mod columns;
 pub mod command;
 pub mod decoded;
 pub mod discover;

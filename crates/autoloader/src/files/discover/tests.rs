@@ -50,6 +50,8 @@ fn plan(files: impl IntoIterator<Item = SourceFile>, batch: u64) -> FilePlan {
         release: "0".to_owned(),
         stream: "s".to_owned(),
         batch: BatchId(batch),
+        planned_at: at(100),
+        found_at: None,
         files: files.into_iter().map(planned).collect(),
     }
 }
@@ -58,10 +60,21 @@ fn plan(files: impl IntoIterator<Item = SourceFile>, batch: u64) -> FilePlan {
 pub(in crate::files) fn seen<P: AsRef<str>>(paths: &[P]) -> Seen {
     let mut seen = Seen::default();
     let plan = plan(paths.iter().map(|path| meta(path.as_ref(), 10).into()), 0);
-    let outcome =
-        Outcome { format: FORMAT, batch: BatchId(0), schema_version: 0, files: Default::default() };
-    seen.settle(&plan, &outcome, 3);
+    seen.settle(&plan, &outcome(0, []));
     seen
+}
+
+/// The outcome of a batch in which these files were set aside, and the others loaded.
+fn outcome<const N: usize>(batch: u64, files: [(String, FileOutcome); N]) -> Outcome {
+    Outcome {
+        format: FORMAT,
+        batch: BatchId(batch),
+        decided_at: at(101),
+        schema_version: Some(1),
+        files: files.into(),
+        rows: None,
+        quarantine: None,
+    }
 }
 
 /// Plans files as batch `batch`.
@@ -72,10 +85,8 @@ fn take(seen: &mut Seen, files: impl IntoIterator<Item = SourceFile>, batch: u64
 /// Notes that a file of batch `batch` was set aside.
 fn set_aside(seen: &mut Seen, file: SourceFile, batch: u64, why: SetAside) {
     let path = file.path.clone();
-    let outcome = FileOutcome { set_aside: Some(why), ..FileOutcome::default() };
-    let files = [(path, outcome)].into();
-    let outcome = Outcome { format: FORMAT, batch: BatchId(batch), schema_version: 0, files };
-    seen.settle(&plan([file], batch), &outcome, 3);
+    let found = FileOutcome { set_aside: Some(why), ..FileOutcome::default() };
+    seen.settle(&plan([file], batch), &outcome(batch, [(path, found)]));
 }
 
 fn source(store: &Arc<Pages>) -> Source {

@@ -170,17 +170,7 @@ impl World {
     }
 
     pub(super) fn manner(&self) -> Manner {
-        let discovery = Discovery {
-            path_glob: None,
-            is_recursive: true,
-            modified_after: None,
-            modified_before: None,
-            includes_existing: true,
-            backfill_interval: None,
-            window: None,
-            age_min: Duration::ZERO,
-            hints: Vec::new(),
-        };
+        let discovery = Discovery { age_min: Duration::ZERO, ..Discovery::default() };
         let bad = BadOptions {
             mode: ParseMode::Permissive,
             corrupt_column: "_corrupt_record".to_owned(),
