@@ -1,6 +1,9 @@
 //! Rows in the making: one buffer per column, and what did not fit beside them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::{
     array::{BooleanArray, Int64Builder, StringBuilder},
@@ -13,7 +16,9 @@ use super::FileProblem;
 use crate::{
     decode::columns::{ColumnBuilder, Rules},
     files::{
-        decoded::{BAD_BYTES_MAX, BadRecord, Decoded, LINE, RESCUED, ReadSchema},
+        decoded::{
+            BAD_BYTES_MAX, BadRecord, Decoded, LINE, RESCUED, RESCUED_FIELDS_MAX, ReadSchema,
+        },
         schema::Observed,
     },
 };
@@ -40,6 +45,8 @@ pub(super) struct Rows {
     rows: usize,
     bytes: usize,
     rows_rescued: u64,
+    /// Names of rescued fields, as JSON text.
+    rescued_fields: BTreeSet<String>,
     unknown: BTreeMap<String, Observed>,
 }
 
@@ -69,12 +76,16 @@ impl Rows {
             rows: 0,
             bytes: 0,
             rows_rescued: 0,
+            rescued_fields: BTreeSet::new(),
             unknown: BTreeMap::new(),
         })
     }
 
     /// Notes a field that did not fit, or is no column: `name` and `value` are JSON text.
     pub(super) fn rescue(&mut self, name: &str, value: &str) {
+        if self.rescued_fields.len() < RESCUED_FIELDS_MAX && !self.rescued_fields.contains(name) {
+            self.rescued_fields.insert(name.to_owned());
+        }
         self.open.push(if self.open.is_empty() { '{' } else { ',' });
         self.open.push_str(name);
         self.open.push(':');
@@ -135,6 +146,8 @@ impl Rows {
             out.unknown.merge(Observed::Object(std::mem::take(&mut self.unknown)));
         }
         out.rows_rescued += std::mem::take(&mut self.rows_rescued);
+        let names = std::mem::take(&mut self.rescued_fields);
+        out.rescued_fields.extend(names.iter().filter_map(|name| serde_json::from_str(name).ok()));
         self.bytes = 0;
         let rows = std::mem::take(&mut self.rows);
         if rows == 0 {
