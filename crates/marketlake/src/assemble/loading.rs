@@ -11,9 +11,9 @@ use object_store::ObjectStore;
 use super::{Access, ResultExt, Workbench};
 use crate::failure::Failure;
 
-/// How often a loader that has nothing to do looks for a new generation. They are rare, and the
-/// rows of one wait for their landing as well.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often a loader looks for a new generation. They are rare, landers take as long to hear of
+/// one, and a bucket charges for each look.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a generation is still followed after the next one began: a lander that has not heard of
 /// it lands in the old one for a minute or two.
@@ -79,6 +79,7 @@ impl DatasetLoader {
                     return Ok(Some(progress.rows()));
                 }
             }
+            self.drop_ended();
             // A run that ends with what is there must not end in front of a generation.
             let is_ending = self.config.trigger == Trigger::AvailableNow;
             if !is_ending || !self.look(true).await? {
@@ -93,6 +94,9 @@ impl DatasetLoader {
         let mut objects = 0;
         for (_, loader) in &self.loaders {
             objects += loader.backlog().await.or_fail()?.objects;
+        }
+        if objects == 0 {
+            self.drop_ended();
         }
         Ok(objects)
     }
@@ -112,12 +116,12 @@ impl DatasetLoader {
             }
         }
         self.look_at = ts + LOOK_EVERY;
-        self.drop_old();
         Ok(before < self.newest)
     }
 
-    /// Drops the loaders of generations that nobody lands in any more; they have had their turns.
-    fn drop_old(&mut self) {
+    /// Drops the loaders of generations that nobody lands in any more. To be called when all of them
+    /// have just said that nothing waits: a generation may be old and not loaded yet.
+    fn drop_ended(&mut self) {
         let now = self.clock.now();
         let is_over = |current: &Current| {
             let opened = current.opened.as_ref().map(|opened| opened.ts_opened);
@@ -160,5 +164,87 @@ impl DatasetLoader {
             target.or_fail()?,
             Arc::clone(&self.clock),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ingest::topic::NewRecord;
+    use model::landing::{Divergence, Opened};
+    use object_store::{ObjectStoreExt, path::Path};
+    use secrets::Redactor;
+
+    use super::*;
+    use crate::{
+        assemble::{DataDir, Gauges, Topic, stages::LandStage},
+        config::tests::load_with,
+        supervise::Stage,
+    };
+
+    const DATASET: Dataset = Dataset::Intraday;
+
+    /// Appends records, and lands all there is.
+    async fn land(bench: &Workbench, topic: &Topic, count: usize) {
+        let value = br#"{"symbol":"A","date":"2026-01-05T14:30:00+0000"}"#;
+        let record =
+            NewRecord { key: "A".to_owned(), value: value.as_slice().into(), headers: vec![] };
+        let name = bench.topic_name(DATASET);
+        topic.writer.append(&name, vec![record; count]).await.expect("appends");
+        let mut stage =
+            LandStage::open(bench, topic.clone(), Gauges::default()).await.expect("opens");
+        for _ in 0..10 {
+            stage.run_once().await.expect("lands");
+            bench.clock.sleep(bench.config.landing.age_max / 2).await;
+        }
+    }
+
+    async fn load(bench: &Workbench) -> u64 {
+        let mut loader = DatasetLoader::open(bench, Access::Write, DATASET, Trigger::AvailableNow)
+            .await
+            .expect("opens");
+        let mut rows = 0;
+        while let Some(more) = loader.run_once().await.expect("loads") {
+            rows += more;
+        }
+        rows
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_ended_long_ago_is_loaded_before_it_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = load_with("", &[]).expect("valid").config;
+        let data = DataDir::open(folder.path()).expect("opens");
+        let clock = Arc::new(crate::clock::SystemClock::new());
+        let bench = Workbench::new(config, clock, Redactor::default(), data);
+        let topic = Topic::open(&bench).await.expect("opens");
+        land(&bench, &topic, 3).await;
+
+        // Nobody loads while another generation begins, and for an hour after that.
+        let landing = bench.landing_store(Access::Write).await.expect("opens");
+        let name = bench.topic_name(DATASET);
+        let mut from = BTreeMap::new();
+        for partition in 0..topic.reader.partitions(&name).await.expect("counts") {
+            let end = topic.reader.end_offset(&name, partition).await.expect("reads");
+            from.insert(partition, end);
+        }
+        let ts_opened = bench.clock.now() - chrono::TimeDelta::hours(1);
+        let opened = Opened {
+            generation: 1,
+            follows: 0,
+            topic: name.clone(),
+            found: Divergence { partition: 0, next: 3, problem: "a test".to_owned() },
+            ts_opened,
+            ts_lost_since: None,
+            ends: from.clone(),
+            from,
+        };
+        let key = Path::from(Opened::key(1, &name));
+        landing.put(&key, opened.to_bytes().into()).await.expect("puts");
+        land(&bench, &topic, 2).await;
+
+        assert_eq!(load(&bench).await, 5, "rows of both generations");
+        assert_eq!(load(&bench).await, 0, "each of them once");
     }
 }
