@@ -2,12 +2,14 @@
 
 import select
 import signal
+import socket
 import time
 import urllib.request
 
 import crash
 import psql
 from harness import Process, chance, until
+from services import Place
 
 # psql's exit code when the server has gone.
 LOST = 2
@@ -64,3 +66,17 @@ def test_up_drains_while_the_vendor_does_not_answer(folder):
     vendor.process.child.send_signal(signal.SIGCONT)
     assert code == 0, up.errors()
     assert seconds < 10
+
+
+def test_a_start_that_waits_for_its_store_ends_at_once(folder):
+    vendor = crash.begin(folder, chance("drain start"))[0]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        place = Place(s3=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        land = place.pipeline(folder, vendor, crash.START.date().isoformat()).start("land")
+        asking, _ = silent.accept()
+        code, seconds = land.terminate()
+        asking.close()
+    assert code == 0, land.errors()
+    assert seconds < 10
+    assert "stopped before anything ran" in land.errors()

@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 
 use super::{
     Context, Ended,
-    pipeline::{Whole, start},
+    pipeline::{Whole, run_opened, start},
 };
 use crate::{
     assemble::{CurrentKey, ResultExt, Workbench, servers::PortTaken},
     cli::DemoArgs,
     config::{MarketTimeConfig, SourceVersion},
     failure::Failure,
-    signals,
+    supervise::Supervisor,
 };
 
 /// The simulator's key with the largest plan; it opens nothing anywhere else.
@@ -50,7 +50,11 @@ struct Market {
     bars: Option<PathBuf>,
 }
 
-pub(crate) async fn run(mut context: Context, args: DemoArgs) -> Result<Ended, Failure> {
+pub(crate) async fn run(context: Context, args: DemoArgs) -> Result<Ended, Failure> {
+    run_opened(Box::pin(open(context, args))).await
+}
+
+async fn open(mut context: Context, args: DemoArgs) -> Result<Supervisor, Failure> {
     if context.is_default_data_dir {
         context.config.data_dir = PathBuf::from(DATA_DIR);
     }
@@ -70,12 +74,11 @@ pub(crate) async fn run(mut context: Context, args: DemoArgs) -> Result<Ended, F
     supervisor.spawn_service("simulate", async move {
         simulator.serve(listener, shutdown).await.or_fail()
     });
-    let signals = signals::listen()?;
     welcome.print(
         context.output,
         "marketlake demo: all prices are SIMULATED; stop it with Ctrl-C, start it again to go on",
     )?;
-    Ok(supervisor.run(signals).await.into())
+    Ok(supervisor)
 }
 
 /// Reads the market that the first start wrote down, or writes this one down; opens it.

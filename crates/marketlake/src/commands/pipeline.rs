@@ -38,26 +38,48 @@ pub(crate) enum Only {
     Refine,
 }
 
+/// Runs what `opening` brings until it has ended.
+///
+/// Opening waits for brokers and stores, for minutes if they are away. It has begun nothing that a
+/// stop would harm, so a signal ends it as well as it ends running.
+pub(crate) async fn run_opened(
+    opening: impl Future<Output = Result<Supervisor, Failure>>,
+) -> Result<Ended, Failure> {
+    let mut signals = signals::listen()?;
+    let supervisor = tokio::select! {
+        opened = opening => opened?,
+        _ = signals.recv() => {
+            tracing::info!("stopped before anything ran");
+            return Ok(Ended::default());
+        }
+    };
+    Ok(supervisor.run(signals).await.into())
+}
+
 /// Everything in one process.
 pub(crate) async fn up(context: Context) -> Result<Ended, Failure> {
-    let bench = context.open()?;
-    let reference = bench.config.source.access_key.clone();
-    let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
-    let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
-    let (supervisor, welcome) = start(&bench, Some(key), whole).await?;
-    let signals = signals::listen()?;
-    welcome.print(context.output, "marketlake is up; stop it with Ctrl-C")?;
-    Ok(supervisor.run(signals).await.into())
+    run_opened(Box::pin(async {
+        let bench = context.open()?;
+        let reference = bench.config.source.access_key.clone();
+        let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
+        let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
+        let (supervisor, welcome) = start(&bench, Some(key), whole).await?;
+        welcome.print(context.output, "marketlake is up; stop it with Ctrl-C")?;
+        Ok(supervisor)
+    }))
+    .await
 }
 
 /// The servers alone.
 pub(crate) async fn serve(context: Context) -> Result<Ended, Failure> {
-    let bench = context.open()?;
-    let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
-    let (supervisor, welcome) = start(&bench, None, whole).await?;
-    let signals = signals::listen()?;
-    welcome.print(context.output, "marketlake serves; stop it with Ctrl-C")?;
-    Ok(supervisor.run(signals).await.into())
+    run_opened(Box::pin(async {
+        let bench = context.open()?;
+        let whole = Whole { when_taken: PortTaken::Fail, is_password_renewed: false };
+        let (supervisor, welcome) = start(&bench, None, whole).await?;
+        welcome.print(context.output, "marketlake serves; stop it with Ctrl-C")?;
+        Ok(supervisor)
+    }))
+    .await
 }
 
 /// How a whole pipeline differs between `up` and `demo`.
@@ -120,6 +142,10 @@ pub(crate) async fn start(
 
 /// One stage as a process.
 pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Result<Ended, Failure> {
+    run_opened(Box::pin(open(context, only, args))).await
+}
+
+async fn open(context: Context, only: Only, args: &StageArgs) -> Result<Supervisor, Failure> {
     let bench = context.open()?;
     let until = if args.available_now { Until::Idle } else { Until::Shutdown };
     let trigger = match until {
@@ -134,13 +160,9 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         Only::Poll { again_from } => {
             let reference = bench.config.source.access_key.clone();
             let key = CurrentKey::resolve(bench.scopes.clone(), reference).await?;
+            let topic = Topic::open(&bench).await?;
             // How many rows the vendor has is what polling finds out.
-            (
-                "poll",
-                Box::new(
-                    PollStage::open(&bench, &Topic::open(&bench).await?, key, again_from).await?,
-                ),
-            )
+            ("poll", Box::new(PollStage::open(&bench, &topic, key, again_from).await?))
         }
         Only::Land => {
             let topic = Topic::open(&bench).await?;
@@ -184,7 +206,7 @@ pub(crate) async fn only(context: Context, only: Only, args: &StageArgs) -> Resu
         tracing::info!(stage = slot.name, "running; stop it with Ctrl-C");
         supervisor.spawn_stage(slot);
     }
-    Ok(supervisor.run(signals::listen()?).await.into())
+    Ok(supervisor)
 }
 
 /// Returns the rows that landed and are not loaded.
