@@ -7,8 +7,7 @@ use std::{
 };
 
 use crate::{
-    Clock, Credential, Error, Redactor, ScopeConfig, Secret, SecretName, SecretProvider, SecretRef,
-    SystemClock,
+    Clock, Credential, Error, Redactor, ScopeConfig, Secret, SecretName, SecretRef, SystemClock,
 };
 
 mod freshness;
@@ -98,9 +97,12 @@ impl Scopes {
         self.scope(reference)?.delete(&reference.key).await
     }
 
-    /// Returns the scopes and their providers, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&SecretName, &dyn SecretProvider)> {
-        self.scopes.iter().map(|(name, scope)| (name, scope.provider.as_ref()))
+    /// Returns the scopes, sorted by name, each with what asks for its keys; they come sorted, or
+    /// fail when the provider cannot be asked.
+    pub fn keys(
+        &self,
+    ) -> impl Iterator<Item = (&SecretName, impl Future<Output = Result<Vec<String>, Error>>)> {
+        self.scopes.iter().map(|(name, scope)| (name, scope.keys()))
     }
 
     fn scope(&self, reference: &SecretRef) -> Result<&Arc<Scope>, Error> {

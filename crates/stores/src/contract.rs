@@ -144,6 +144,9 @@ async fn reads_on_a_condition(store: &Arc<dyn ObjectStore>, below: &Path) {
     let with = |tag: &str| GetOptions { if_match: Some(tag.to_owned()), ..GetOptions::default() };
     let same = store.get_opts(&at, with(&planned)).await.expect("the planned object");
     assert_eq!(same.bytes().await.expect("its body"), "first");
+    let tags = store.list(Some(below)).map_ok(|found| found.e_tag);
+    let tags: Vec<Option<String>> = tags.try_collect().await.expect("listing");
+    assert_eq!(tags, [Some(planned.clone())], "a listing has the tag that asking has");
     // Another size too: the tag of a local file is made of its time and size.
     store.put(&at, "second, and longer".into()).await.expect("replacing");
     let other = store.get_opts(&at, with(&planned)).await;

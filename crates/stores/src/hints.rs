@@ -4,7 +4,7 @@
 //! and belongs to one stream: whatever it holds, other people's messages included, is received and
 //! deleted by it.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use model::{
     Clock, ErrorKind,
@@ -16,8 +16,9 @@ use url::Url;
 use crate::{
     Error, Options,
     address::{Address, Bucket, StoreKind},
-    options::may_ask,
-    read,
+    credentials::{Issuer, Provider},
+    options::{bare, canonical, is_endpoint, may_ask},
+    plan, read, refused,
     service::{self, Values},
 };
 
@@ -46,8 +47,9 @@ pub enum Queue {
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqs(queue) | Self::Azure(queue) => f.write_str(queue),
-            Self::Watch => f.write_str("the watching of the folder"),
+            Self::Sqs(_) => f.write_str("an SQS queue"),
+            Self::Azure(_) => f.write_str("a queue of Azure Storage"),
+            Self::Watch => f.write_str("the watching of a folder"),
         }
     }
 }
@@ -68,29 +70,22 @@ pub async fn open(
     match (address, queue) {
         (Address::Folder(folder), Queue::Watch) => Ok(Box::new(watch::open(&folder, clock)?)),
         (Address::Bucket(bucket), Queue::Sqs(url)) if bucket.kind == StoreKind::S3 => {
-            let (plan, secrets) = crate::plan(&bucket, &values)?;
             let url = parse(url, "queueUrl", &bucket, &values)?;
-            let wrong = |error| option(&bucket, "queueUrl", &error);
-            let keys = service::s3_keys(&plan, &values, options, Arc::clone(&secrets));
-            let keys = keys.map_err(wrong)?;
-            let http = service::http(&plan, &values, &url).map_err(wrong)?;
-            let client = Client::new(http, url.to_string(), secrets, clock);
+            let beside = Beside { bucket: &bucket, values: &values };
+            let (client, keys) = beside.client(&url, service::s3_credentials, options, clock)?;
             let scope = Scope::of(&bucket, None);
-            let region = region(&values);
+            let region = beside.value(AmazonS3ConfigKey::Region.as_ref());
             Ok(Box::new(sqs::Sqs::new(client, url, region, keys, scope)))
         }
         (Address::Bucket(bucket), Queue::Azure(name)) if bucket.kind == StoreKind::Azure => {
-            let (plan, secrets) = crate::plan(&bucket, &values)?;
-            let account = bucket.account.clone().or_else(|| account(&values));
-            let url = azure_queue::url(name, account.as_deref())
+            let beside = Beside { bucket: &bucket, values: &values };
+            let named = beside.value(AzureConfigKey::AccountName.as_ref());
+            let account = bucket.account.clone().or(named);
+            let url = azure_queue::url(name, account.as_deref(), beside.is_elsewhere())
                 .map_err(|problem| option(&bucket, "queueName", &problem))?;
             let url = parse(&url, "queueName", &bucket, &values)?;
             let account = account.unwrap_or_else(|| azure_queue::account(&url));
-            let wrong = |error| option(&bucket, "queueName", &error);
-            let keys = service::azure_keys(&plan, &values, options, Arc::clone(&secrets));
-            let keys = keys.map_err(wrong)?;
-            let http = service::http(&plan, &values, &url).map_err(wrong)?;
-            let client = Client::new(http, url.to_string(), secrets, clock);
+            let (client, keys) = beside.client(&url, service::azure_credentials, options, clock)?;
             let scope = Scope::of(&bucket, Some(account.clone()));
             Ok(Box::new(azure_queue::AzureQueue::new(client, url, account, keys, scope)))
         }
@@ -108,9 +103,48 @@ pub async fn open(
     }
 }
 
+/// A bucket and its options, as those need them who ask the queue beside it.
+struct Beside<'a> {
+    bucket: &'a Bucket,
+    values: &'a Values,
+}
+
+impl Beside<'_> {
+    /// Builds the client of a queue, and what it asks with.
+    fn client<C: fmt::Debug + Send + Sync + 'static>(
+        &self,
+        queue: &Url,
+        issuer: Issuer<C>,
+        options: Arc<dyn Options>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Client, Provider<C>), Error> {
+        let Self { bucket, values } = self;
+        let (plan, secrets) = plan(bucket, values)?;
+        let wrong = |error| refused(bucket, &secrets, &error);
+        let keys = service::rotating(issuer, &plan, values, options, Arc::clone(&secrets));
+        let keys = keys.map_err(wrong)?;
+        let http = service::http(&plan, values, queue).map_err(wrong)?;
+        Ok((Client::new(http, queue.to_string(), secrets, clock), keys))
+    }
+
+    /// Returns the value of an option, under any of its names.
+    fn value(&self, name: &str) -> Option<String> {
+        let is_it = |other: &str| canonical(self.bucket.kind, other).as_deref() == Some(name);
+        self.values.iter().find(|(other, _)| is_it(other)).map(|(_, value)| value.clone())
+    }
+
+    /// Returns whether the store is not where its account's name alone says.
+    fn is_elsewhere(&self) -> bool {
+        let emulator = self.value(AzureConfigKey::UseEmulator.as_ref());
+        emulator.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+            || self.values.keys().any(|name| is_endpoint(self.bucket.kind, name))
+    }
+}
+
 /// Reads the address of a queue.
 fn parse(text: &str, name: &str, bucket: &Bucket, values: &Values) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|error| option(bucket, name, &error))?;
+    bare(&url).map_err(|problem| option(bucket, name, &problem))?;
     if may_ask(bucket.kind, values, &url) {
         return Ok(url);
     }
@@ -121,22 +155,6 @@ fn parse(text: &str, name: &str, bucket: &Bucket, values: &Values) -> Result<Url
 
 fn option(bucket: &Bucket, name: &str, problem: &dyn fmt::Display) -> Error {
     Error::Option { store: bucket.url.to_string(), problem: format!("`{name}`: {problem}") }
-}
-
-fn region(values: &Values) -> Option<String> {
-    let is_region = |name: &str| {
-        matches!(
-            AmazonS3ConfigKey::from_str(name),
-            Ok(AmazonS3ConfigKey::Region | AmazonS3ConfigKey::DefaultRegion)
-        )
-    };
-    values.iter().find(|(name, _)| is_region(name)).map(|(_, value)| value.clone())
-}
-
-fn account(values: &Values) -> Option<String> {
-    let is_account =
-        |name: &str| matches!(AzureConfigKey::from_str(name), Ok(AzureConfigKey::AccountName));
-    values.iter().find(|(name, _)| is_account(name)).map(|(_, value)| value.clone())
 }
 
 fn failed(kind: ErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> HintError {

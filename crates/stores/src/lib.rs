@@ -113,6 +113,12 @@ fn plan(bucket: &Bucket, values: &Values) -> Result<(Plan, Arc<Secrets>), Error>
     Ok((plan, secrets))
 }
 
+/// Says which store an option was refused for. The client of a service names the values it refuses.
+fn refused(bucket: &Bucket, secrets: &Secrets, error: &object_store::Error) -> Error {
+    let problem = secrets.redact(&error.to_string());
+    Error::Option { store: bucket.url.to_string(), problem }
+}
+
 fn open_bucket(
     bucket: Bucket,
     values: &Values,
@@ -120,10 +126,8 @@ fn open_bucket(
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Error> {
     let (plan, secrets) = plan(&bucket, values)?;
-    let client = service::build(&plan, values, options, Arc::clone(&secrets)).map_err(|error| {
-        let problem = secrets.redact(&error.to_string());
-        Error::Option { store: bucket.url.to_string(), problem }
-    })?;
+    let client = service::build(&plan, values, options, Arc::clone(&secrets))
+        .map_err(|error| refused(&bucket, &secrets, &error))?;
 
     let Bucket { prefix, url, .. } = bucket;
     let mut base = url.clone();

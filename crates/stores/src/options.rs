@@ -7,6 +7,7 @@ use model::ErrorKind;
 use object_store::{
     ClientConfigKey, aws::AmazonS3ConfigKey, azure::AzureConfigKey, gcp::GoogleConfigKey,
 };
+use strsim::levenshtein;
 use url::{Host, Url};
 
 use crate::StoreKind;
@@ -165,7 +166,7 @@ pub(crate) fn role(kind: StoreKind, name: &str) -> Option<Role> {
 }
 
 /// Returns the one name that object_store itself gives an option, whatever it is called here.
-fn canonical(kind: StoreKind, name: &str) -> Option<String> {
+pub(crate) fn canonical(kind: StoreKind, name: &str) -> Option<String> {
     let name = match kind {
         StoreKind::Local => return None,
         StoreKind::S3 => AmazonS3ConfigKey::from_str(name).ok()?.as_ref().to_owned(),
@@ -201,8 +202,8 @@ pub fn check_option(kind: StoreKind, name: &str) -> Result<String, String> {
         return Ok(canonical(kind, name).unwrap_or_else(|| name.to_owned()));
     }
     let known = known.iter().chain(&CLIENT);
-    match known.min_by_key(|known| distance(name, known)) {
-        Some(nearest) if distance(name, nearest) <= NEAR_MAX => {
+    match known.min_by_key(|known| levenshtein(name, known)) {
+        Some(nearest) if levenshtein(name, nearest) <= NEAR_MAX => {
             Err(format!("`{name}`: there is no such option; did you mean `{nearest}`?"))
         }
         _ => Err(format!("`{name}`: there is no such option")),
@@ -211,22 +212,6 @@ pub fn check_option(kind: StoreKind, name: &str) -> Result<String, String> {
 
 /// More differences than these, and a suggestion would only confuse.
 const NEAR_MAX: usize = 4;
-
-/// Returns the number of letters to add, drop or change to get from one name to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (index, other) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[index + 1];
-            row[index + 1] = changed.min(row[index] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
-}
 
 /// Returns which option of the HTTP client a name means, if it does.
 pub(crate) fn client_key(kind: StoreKind, name: &str) -> Option<ClientConfigKey> {
@@ -318,6 +303,22 @@ pub(crate) fn may_ask(kind: StoreKind, options: &BTreeMap<String, String>, url: 
     }
 }
 
+/// Checks that an address has no part in which a credential may hide: addresses are shown.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn bare(url: &Url) -> Result<(), &'static str> {
+    let is_bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if is_bare {
+        return Ok(());
+    }
+    Err("nothing may stand before `@` or follow `?` or `#`; credentials have options of their \
+         own, which are kept secret")
+}
+
 /// Decides whether plain http may be spoken.
 ///
 /// To this machine always: nobody listens there who could not read our memory too. To others only
@@ -334,16 +335,7 @@ pub(crate) fn allow_http(
     let mut is_plain = false;
     for (name, value) in options.iter().filter(|(name, _)| is_endpoint(kind, name)) {
         let url = Url::parse(value).map_err(|error| format!("`{name}`: {error}"))?;
-        let is_bare = url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        if !is_bare {
-            return Err(format!(
-                "`{name}`: nothing may stand before `@` or follow `?` or `#`; credentials have \
-                 options of their own, which are kept secret"
-            ));
-        }
+        bare(&url).map_err(|problem| format!("`{name}`: {problem}"))?;
         match url.scheme() {
             "https" => (),
             "http" if is_allowed || is_loopback(&url) => is_plain = true,

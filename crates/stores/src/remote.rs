@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use model::Clock;
 use object_store::{
     Attribute, CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
@@ -176,6 +176,16 @@ fn unmarked(doing: &str) -> Error {
     Error::NotSupported { source: text.into() }
 }
 
+/// Gives the tag of a listed object the quotes that HTTP gives it everywhere else: Azure's listings
+/// leave them out, and a tag that is asked for must be the one that is answered.
+fn quoted(mut found: ObjectMeta) -> ObjectMeta {
+    found.e_tag = found.e_tag.map(|tag| match tag.ends_with('"') {
+        true => tag,
+        false => format!("\"{tag}\""),
+    });
+    found
+}
+
 /// Returns whether an answer says that one object is not there, and not that the bucket is missing.
 fn is_missing_object(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. }) && Trouble::of(error).is_none()
@@ -325,7 +335,7 @@ impl ObjectStore for Remote {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.mend_stream(self.inner.list(prefix))
+        self.mend_stream(self.inner.list(prefix).map_ok(quoted).boxed())
     }
 
     fn list_with_offset(
@@ -340,11 +350,13 @@ impl ObjectStore for Remote {
             let is_after = found.as_ref().map_or(true, |found| offset < found.location);
             std::future::ready(is_after)
         };
-        self.mend_stream(listed.filter(is_after).boxed())
+        self.mend_stream(listed.filter(is_after).map_ok(quoted).boxed())
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.mend(self.inner.list_with_delimiter(prefix).await)
+        let mut listed = self.mend(self.inner.list_with_delimiter(prefix).await)?;
+        listed.objects = listed.objects.into_iter().map(quoted).collect();
+        Ok(listed)
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc, ti
 use object_store::{
     BackoffConfig, Certificate, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, Result,
     RetryConfig, StaticCredentialProvider,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, AwsCredentialProvider},
-    azure::{AzureConfigKey, AzureCredential, AzureCredentialProvider, MicrosoftAzureBuilder},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredentialProvider},
+    azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzureBuilder},
     client::{HttpClient, HttpConnector, ReqwestConnector},
     gcp::{GcpCredential, GcpCredentialProvider, GoogleCloudStorageBuilder, GoogleConfigKey},
 };
@@ -152,35 +152,12 @@ pub(crate) fn http(plan: &Plan, values: &Values, queue: &Url) -> Result<HttpClie
     ReqwestConnector::default().connect(&client)
 }
 
-/// Returns the credentials of S3 for a queue beside the store.
-///
-/// # Errors
-/// An option has a value that the service does not take.
-pub(crate) fn s3_keys(
-    plan: &Plan,
-    values: &Values,
-    options: Arc<dyn Options>,
-    secrets: Arc<Secrets>,
-) -> Result<Provider<AwsCredential>> {
-    rotating(s3_credentials, plan, values, options, secrets)
-}
-
-/// Returns the credentials of Azure Storage for a queue beside the store.
-///
-/// # Errors
-/// An option has a value that the service does not take.
-pub(crate) fn azure_keys(
-    plan: &Plan,
-    values: &Values,
-    options: Arc<dyn Options>,
-    secrets: Arc<Secrets>,
-) -> Result<Provider<AzureCredential>> {
-    rotating(azure_credentials, plan, values, options, secrets)
-}
-
 /// Returns credentials that follow their options. They are issued once at this moment, so that a bad
 /// value shows now and not later.
-fn rotating<C: fmt::Debug + Send + Sync + 'static>(
+///
+/// # Errors
+/// An option has a value that the service does not take.
+pub(crate) fn rotating<C: fmt::Debug + Send + Sync + 'static>(
     issuer: Issuer<C>,
     plan: &Plan,
     values: &Values,
@@ -197,7 +174,7 @@ fn s3(start: AmazonS3Builder, plan: &Plan, values: &Values) -> AmazonS3Builder {
     plan.keys(values).into_iter().fold(client, set).with_bucket_name(&plan.bucket.bucket)
 }
 
-fn s3_credentials(plan: &Plan, values: &Values) -> Result<AwsCredentialProvider> {
+pub(crate) fn s3_credentials(plan: &Plan, values: &Values) -> Result<AwsCredentialProvider> {
     let start = if has_credentials(StoreKind::S3, values) {
         AmazonS3Builder::new()
     } else {
@@ -217,7 +194,7 @@ fn azure(start: MicrosoftAzureBuilder, plan: &Plan, values: &Values) -> Microsof
     }
 }
 
-fn azure_credentials(plan: &Plan, values: &Values) -> Result<AzureCredentialProvider> {
+pub(crate) fn azure_credentials(plan: &Plan, values: &Values) -> Result<AzureCredentialProvider> {
     let start = if has_credentials(StoreKind::Azure, values) {
         MicrosoftAzureBuilder::new()
     } else {

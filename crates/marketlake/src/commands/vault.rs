@@ -62,16 +62,16 @@ async fn list(setup: &Setup, scopes: &Scopes, only: Option<&str>) -> Result<Ende
     let mut objects = Vec::new();
     let mut code = 0;
     let is_wanted = |scope: &str| only.is_none_or(|only| only == scope);
-    let mut wanted = scopes.iter().filter(|(scope, _)| is_wanted(scope.as_str())).peekable();
+    let mut wanted = scopes.keys().filter(|(scope, _)| is_wanted(scope.as_str())).peekable();
     if wanted.peek().is_none() {
         return Err(Failure::config(format!(
             "there is no scope `{}`; `marketlake secrets scopes` lists them",
             only.unwrap_or_default()
         )));
     }
-    for (scope, provider) in wanted {
+    for (scope, keys) in wanted {
         let name = setup.scopes.get(scope).map_or("", |config| config.provider_name());
-        match provider.keys().await.map_err(Failure::from) {
+        match keys.await.map_err(Failure::from) {
             Ok(keys) => {
                 if keys.is_empty() {
                     table.add_row([scope.as_str(), name, "(none)"]);

@@ -32,7 +32,7 @@ const KEYS_REMEMBERED_MAX: usize = 1000;
 
 /// One scope of the table.
 pub(crate) struct Scope {
-    pub(super) provider: Arc<dyn SecretProvider>,
+    provider: Arc<dyn SecretProvider>,
     lifetime: Lifetime,
     pins: BTreeMap<SecretName, String>,
     /// Whether the provider signs in with a secret of another scope.
@@ -179,6 +179,11 @@ impl Scope {
         let result = self.ask(|| self.provider.delete(key)).await;
         self.forget(key);
         result
+    }
+
+    /// Returns the keys of the scope, sorted.
+    pub(crate) async fn keys(&self) -> Result<Vec<String>, Error> {
+        self.ask(|| self.provider.keys()).await
     }
 
     async fn read(&self, key: &SecretName) -> Result<Secret, Error> {

@@ -65,18 +65,24 @@ struct Fault {
 /// Returns the address of a queue that is given by name or by address.
 ///
 /// # Errors
-/// A name without an account.
-pub(super) fn url(queue: &str, account: Option<&str>) -> Result<String, String> {
+/// A name without an account, or with a store that is elsewhere than the account's name says: what
+/// its address says of queues, nobody knows.
+pub(super) fn url(
+    queue: &str,
+    account: Option<&str>,
+    is_elsewhere: bool,
+) -> Result<String, &'static str> {
     if queue.contains("://") {
         return Ok(queue.trim_end_matches('/').to_owned());
     }
     let is_name = queue.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if queue.is_empty() || !is_name {
-        return Err(format!("`{queue}` is no name of a queue; letters, digits and `-`"));
+        return Err("it is no name of a queue (letters, digits and `-`), and no URL");
     }
     match account {
+        _ if is_elsewhere => Err("give the queue's URL: `endpoint` says nothing of queues"),
         Some(account) => Ok(format!("https://{account}.queue.core.windows.net/{queue}")),
-        None => Err("whose queue? give its URL, or the option `account_name`".to_owned()),
+        None => Err("whose queue? give its URL, or the option `account_name`"),
     }
 }
 
@@ -227,7 +233,7 @@ mod tests {
             ("no name", "a/b", Some("acme"), Err("no name of a queue")),
             ("nothing", "", Some("acme"), Err("no name of a queue")),
         ] {
-            let found = url(queue, account);
+            let found = url(queue, account, false);
             let is_expected = match (&found, expected) {
                 (Ok(found), Ok(expected)) => found == expected,
                 (Err(found), Err(expected)) => found.contains(expected),

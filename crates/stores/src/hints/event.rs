@@ -147,9 +147,9 @@ fn event_grid(event: &Value, scope: &Scope) -> Said {
     let Some(kind) = kind else { return Said::odd(Oddity::Broken) };
     let data = &event["data"];
     let (url, is_folder) = match kind {
-        // A file of a hierarchical namespace is created empty, then written, then flushed: only the
-        // last means that it is whole.
-        "Microsoft.Storage.BlobCreated" if data["api"] == "CreateFile" => {
+        // A file of a hierarchical namespace is created empty, then written, then flushed or
+        // committed: only the last means that it is whole.
+        "Microsoft.Storage.BlobCreated" if data["api"].as_str().is_some_and(is_begun) => {
             return Said::odd(Oddity::Other);
         }
         "Microsoft.Storage.BlobCreated" => (&data["url"], false),
@@ -174,6 +174,12 @@ fn event_grid(event: &Value, scope: &Scope) -> Said {
     said
 }
 
+/// Returns whether a call leaves a file that is not whole yet. SFTP tells of every step (schema of
+/// Event Grid's Blob Storage events, learn.microsoft.com).
+fn is_begun(api: &str) -> bool {
+    matches!(api, "CreateFile" | "SftpCreate" | "SftpWrite")
+}
+
 /// Takes `/blobServices/default/containers/CONTAINER/blobs/NAME` apart.
 fn subject_parts(subject: &str) -> Option<(&str, &str)> {
     subject.strip_prefix("/blobServices/default/containers/")?.split_once("/blobs/")
@@ -183,11 +189,13 @@ fn subject_parts(subject: &str) -> Option<(&str, &str)> {
 /// in the path.
 fn url_parts(url: &str, scope: &Scope) -> Option<(String, String)> {
     let (_, rest) = url.split_once("://")?;
-    let (_, path) = rest.split_once('/')?;
+    let (host, path) = rest.split_once('/')?;
     let path = decode(path.split(['?', '#']).next()?)?;
+    // Where the host names the account, a container may have the same name.
     let account = scope
         .account
         .as_deref()
+        .filter(|account| host.split('.').next() != Some(*account))
         .and_then(|account| path.strip_prefix(account).and_then(|rest| rest.strip_prefix('/')));
     let (container, name) = account.unwrap_or(&path).split_once('/')?;
     Some((container.to_owned(), name.to_owned()))

@@ -1,7 +1,8 @@
 //! The watching of a local folder: the system tells of files that were closed, linked or renamed.
 //!
 //! What the system loses, because too much happens at once, becomes a hint to look everywhere. A
-//! file that is still open for writing is not told of before it is closed.
+//! file that is still empty is not told of before it is closed; one that has been begun may be, and
+//! its reader waits until it rests.
 
 use std::{
     collections::BTreeSet,
@@ -150,7 +151,14 @@ impl Hints for Watch {
             if self.events.is_empty() && !self.is_overrun.load(Ordering::Acquire) {
                 tokio::select! {
                     biased;
-                    first = self.events.recv() => told.extend(first),
+                    first = self.events.recv() => match first {
+                        Some(first) => drop(told.insert(first)),
+                        // Nobody watches any more: all that is left is to look.
+                        None => {
+                            clock.sleep(wait).await;
+                            told.insert(Told::Lost);
+                        }
+                    },
                     () = clock.sleep(wait) => (),
                 }
             }

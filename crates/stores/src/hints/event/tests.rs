@@ -253,6 +253,9 @@ fn each_shape_of_event_grid_names_its_object() {
         ("a copy", created("CopyBlob", "a"), "", object("a")),
         ("a file that was flushed and closed", created("FlushWithClose", "a"), "", object("a")),
         ("a file that is only begun", created("CreateFile", "a"), "", odd(Other)),
+        ("a file that SFTP has begun", created("SftpCreate", "a"), "", odd(Other)),
+        ("a file that SFTP goes on with", created("SftpWrite", "a"), "", odd(Other)),
+        ("a file that SFTP has committed", created("SftpCommit", "a"), "", object("a")),
         (
             "a subject is not encoded",
             created("PutBlob", "a b%20+.json"),
@@ -298,6 +301,12 @@ fn each_shape_of_event_grid_names_its_object() {
         (
             "a rename out of the source",
             renamed(file, "https://acme.dfs.core.windows.net/lake/out/a.json"),
+            "in",
+            odd(Foreign),
+        ),
+        (
+            "a rename in a container named as its account",
+            renamed(file, "https://acme.dfs.core.windows.net/acme/lake/a.json"),
             "in",
             odd(Foreign),
         ),
