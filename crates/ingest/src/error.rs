@@ -204,6 +204,20 @@ pub enum Error {
         /// How it was noticed.
         problem: String,
     },
+    /// The topic answers what no log does.
+    #[error(
+        "reading topic `{topic}`, partition {partition}, from offset {next} on: it answered offset {offset} out of order; nothing of that answer landed. Check the cluster's health, then start again"
+    )]
+    TopicDisorder {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: u32,
+        /// The offset that was asked for.
+        next: u64,
+        /// The offset that was answered.
+        offset: u64,
+    },
     /// The topic dropped records before they landed, and the policy is to stop.
     #[error(
         "landing topic `{topic}`, partition {partition}: the topic dropped offsets {next} to {first_offset} (exclusive) before they landed; fetch their windows again, and set `landing.on_gap` to `record` to land on behind the gap"
@@ -253,6 +267,7 @@ impl Error {
             | Self::LandingObject { .. }
             | Self::PollObject { .. }
             | Self::Diverged { .. }
+            | Self::TopicDisorder { .. }
             | Self::RecordsGone { .. } => ErrorKind::Data,
             Self::TaskLost { .. } => ErrorKind::Internal,
         }

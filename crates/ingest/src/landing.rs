@@ -25,7 +25,10 @@ use model::{
 };
 use object_store::ObjectStore;
 
-use self::{generation::Current, partition::PartitionLander};
+use self::{
+    generation::{Current, Next},
+    partition::PartitionLander,
+};
 use crate::{error::Error, topic::TopicReader};
 
 /// Partitions worked on at once: hides the latency of a remote store, and bounds memory to four
@@ -318,8 +321,11 @@ impl Lander {
         }
         let (partition, next, problem) = (*partition, *next, problem.clone());
         let found = Divergence { partition, next, problem: problem.clone() };
-        let Some(current) = generation::open_next(&self.context, found).await? else {
-            return Err(error);
+        let current = match generation::open_next(&self.context, found).await? {
+            Next::Opened(current) => current,
+            // The next call meets the topic as it is then.
+            Next::Missing => return Ok(Progress::default()),
+            Next::Exhausted => return Err(error),
         };
         self.opened += 1;
         let lost_since = current.opened.as_ref().and_then(|opened| opened.ts_lost_since);
@@ -398,11 +404,7 @@ impl Lander {
             let known = usize::try_from(index).ok().and_then(|at| self.partitions.get(at));
             let landed = match known.and_then(PartitionLander::landed) {
                 Some(landed) => landed,
-                None => {
-                    let (store, topic) = (&self.context.store, &config.topic);
-                    let tail = chain::tail(store, current.generation, topic, index).await?;
-                    tail.map_or(current.begins_at(index), |(_, footer)| footer.next)
-                }
+                None => current.landed(&self.context.store, &config.topic, index).await?,
             };
             let end = self.context.reader.end_offset(&config.topic, index).await?;
             lag.push(end.saturating_sub(landed));

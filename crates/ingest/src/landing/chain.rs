@@ -139,25 +139,19 @@ pub async fn tail(
     topic: &str,
     partition: u32,
 ) -> Result<Option<(LandingKey, Footer)>, Error> {
-    let tail = tail_after(store, (generation, topic, partition), None).await?;
-    Ok(tail.map(|(key, link)| (key, link.footer)))
-}
-
-/// [`tail`] with its lines, that lists only what comes after a link already known.
-pub(super) async fn tail_after(
-    store: &Arc<dyn ObjectStore>,
-    (generation, topic, partition): (u32, &str, u32),
-    known: Option<&LandingKey>,
-) -> Result<Option<(LandingKey, Link)>, Error> {
-    let last = list(store, generation, topic, partition, known).await?.pop();
-    let Some(key) = last.or_else(|| known.cloned()) else {
+    let Some(key) = list(store, generation, topic, partition, None).await?.pop() else {
         return Ok(None);
     };
-    let link = read(store, &key).await?.ok_or_else(|| vanished(&key))?;
-    Ok(Some((key, link)))
+    let link = require(store, &key).await?;
+    Ok(Some((key, link.footer)))
 }
 
-pub(super) fn vanished(key: &LandingKey) -> Error {
+/// Reads a link that was there.
+pub(super) async fn require(store: &Arc<dyn ObjectStore>, key: &LandingKey) -> Result<Link, Error> {
+    read(store, key).await?.ok_or_else(|| vanished(key))
+}
+
+pub(super) fn vanished(key: &impl ToString) -> Error {
     Error::LandingObject {
         key: key.to_string(),
         problem: "it was there and is gone; landing objects are deleted by nobody".to_owned(),

@@ -145,32 +145,48 @@ async fn has_chain(
     generation: u32,
     topic: &str,
 ) -> Result<bool, Error> {
-    let prefix = format!("{generation}/{topic}");
+    let prefix = LandingKey::topic_prefix(generation, topic);
     let listed = store.list_with_delimiter(Some(&Path::from(prefix.as_str()))).await;
     let listed =
         listed.map_err(|source| Error::LandingStore { doing: "listing", key: prefix, source })?;
     Ok(listed
         .common_prefixes
         .iter()
-        .any(|path| path.filename().is_some_and(|name| name.starts_with("p="))))
+        .any(|path| path.filename().and_then(LandingKey::partition_of_folder).is_some()))
+}
+
+/// What came of opening a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is open, by us or by another lander.
+    Opened(Current),
+    /// The topic is not there, or not whole. A cluster may not know its topics for a moment, and
+    /// what it says then would be taken for a loss of everything, for good.
+    Missing,
+    /// There are no more numbers.
+    Exhausted,
 }
 
 /// Opens the generation after the current one, or takes over what another lander opened.
-pub(super) async fn open_next(
-    context: &Context,
-    found: Divergence,
-) -> Result<Option<Current>, Error> {
+pub(super) async fn open_next(context: &Context, found: Divergence) -> Result<Next, Error> {
     let (store, topic) = (&context.store, &context.config.topic);
     let follows = context.current.generation;
     // Above every number in use: an operator may have raised it by hand, for other landers.
     let last = all(store, topic).await?.pop().map_or(follows, |last| last.generation.max(follows));
-    let Some(generation) = last.checked_add(1) else { return Ok(None) };
+    let Some(generation) = last.checked_add(1) else { return Ok(Next::Exhausted) };
     let count = context.reader.partitions(topic).await?;
+    if count <= found.partition {
+        return Ok(Next::Missing);
+    }
     let begins: Vec<Begin> = stream::iter(0..count)
         .map(|partition| Begin::find(context, partition))
         .buffered(PARTITIONS_AT_ONCE)
         .try_collect()
         .await?;
+    // Asked again: what was found holds only if the topic was there all the while.
+    if context.reader.partitions(topic).await? < count {
+        return Ok(Next::Missing);
+    }
     let by_partition = |offset: fn(&Begin) -> u64| -> BTreeMap<u32, u64> {
         (0..).zip(begins.iter().map(offset)).collect()
     };
@@ -185,7 +201,7 @@ pub(super) async fn open_next(
         ends: by_partition(|begin| begin.end),
     };
     let opened = create(store, context.clock.as_ref(), opened).await?;
-    Ok(Some(Current { generation, opened: Some(opened) }))
+    Ok(Next::Opened(Current { generation, opened: Some(opened) }))
 }
 
 /// Creates the object that opens a generation, or returns the one that is there.
@@ -210,10 +226,7 @@ async fn create(
     };
     match create_only::create(clock, CREATES_MAX, put, look).await? {
         Created::Ours => Ok(opened),
-        Created::Others => read().await?.ok_or_else(|| Error::LandingObject {
-            key: key.clone(),
-            problem: "it was there and is gone; landing objects are deleted by nobody".to_owned(),
-        }),
+        Created::Others => read().await?.ok_or_else(|| chain::vanished(key)),
     }
 }
 
@@ -277,7 +290,7 @@ impl Begin {
             };
             return Ok(Self { from: if is_whole { from } else { first }, end: from, lost });
         };
-        let tail = require(context, last).await?;
+        let tail = chain::require(&context.store, last).await?;
         let end = tail.footer.next;
         let tail = Mark::of(&tail);
         let has_tail = end <= topic_end && !differs(context, partition, tail.as_ref()).await?;
@@ -312,7 +325,7 @@ async fn common_end(
     let (mut same, mut other) = (0, keys.len());
     while same + 1 < other {
         let middle = usize::midpoint(same, other);
-        let link = require(context, &keys[middle]).await?;
+        let link = chain::require(&context.store, &keys[middle]).await?;
         let seen = match Mark::of(&link) {
             Some(mark) => mark.look(context, partition).await?,
             None => Seen::Gone,
@@ -324,10 +337,6 @@ async fn common_end(
         }
     }
     Ok(end)
-}
-
-async fn require(context: &Context, key: &LandingKey) -> Result<chain::Link, Error> {
-    chain::read(&context.store, key).await?.ok_or_else(|| chain::vanished(key))
 }
 
 /// Returns whether the topic contradicts a landed record. One that it no longer has does not.
@@ -359,7 +368,7 @@ pub(super) async fn oldest_held(
     // A link ends where the next one begins.
     let start = keys.iter().skip(1).take_while(|next| next.first_offset <= first).count();
     for (at, key) in keys.iter().enumerate().skip(start).take(GAPS_PASSED_MAX) {
-        let Some(mark) = Mark::of(&require(context, key).await?) else { continue };
+        let Some(mark) = Mark::of(&chain::require(&context.store, key).await?) else { continue };
         let is_held = first <= mark.offset;
         if is_held && mark.look(context, partition).await? != Seen::Gone {
             return Ok(Some((at, mark)));
@@ -382,7 +391,7 @@ pub(super) async fn before_chain(context: &Context, partition: u32) -> Result<Op
         }
         let keys = chain::list(&context.store, before, topic, partition, None).await?;
         if let Some(key) = keys.iter().rfind(|key| key.first_offset < from) {
-            let link = require(context, key).await?;
+            let link = chain::require(&context.store, key).await?;
             return Ok(Mark::of(&link).filter(|mark| mark.offset + 1 == from));
         }
         let opened = read(&context.store, before, topic).await?;

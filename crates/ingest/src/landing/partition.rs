@@ -161,10 +161,15 @@ impl PartitionLander {
     async fn recover(&mut self, context: &Context) -> Result<bool, Error> {
         self.forget();
         let (generation, topic) = (context.current.generation, context.config.topic.as_str());
-        let chain = (generation, topic, self.index);
-        let tail = chain::tail_after(&context.store, chain, self.tail.as_ref()).await?;
+        // All of the chain while the oldest record has to be found, else what came since.
+        let known = self.tail.as_ref().filter(|_| self.anchor.is_some());
+        let keys = chain::list(&context.store, generation, topic, self.index, known).await?;
+        let tail = keys.last().or(self.tail.as_ref()).cloned();
         let (next, mark) = match &tail {
-            Some((_, link)) => (link.footer.next, Mark::of(link)),
+            Some(key) => {
+                let link = chain::require(&context.store, key).await?;
+                (link.footer.next, Mark::of(&link))
+            }
             None => {
                 let mark = generation::before_chain(context, self.index).await?;
                 (context.current.begins_at(self.index), mark)
@@ -174,13 +179,12 @@ impl PartitionLander {
             return Ok(false);
         }
         if self.anchor.is_none() && tail.is_some() {
-            let keys = chain::list(&context.store, generation, topic, self.index, None).await?;
             let first = generation::first_offset(context, self.index).await?;
             let oldest = generation::oldest_held(context, self.index, &keys, first).await?;
             self.anchor = oldest.map(|(_, mark)| mark);
             self.check_anchor(context, next).await?;
         }
-        self.tail = tail.map(|(key, _)| key);
+        self.tail = tail;
         self.mark = mark;
         self.next = Some(next);
         Ok(true)
@@ -300,8 +304,9 @@ impl PartitionLander {
         let mut expected_min = from;
         for record in &self.unused {
             if record.offset < expected_min || record.offset == u64::MAX {
-                let problem = format!("it answered offset {} out of order", record.offset);
-                return Err(self.diverged(context, from, problem));
+                let topic = context.config.topic.clone();
+                let (partition, offset) = (self.index, record.offset);
+                return Err(Error::TopicDisorder { topic, partition, next: from, offset });
             }
             expected_min = record.offset + 1;
         }

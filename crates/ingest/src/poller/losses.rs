@@ -162,6 +162,9 @@ impl Losses for LandedLosses {
         let mut known = self.known.lock().await;
         let now = self.clock.monotonic();
         if known.asked_at.is_none_or(|at| at.saturating_add(HOLDS) <= now) {
+            // Before the answer: while the store hangs, not every poller of this process, one after
+            // the other, waits for it.
+            known.asked_at = Some(now);
             for generation in generation::folders(&self.store).await? {
                 for topic in &self.topics {
                     let place = (generation, topic.clone());
@@ -173,7 +176,6 @@ impl Losses for LandedLosses {
                     }
                 }
             }
-            known.asked_at = Some(now);
         }
         Ok(known.opened.values().cloned().collect())
     }
@@ -262,8 +264,10 @@ impl Poller {
         let notes = memory.progress()?.into_iter().filter(|(chunk, ..)| *chunk == NOTES);
         self.watch.seen_to = notes.map(|(_, part, _)| part).collect();
         new.retain(|loss| !self.watch.seen_to.contains(&loss.part()));
+        if new.is_empty() {
+            return Ok(false);
+        }
         let Some(active) = self.active.take() else { return Ok(false) };
-        let mut is_any = false;
         let mut coverage = active.coverage.clone();
         for loss in new {
             let since = match loss.since {
@@ -290,12 +294,8 @@ impl Poller {
                 windows,
                 "records may have been lost before they landed: what was fetched since is fetched again"
             );
-            is_any = true;
         }
-        if !is_any {
-            self.active = Some(active);
-        }
-        Ok(is_any)
+        Ok(true)
     }
 }
 

@@ -63,7 +63,7 @@ impl SharedView {
     }
 
     /// Takes one request of the shared quota for `holder`, who is no poller, unless that would pass
-    /// `limit`.
+    /// `limit`. The holder's name must be another for every call, or two at once share one request.
     ///
     /// # Errors
     /// The store failed, or others were faster every time.

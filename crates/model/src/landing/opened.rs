@@ -65,7 +65,7 @@ impl Opened {
     /// Returns the object's key; no landing key is spelt so.
     #[must_use]
     pub fn key(generation: u32, topic: &str) -> String {
-        format!("{generation}/{topic}/{NAME}")
+        format!("{}/{NAME}", LandingKey::topic_prefix(generation, topic))
     }
 
     /// Returns the offset at which the chain of `partition` begins.

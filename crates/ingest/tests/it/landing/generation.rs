@@ -420,6 +420,39 @@ async fn a_topic_that_is_gone_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_topic_that_goes_away_while_its_loss_is_looked_into_is_waited_for() {
+    for answers in 0..40 {
+        let fixture = Fixture::small();
+        fixture.append_numbers(0..10).await;
+        let mut lander = fixture.lander();
+        fixture.land(&mut lander).await;
+        fixture.topic.tamper(TOPIC, 0, |log| truncate(log, 5));
+        fixture.topic.set_answers(Some(answers));
+        for _ in 0..5 {
+            lander.run_once().await.unwrap_or_else(|error| panic!("after {answers}: {error}"));
+        }
+        fixture.topic.set_answers(None);
+        fixture.append_numbers(100..110).await;
+        fixture.land(&mut lander).await;
+        let opened = opened(&fixture).await;
+        let found: Vec<_> = opened.iter().map(|it| (it.begins_at(0), it.ts_lost_since)).collect();
+        // Behind the last link that the topic still has.
+        assert_eq!(found, [(3, Some(ts(9)))], "after {answers} answers");
+        check_all(&fixture.store, &fixture.topic).await;
+    }
+}
+
+#[tokio::test]
+async fn offsets_out_of_order_open_no_generation() {
+    let fixture = Fixture::small();
+    fixture.append_numbers(0..10).await;
+    fixture.topic.tamper(TOPIC, 0, |log| log.records.swap(3, 4));
+    let error = fixture.lander().run_once().await.expect_err("no log answers so");
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+    assert!(opened(&fixture).await.is_empty());
+}
+
+#[tokio::test]
 async fn an_operator_may_raise_the_generation_by_hand() {
     let mut fixture = Fixture::small();
     fixture.append_numbers(0..10).await;

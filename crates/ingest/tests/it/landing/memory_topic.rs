@@ -28,11 +28,18 @@ pub(crate) struct MemoryTopic {
     topics: Mutex<BTreeMap<String, Vec<Log>>>,
     /// Pretends to tell of truncation, and does not: a topic of Kafka that was made anew.
     pub(crate) is_silent: bool,
+    /// Questions that are answered before the cluster knows its topics no more.
+    answers: Mutex<Option<u32>>,
 }
 
 impl MemoryTopic {
     pub(crate) fn new(partitions: u32) -> Self {
-        Self { partitions, topics: Mutex::new(BTreeMap::new()), is_silent: false }
+        Self {
+            partitions,
+            topics: Mutex::new(BTreeMap::new()),
+            is_silent: false,
+            answers: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Log>>> {
@@ -55,9 +62,24 @@ impl MemoryTopic {
         self.lock().remove(topic);
     }
 
+    /// From now on answers so many questions, and then as a cluster that does not know its topics.
+    pub(crate) fn set_answers(&self, answers: Option<u32>) {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+    }
+
+    /// Returns whether the next question is answered.
+    fn is_known(&self) -> bool {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = answers.as_mut() else { return true };
+        let is_known = 0 < *left;
+        *left = left.saturating_sub(1);
+        is_known
+    }
+
     fn with<T>(&self, topic: &str, partition: u32, look: impl FnOnce(&Log) -> T) -> T {
-        let topics = self.lock();
+        let (is_known, topics) = (self.is_known(), self.lock());
         let log = topics.get(topic).and_then(|logs| logs.get(partition as usize));
+        let log = log.filter(|_| is_known);
         look(log.unwrap_or(&Log::default()))
     }
 }
@@ -85,7 +107,8 @@ impl TopicWriter for MemoryTopic {
 #[async_trait]
 impl TopicReader for MemoryTopic {
     async fn partitions(&self, topic: &str) -> Result<u32, Error> {
-        Ok(if self.lock().contains_key(topic) { self.partitions } else { 0 })
+        let is_there = self.is_known() && self.lock().contains_key(topic);
+        Ok(if is_there { self.partitions } else { 0 })
     }
 
     async fn read(
