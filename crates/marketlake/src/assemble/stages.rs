@@ -150,6 +150,7 @@ pub(crate) struct LandStage {
     clock: Arc<dyn Clock>,
     retain_at: Duration,
     moved_at: Duration,
+    warned: Warned,
     gauges: Gauges,
 }
 
@@ -173,6 +174,7 @@ impl LandStage {
             retain_at: bench.clock.monotonic() + RETAIN_EVERY,
             topic,
             moved_at: bench.clock.monotonic(),
+            warned: Warned::default(),
             clock: Arc::clone(&bench.clock),
             gauges,
         })
@@ -185,6 +187,21 @@ impl LandStage {
             lag += lander.lag().await.or_fail()?.iter().sum::<u64>();
         }
         Ok(lag)
+    }
+
+    /// Does what is for moments of rest; returns whether records may still be on their way.
+    async fn rest(&mut self) -> Result<bool, Failure> {
+        let lag = self.waiting().await?;
+        let landed = self.landers.iter().flat_map(|(_, lander)| lander.landed()).sum();
+        let gauge = Gauge { lag, rows_total: Some(landed) };
+        super::publish(&self.gauges, "land", gauge);
+        if self.retain_at <= self.clock.monotonic() {
+            self.retain().await?;
+        }
+        // The group may still be dividing the partitions, and a record that was acknowledged may be
+        // on its way from the broker.
+        let waited = self.clock.monotonic().saturating_sub(self.moved_at);
+        Ok(lag != 0 && waited < LAG_STANDS_MAX)
     }
 
     async fn retain(&mut self) -> Result<(), Failure> {
@@ -224,21 +241,17 @@ impl Stage for LandStage {
         if step.has_moved {
             self.moved_at = self.clock.monotonic();
         } else {
-            let lag = self.waiting().await?;
-            let landed = self.landers.iter().flat_map(|(_, lander)| lander.landed()).sum();
-            let gauge = Gauge { lag, rows_total: Some(landed) };
-            super::publish(&self.gauges, "land", gauge);
-            // The group may still be dividing the partitions, and a record that was acknowledged
-            // may be on its way from the broker.
-            let waited = self.clock.monotonic().saturating_sub(self.moved_at);
-            step.has_pending |= lag != 0 && waited < LAG_STANDS_MAX;
-            if self.retain_at <= self.clock.monotonic() {
-                self.retain().await?;
+            match self.rest().await {
+                Ok(is_waiting) => step.has_pending |= is_waiting,
+                Err(failure) => failed.note(failure),
             }
         }
-        failed.end(step)
+        failed.end(step, &mut self.warned)
     }
 }
+
+/// The failure that was last warned of while others went on; a round goes by in milliseconds.
+type Warned = Option<String>;
 
 /// What failed in one round of several that hold up none of the others.
 #[derive(Debug, Default)]
@@ -255,21 +268,25 @@ impl Failed {
 
     /// Ends the round. As long as the others bring something forward, a failure waits: it comes up
     /// again when they have come to rest, and the stage's pause then holds up nobody.
-    fn end(self, step: Step) -> Result<Step, Failure> {
+    fn end(self, step: Step, warned: &mut Warned) -> Result<Step, Failure> {
+        let text = self.0.as_ref().map(|failure| format!("{:#}", failure.error));
         match self.0 {
-            Some(failure) if !step.has_moved => Err(failure),
-            Some(failure) => {
-                tracing::warn!("one of several failed, the others go on: {:#}", failure.error);
-                Ok(step)
+            Some(failure) if !step.has_moved => return Err(failure),
+            Some(_) if text != *warned => {
+                let text = text.as_deref().unwrap_or_default();
+                tracing::warn!("one of several failed, the others go on: {text}");
             }
-            None => Ok(step),
+            Some(_) | None => (),
         }
+        *warned = text;
+        Ok(step)
     }
 }
 
 /// Loads landing objects into bronze, one dataset after the other.
 pub(crate) struct LoadStage {
     loaders: Vec<DatasetLoader>,
+    warned: Warned,
 }
 
 impl LoadStage {
@@ -278,7 +295,7 @@ impl LoadStage {
         for dataset in Dataset::ALL {
             loaders.push(DatasetLoader::open(bench, Access::Write, dataset, trigger).await?);
         }
-        Ok(Self { loaders })
+        Ok(Self { loaders, warned: Warned::default() })
     }
 }
 
@@ -297,7 +314,7 @@ impl Stage for LoadStage {
                 Err(failure) => failed.note(failure),
             }
         }
-        failed.end(step)
+        failed.end(step, &mut self.warned)
     }
 }
 
