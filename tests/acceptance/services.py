@@ -9,6 +9,8 @@ import secrets
 import ssl
 import urllib.request
 
+import boto3
+
 from harness import Pipeline
 
 # Azurite has one account, and everybody knows its key.
@@ -34,6 +36,20 @@ def address(name):
 
 def ca_file():
     return f"{address('TLS')}/ca.pem"
+
+
+def s3():
+    """The object store, as a client of somebody else's sees it."""
+    return boto3.client(
+        "s3", endpoint_url=address("S3"), region_name="us-east-1",
+        aws_access_key_id=MINIO_USER, aws_secret_access_key=MINIO_KEY,
+    )
+
+
+def s3_keys(prefix):
+    """Every key that begins so; a listing has a thousand a page."""
+    pages = s3().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
 class KeyVault:
@@ -128,16 +144,8 @@ class Place:
 
     def landing_objects(self, dataset="intraday", generation=0):
         """The landing zone of a dataset as another client of S3 sees it: key to bytes."""
-        import boto3
-
-        client = boto3.client(
-            "s3", endpoint_url=address("S3"), region_name="us-east-1",
-            aws_access_key_id=MINIO_USER, aws_secret_access_key=MINIO_KEY,
-        )
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=BUCKET, Prefix=f"{self.id}/landing/{generation}/{self.id}.{dataset}/",
-        )
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        client = s3()
         return {
-            key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys
+            key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            for key in s3_keys(f"{self.id}/landing/{generation}/{self.id}.{dataset}/")
         }

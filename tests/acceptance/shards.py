@@ -9,10 +9,9 @@ import re
 import time
 from collections import Counter
 
-import boto3
 from botocore.exceptions import ClientError
 
-from services import BUCKET, MINIO_KEY, MINIO_USER, address
+from services import BUCKET, s3, s3_keys
 
 EVERY_SECONDS = 2
 
@@ -20,15 +19,11 @@ EVERY_SECONDS = 2
 class Shards:
     def __init__(self, place, folder="poll"):
         self.prefix, self.chains = f"{place.id}/{folder}/", {}
-        self.client = boto3.client(
-            "s3", endpoint_url=address("S3"), region_name="us-east-1",
-            aws_access_key_id=MINIO_USER, aws_secret_access_key=MINIO_KEY,
-        )
+        self.client = s3()
 
     def collect(self):
         """Reads the links that are new."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=self.prefix)
-        for key in [found["Key"] for page in pages for found in page.get("Contents", [])]:
+        for key in s3_keys(self.prefix):
             link = re.search(r"/shard=(\d+)/links/(\d+)$", key)
             if not link:
                 continue

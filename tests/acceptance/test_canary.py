@@ -10,13 +10,12 @@ import re
 import urllib.parse
 import urllib.request
 
-import boto3
 import pytest
 
 import contents
 import recorded
 from harness import Market, Vendor, until
-from services import ACCESS_KEY, AZURE_KEY, BUCKET, MINIO_KEY, MINIO_USER, KeyVault, Place, address
+from services import ACCESS_KEY, AZURE_KEY, BUCKET, MINIO_KEY, KeyVault, Place, address, s3, s3_keys
 from test_secrecy import command_lines
 
 pytestmark = pytest.mark.xdist_group("real services")
@@ -24,24 +23,39 @@ pytestmark = pytest.mark.xdist_group("real services")
 CANARY = "cnryA8vKq2Zt7Lx4Rw9Pm3"
 
 
-def spellings(secret):
-    """How a secret may be written: as it is, in addresses, JSON, base64, hexadecimal."""
+def patterns(secret):
+    """How a secret may be written: as it is, in addresses, JSON, hexadecimal, base64."""
     raw = secret.encode()
-    encoded = base64.b64encode(raw).rstrip(b"=")
-    return {
+    whole = {
         raw, urllib.parse.quote(secret, safe="").encode(), json.dumps(secret)[1:-1].encode(),
-        # The last character of base64 also holds bits of what follows.
-        encoded[:-1], base64.urlsafe_b64encode(raw).rstrip(b"=")[:-1], raw.hex().encode(),
+        raw.hex().encode(),
     }
+    encoded = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
+    # As a word: short keys of doubles may be part of ordinary names.
+    for spelling in whole:
+        yield rb"(?<![\w/+-])" + re.escape(spelling) + rb"(?![\w-])"
+    # The last letter of base64 also holds bits of what follows, and more may follow.
+    for spelling in encoded:
+        yield rb"(?<![\w/+-])" + re.escape(spelling.rstrip(b"=")[:-1])
 
 
 def assert_absent(secrets, places):
     for place, content in places:
         for secret in secrets:
-            for spelling in spellings(secret):
-                # As a word: short keys of doubles may be part of ordinary names.
-                found = re.search(rb"(?<![\w/+-])" + re.escape(spelling) + rb"(?![\w-])", content)
+            for pattern in patterns(secret):
+                found = re.search(pattern, content)
                 assert not found, f"a secret stands in {place}: …{content[max(0, found.start() - 80):found.start()]}"
+
+
+@pytest.mark.parametrize("text", [
+    b"key=%s;" % CANARY.encode(), b"%s\n" % CANARY.encode().hex().encode(),
+    b"Basic %s" % base64.b64encode(CANARY.encode()),
+    b"Basic %s" % base64.b64encode(CANARY.encode() + b":more"),
+])
+def test_the_search_finds_every_spelling(text):
+    with pytest.raises(AssertionError, match="a secret stands in"):
+        assert_absent([CANARY], [("here", text)])
+    assert_absent([CANARY], [("here", text.swapcase())])
 
 
 def left_behind(place, folder, processes):
@@ -55,13 +69,9 @@ def left_behind(place, folder, processes):
             yield path, path.read_bytes()
     for data in folder.glob("data*"):
         yield from contents.everything(data)
-    client = boto3.client(
-        "s3", endpoint_url=address("S3"), region_name="us-east-1",
-        aws_access_key_id=MINIO_USER, aws_secret_access_key=MINIO_KEY,
-    )
-    for key in client.list_objects_v2(Bucket=BUCKET, Prefix=f"{place.id}/").get("Contents", []):
-        found = client.get_object(Bucket=BUCKET, Key=key["Key"])
-        yield key["Key"], repr(found["Metadata"]).encode() + contents.plain(found["Body"].read())
+    for key in s3_keys(f"{place.id}/"):
+        found = s3().get_object(Bucket=BUCKET, Key=key)
+        yield key, repr(found["Metadata"]).encode() + contents.plain(found["Body"].read())
     yield from lake_files(place)
     yield from records(place)
 

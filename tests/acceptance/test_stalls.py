@@ -10,7 +10,6 @@ import time
 import urllib.request
 from collections import Counter
 
-import boto3
 import pyarrow
 import pytest
 
@@ -18,7 +17,7 @@ import crash
 import recorded
 from group import DATASETS, Group
 from harness import Market, Vendor, chance, settle, until
-from services import BUCKET, MINIO_KEY, MINIO_USER, Place, address
+from services import Place, address, s3_keys
 from tables import Lake
 from test_under_fire import FaultProxy
 
@@ -49,14 +48,7 @@ def begin(folder, purpose, **options):
 
 def lengths(place):
     """How many objects the chain of each dataset and partition has."""
-    client = boto3.client(
-        "s3", endpoint_url=address("S3"), region_name="us-east-1",
-        aws_access_key_id=MINIO_USER, aws_secret_access_key=MINIO_KEY,
-    )
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=BUCKET, Prefix=f"{place.id}/landing/0/",
-    )
-    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    keys = s3_keys(f"{place.id}/landing/0/")
     names = (re.search(r"/t\w+\.(\w+)/p=(\d+)/", key) for key in keys)
     return Counter((name[1], int(name[2])) for name in names if name)
 
