@@ -6,12 +6,13 @@ use arrow::datatypes::{Field, FieldRef, Schema};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use model::ErrorKind;
-use object_store::{GetOptions, ObjectStore};
+use object_store::ObjectStore;
 
 use super::{
-    format::{ReadTimes, observe},
+    format::{Observer, ReadTimes, observe},
     options::{Format, SchemaOptions},
-    ports::{Grown, PortError, Schemas, Shape},
+    ports::{Grown, PortError, ReadError, Schemas, Shape},
+    reading::{Stop, each_piece},
     schema::{
         Evolution, FileObservation, Observed, SampledFile, SchemaStore, SchemaVersion, decide,
         fixed_columns, given, infer, sample,
@@ -79,27 +80,14 @@ impl StoredColumns {
             return Ok(Some(unseen(file)));
         }
         let doing = || format!("looking into `{}` for columns", file.path);
-        let stored = |source: object_store::Error| failed(&doing(), ErrorKind::Transient, source);
-        let options = GetOptions { if_match: file.etag.clone(), ..GetOptions::default() };
-        let location = file.location().map_err(stored)?;
-        let mut bytes = match self.source.get_opts(&location, options).await {
-            Ok(found) => found.into_stream(),
-            Err(
-                object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. },
-            ) => return Ok(None),
-            Err(source) => return Err(stored(source)),
-        };
         let is_case_sensitive = self.options.is_case_sensitive;
-        let mut observer = observe(&self.format, file, is_case_sensitive, Arc::clone(&self.times))
+        let observer = observe(&self.format, file, is_case_sensitive, Arc::clone(&self.times))
             .map_err(|problem| failed(&doing(), problem.kind(), problem))?;
-        while let Some(piece) = bytes.try_next().await.map_err(stored)? {
-            if let Err(problem) = observer.push(&piece) {
-                tracing::warn!(path = file.path, %problem, "a file gives no columns");
-                return Ok(None);
+        let seen = match each_piece(&*self.source, file, observer, look).await {
+            Ok(observer) => observer.seen(),
+            Err(problem @ ReadError::Store { .. }) => {
+                return Err(failed(&doing(), problem.kind(), problem));
             }
-        }
-        let seen = match observer.finish() {
-            Ok(seen) => seen,
             Err(problem) => {
                 tracing::warn!(path = file.path, %problem, "a file gives no columns");
                 return Ok(None);
@@ -110,6 +98,15 @@ impl StoredColumns {
             matches!(self.format, Format::Csv(_)).then(|| seen.columns.iter().map(name).collect());
         Ok(Some(FileObservation { observed: seen.record, order, ..unseen(file) }))
     }
+}
+
+/// Looks at a piece of a file.
+fn look(observer: &mut Observer, piece: &[u8], is_last: bool) -> Result<(), Stop> {
+    observer.push(piece)?;
+    if is_last {
+        observer.finish()?;
+    }
+    Ok(())
 }
 
 fn unseen(file: &SourceFile) -> FileObservation {

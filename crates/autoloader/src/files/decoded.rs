@@ -41,6 +41,14 @@ pub struct Decoded {
     pub rescued_fields: BTreeSet<String>,
 }
 
+impl Decoded {
+    /// Whether the stretch brought nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.bad.is_empty() && self.unknown == Observed::Nothing
+    }
+}
+
 /// Most names of rescued fields that are kept of a file: a record of more news than that is not
 /// told apart by its names.
 pub const RESCUED_FIELDS_MAX: usize = 1_000;

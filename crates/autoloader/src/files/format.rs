@@ -76,9 +76,9 @@ pub enum FileProblem {
         reason: String,
     },
     /// Packed again and again.
-    #[error("the file is packed more than {max} times")]
+    #[error("the file is packed {max} times or more")]
     Layers {
-        /// How often it may be.
+        /// How often is too often.
         max: usize,
     },
     /// A document that is none: nothing of its file counts.
@@ -163,36 +163,73 @@ pub fn open_file(
     file: &SourceFile,
     schema: Arc<ReadSchema>,
     times: Arc<dyn ReadTimes>,
-) -> Result<Box<dyn TextReader>, FileProblem> {
+) -> Result<OpenFile, FileProblem> {
     if matches!(format, Format::Binary) {
-        return Ok(Box::new(binary::BinaryFile::new(file, &schema)?));
+        let reader = Box::new(binary::BinaryFile::new(file, &schema)?);
+        return Ok(OpenFile { unpacker: None, reader });
     }
-    let inner = open_with(format, schema, times)?;
-    Ok(Box::new(Unpacked { unpacker: Unpacker::new(file.name()), inner }))
+    let reader = open_with(format, schema, times)?;
+    Ok(OpenFile { unpacker: Some(Unpacker::new(file.name())), reader })
 }
 
-/// A reader behind an unpacker.
+/// A file that is being read from its bytes as stored.
 #[derive(Debug)]
-struct Unpacked {
-    unpacker: Unpacker,
-    inner: Box<dyn TextReader>,
+pub struct OpenFile {
+    /// `None`: its bytes are read as they are.
+    unpacker: Option<Unpacker>,
+    reader: Box<dyn TextReader>,
 }
 
-impl TextReader for Unpacked {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
-        let Self { unpacker, inner } = self;
-        unpacker.push(bytes, &mut |bytes| inner.push(bytes, out))
+impl OpenFile {
+    /// Reads the next bytes, and hands on what each step brought that did bring something. A packed
+    /// byte may be a thousand unpacked ones, so the steps are those of the unpacked bytes.
+    ///
+    /// # Errors
+    /// As [`TextReader::push`], or what `each` returns.
+    pub fn push<E: From<FileProblem>>(
+        &mut self,
+        bytes: &[u8],
+        each: &mut dyn FnMut(Decoded) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { unpacker, reader } = self;
+        match unpacker {
+            Some(unpacker) => unpacker.push(bytes, &mut |bytes| step(reader, bytes, each)),
+            None => step(reader, bytes, each),
+        }
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
-        let Self { unpacker, inner } = self;
-        unpacker.finish(&mut |bytes| inner.push(bytes, out))?;
-        inner.finish(out)
+    /// Ends the file, and hands on what it still held.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn finish<E: From<FileProblem>>(
+        &mut self,
+        each: &mut dyn FnMut(Decoded) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { unpacker, reader } = self;
+        if let Some(unpacker) = unpacker {
+            unpacker.finish(&mut |bytes| step(reader, bytes, each))?;
+        }
+        let mut last = Decoded::default();
+        reader.finish(&mut last)?;
+        if last.is_empty() { Ok(()) } else { each(last) }
     }
 
-    fn header(&self) -> &[String] {
-        self.inner.header()
+    /// As [`TextReader::header`].
+    pub fn header(&self) -> &[String] {
+        self.reader.header()
     }
+}
+
+/// Reads one step of unpacked bytes.
+fn step<E: From<FileProblem>>(
+    reader: &mut Box<dyn TextReader>,
+    bytes: &[u8],
+    each: &mut dyn FnMut(Decoded) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut decoded = Decoded::default();
+    reader.push(bytes, &mut decoded)?;
+    if decoded.is_empty() { Ok(()) } else { each(decoded) }
 }
 
 /// What a file holds, for a schema to be inferred from.
@@ -211,7 +248,7 @@ pub struct FileObservation {
 /// Observes a file as its bytes come: reads it into no columns, so that every field is unknown.
 #[derive(Debug)]
 pub struct Observer {
-    reader: Box<dyn TextReader>,
+    file: OpenFile,
     seen: FileObservation,
 }
 
@@ -237,8 +274,8 @@ pub fn observe(
     if let Format::Json(options) = &mut format {
         options.single_column = None;
     }
-    let reader = open_file(&format, file, Arc::new(schema), times)?;
-    Ok(Observer { reader, seen: FileObservation::default() })
+    let file = open_file(&format, file, Arc::new(schema), times)?;
+    Ok(Observer { file, seen: FileObservation::default() })
 }
 
 impl Observer {
@@ -247,34 +284,38 @@ impl Observer {
     /// # Errors
     /// As [`TextReader::push`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), FileProblem> {
-        let mut out = Decoded::default();
-        self.reader.push(bytes, &mut out)?;
-        self.note(out);
-        Ok(())
+        let Self { file, seen } = self;
+        file.push(bytes, &mut |decoded| {
+            seen.note(decoded);
+            Ok(())
+        })
     }
 
-    /// Ends the file, or the part of it that is sampled.
+    /// Ends the file.
     ///
     /// # Errors
     /// As [`TextReader::finish`].
-    pub fn finish(mut self) -> Result<FileObservation, FileProblem> {
-        let mut out = Decoded::default();
-        self.reader.finish(&mut out)?;
-        self.note(out);
-        self.seen.columns = self.reader.header().to_vec();
-        Ok(self.seen)
+    pub fn finish(&mut self) -> Result<(), FileProblem> {
+        let Self { file, seen } = self;
+        file.finish(&mut |decoded| {
+            seen.note(decoded);
+            Ok::<_, FileProblem>(())
+        })?;
+        seen.columns = file.header().to_vec();
+        Ok(())
     }
 
-    /// Returns what was seen so far, of a file that is not read to its end.
+    /// Returns what was seen.
     #[must_use]
-    pub fn so_far(mut self) -> FileObservation {
-        self.seen.columns = self.reader.header().to_vec();
+    pub fn seen(self) -> FileObservation {
         self.seen
     }
+}
 
+impl FileObservation {
     fn note(&mut self, out: Decoded) {
-        self.seen.record.merge(out.unknown);
-        self.seen.records += out.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        self.seen.records_bad += out.bad.len() as u64;
+        self.record.merge(out.unknown);
+        self.records += out.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        self.records_bad += out.bad.len() as u64;
     }
 }

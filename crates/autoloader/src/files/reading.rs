@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     decoded::{Decoded, ReadSchema},
-    format::{FileProblem, ReadTimes, TextReader, open_file},
+    format::{FileProblem, OpenFile, ReadTimes, open_file},
     options::Format,
     ports::{ReadError, ReadRows},
     source_file::SourceFile,
@@ -31,18 +31,6 @@ pub struct StoreReader {
     pub times: Arc<dyn ReadTimes>,
 }
 
-impl StoreReader {
-    /// Opens exactly the version that `file` names.
-    async fn get(&self, file: &SourceFile) -> Result<GetResult, ReadError> {
-        let location = file.location().map_err(stored)?;
-        let options = GetOptions { if_match: file.etag.clone(), ..GetOptions::default() };
-        let found = self.store.get_opts(&location, options).await.map_err(stored)?;
-        let now = SourceFile::from(found.meta.clone());
-        // A store that gives no tags cannot be held to one.
-        if file.was_overwritten_by(&now) { Err(ReadError::Changed) } else { Ok(found) }
-    }
-}
-
 #[async_trait]
 impl ReadRows for StoreReader {
     async fn read(
@@ -51,58 +39,92 @@ impl ReadRows for StoreReader {
         schema: Arc<ReadSchema>,
         stretches: &mpsc::Sender<Decoded>,
     ) -> Result<(), ReadError> {
-        let mut bytes = self.get(file).await?.into_stream();
-        let reader = open_file(&self.format, file, schema, Arc::clone(&self.times));
-        let mut reader = reader.map_err(|problem| broken(0, &problem))?;
-        let (mut piece, mut read) = (BytesMut::new(), 0);
-        loop {
-            let more = bytes.next().await.transpose().map_err(stored)?;
-            let is_over = more.is_none();
-            piece.extend_from_slice(more.as_deref().unwrap_or_default());
-            if piece.len() < PIECE_BYTES && !is_over {
-                continue;
-            }
-            let (offset, taken) = (read, piece.split().freeze());
-            read += u64::try_from(taken.len()).unwrap_or_default();
-            let decoded;
-            (reader, decoded) = decode(reader, taken, is_over).await.map_err(|problem| {
-                // What the reader says of a place is more exact than where the piece began.
-                broken(offset, &problem)
-            })?;
-            let has_news = !decoded.batches.is_empty() || !decoded.bad.is_empty() || is_over;
-            if has_news && stretches.send(decoded).await.is_err() {
-                return Ok(());
-            }
-            if is_over {
-                return Ok(());
-            }
-        }
+        let opened = open_file(&self.format, file, schema, Arc::clone(&self.times));
+        let opened = opened.map_err(|problem| broken(0, &problem))?;
+        let rows = (opened, stretches.clone());
+        each_piece(&*self.store, file, rows, read_piece).await.map(|_| ())
     }
 }
 
-/// Decodes a piece on a thread where it holds up nobody.
-async fn decode(
-    mut reader: Box<dyn TextReader>,
-    piece: bytes::Bytes,
+/// Reads a piece and hands on the rows, waiting where nobody takes them yet.
+fn read_piece(
+    (file, stretches): &mut (OpenFile, mpsc::Sender<Decoded>),
+    piece: &[u8],
     is_last: bool,
-) -> Result<(Box<dyn TextReader>, Decoded), FileProblem> {
-    let work = move || {
-        let mut decoded = Decoded::default();
-        reader.push(&piece, &mut decoded)?;
-        if is_last {
-            reader.finish(&mut decoded)?;
+) -> Result<(), Stop> {
+    let mut hand_on = |decoded| stretches.blocking_send(decoded).map_err(|_| Stop::Unwanted);
+    file.push(piece, &mut hand_on)?;
+    if is_last { file.finish(&mut hand_on) } else { Ok(()) }
+}
+
+/// Why the rest of a file is not looked at.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It cannot be read.
+    Problem(FileProblem),
+    /// Nobody takes what it holds.
+    Unwanted,
+}
+
+impl From<FileProblem> for Stop {
+    fn from(problem: FileProblem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// Opens exactly the version of a file that `file` names.
+pub(super) async fn open_version(
+    store: &dyn ObjectStore,
+    file: &SourceFile,
+) -> Result<GetResult, ReadError> {
+    let location = file.location().map_err(stored)?;
+    let options = GetOptions { if_match: file.etag.clone(), ..GetOptions::default() };
+    let found = store.get_opts(&location, options).await.map_err(stored)?;
+    let now = SourceFile::from(found.meta.clone());
+    // A store that gives no tags cannot be held to one.
+    if file.was_overwritten_by(&now) { Err(ReadError::Changed) } else { Ok(found) }
+}
+
+/// Gives the bytes of `file` to `taker` piece by piece, on threads where it holds up nobody, and
+/// returns it after the last one, or as soon as nothing more is wanted.
+pub(super) async fn each_piece<T: Send + 'static>(
+    store: &dyn ObjectStore,
+    file: &SourceFile,
+    mut taker: T,
+    take: fn(&mut T, &[u8], bool) -> Result<(), Stop>,
+) -> Result<T, ReadError> {
+    let mut bytes = open_version(store, file).await?.into_stream();
+    let (mut piece, mut read) = (BytesMut::new(), 0);
+    loop {
+        let more = bytes.next().await.transpose().map_err(stored)?;
+        let is_last = more.is_none();
+        piece.extend_from_slice(more.as_deref().unwrap_or_default());
+        if piece.len() < PIECE_BYTES && !is_last {
+            continue;
         }
-        Ok((reader, decoded))
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
+        let (offset, taken) = (read, piece.split().freeze());
+        read += u64::try_from(taken.len()).unwrap_or_default();
+        let work = move || {
+            let done = take(&mut taker, &taken, is_last);
+            (taker, done)
+        };
+        let done;
         // A reader that panics has a defect, and the file is where it shows.
-        Err(_) => Err(FileProblem::Format("a file at which the reader failed")),
+        (taker, done) = tokio::task::spawn_blocking(work).await.map_err(|_| ReadError::Broken {
+            offset,
+            reason: "the reader died of it; this is a bug of ours".to_owned(),
+        })?;
+        match done {
+            Ok(()) if !is_last => (),
+            Ok(()) | Err(Stop::Unwanted) => return Ok(taker),
+            Err(Stop::Problem(problem)) => return Err(broken(offset, &problem)),
+        }
     }
 }
 
 fn broken(offset: u64, problem: &FileProblem) -> ReadError {
     let offset = match problem {
+        // What the reader says of a place is more exact than where the piece began.
         FileProblem::Damaged { offset, .. } => *offset,
         FileProblem::Document(bad) => bad.offset,
         _ => offset,
@@ -124,6 +146,8 @@ fn stored(source: object_store::Error) -> ReadError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use arrow::datatypes::{DataType, Field, Schema};
     use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 
@@ -134,15 +158,27 @@ mod tests {
         store.head(&Path::from(name)).await.expect("is there").into()
     }
 
-    async fn rows(reader: &StoreReader, file: &SourceFile) -> Result<(usize, usize), ReadError> {
-        let columns = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
-        let schema = Arc::new(ReadSchema {
-            columns,
+    fn schema(column: &str, data_type: DataType) -> Arc<ReadSchema> {
+        Arc::new(ReadSchema {
+            columns: Arc::new(Schema::new(vec![Field::new(column, data_type, true)])),
             ignored: std::collections::BTreeSet::new(),
             is_rescuing: true,
             is_case_sensitive: true,
             is_observing: false,
-        });
+        })
+    }
+
+    fn reader(store: &Arc<InMemory>, format: Format) -> StoreReader {
+        let store = Arc::<InMemory>::clone(store) as _;
+        StoreReader { store, format, times: Arc::new(TextOptions::default()) }
+    }
+
+    fn text() -> Format {
+        Format::Text { is_whole: false, line_sep: None, encoding: encoding_rs::UTF_8 }
+    }
+
+    async fn rows(reader: &StoreReader, file: &SourceFile) -> Result<(usize, usize), ReadError> {
+        let schema = schema("a", DataType::Int64);
         let (sender, mut stretches) = mpsc::channel::<Decoded>(1);
         let taking = async {
             let mut counts = (0, 0);
@@ -170,11 +206,7 @@ mod tests {
         let long = "{\"a\":12345678}\n".repeat(200_000);
         let packed = zstd::encode_all(long.as_bytes(), 1).expect("packs");
         store.put(&Path::from("long.json.zst"), packed.into()).await.expect("puts");
-        let reader = StoreReader {
-            store: Arc::<InMemory>::clone(&store) as _,
-            format: Format::Json(JsonOptions::default()),
-            times: Arc::new(TextOptions::default()),
-        };
+        let reader = reader(&store, Format::Json(JsonOptions::default()));
         let planned = file(&store, "x.json").await;
         assert_eq!(rows(&reader, &planned).await.expect("reads"), (2, 1));
         let long = file(&store, "long.json.zst").await;
@@ -188,5 +220,47 @@ mod tests {
         store.put(&Path::from("cut.zst"), cut.to_vec().into()).await.expect("puts");
         let cut = file(&store, "cut.zst").await;
         assert!(matches!(rows(&reader, &cut).await, Err(ReadError::Broken { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_packed_file_is_handed_on_in_stretches() {
+        const MIB: usize = 200;
+        let store = Arc::new(InMemory::new());
+        let mut packed = zstd::stream::Encoder::new(Vec::new(), 1).expect("opens");
+        let lines = format!("{}\n", "x".repeat(1023)).repeat(1024);
+        for _ in 0..MIB {
+            packed.write_all(lines.as_bytes()).expect("packs");
+        }
+        let packed = packed.finish().expect("packs");
+        assert!(packed.len() < PIECE_BYTES, "one piece has all of it");
+        store.put(&Path::from("x.txt.zst"), packed.into()).await.expect("puts");
+        let (reader, file) = (reader(&store, text()), file(&store, "x.txt.zst").await);
+        let (sender, mut stretches) = mpsc::channel(1);
+        let reading = tokio::spawn(async move {
+            reader.read(&file, schema("value", DataType::Utf8), &sender).await
+        });
+        let (mut rows, mut bytes_max) = (0, 0);
+        while let Some(stretch) = stretches.recv().await {
+            let bytes: usize =
+                stretch.batches.iter().map(|rows| rows.get_array_memory_size()).sum();
+            rows += stretch.batches.iter().map(|rows| rows.num_rows()).sum::<usize>();
+            bytes_max = bytes.max(bytes_max);
+        }
+        reading.await.expect("no panic").expect("reads");
+        assert_eq!(rows, MIB * 1024);
+        // A stretch is 8 MiB of text; buffers grow by doubling.
+        assert!(bytes_max < 32 << 20, "{bytes_max} bytes at once");
+    }
+
+    #[tokio::test]
+    async fn reading_ends_when_nobody_takes_the_rows() {
+        let store = Arc::new(InMemory::new());
+        let packed = zstd::encode_all("x\n".repeat(1 << 20).as_bytes(), 1).expect("packs");
+        store.put(&Path::from("x.zst"), packed.into()).await.expect("puts");
+        let file = file(&store, "x.zst").await;
+        let (sender, stretches) = mpsc::channel(1);
+        drop(stretches);
+        let reader = reader(&store, text());
+        reader.read(&file, schema("value", DataType::Utf8), &sender).await.expect("ends well");
     }
 }

@@ -130,11 +130,11 @@ impl Unpacker {
     ///
     /// # Errors
     /// [`FileProblem::Damaged`], or what `each` returns.
-    pub fn push(
+    pub fn push<E: From<FileProblem>>(
         &mut self,
         bytes: &[u8],
-        each: &mut dyn FnMut(&[u8]) -> Result<(), FileProblem>,
-    ) -> Result<(), FileProblem> {
+        each: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.layer(0, bytes, false, each)
     }
 
@@ -142,10 +142,10 @@ impl Unpacker {
     ///
     /// # Errors
     /// [`FileProblem::Damaged`]: it was cut off. Or what `each` returns.
-    pub fn finish(
+    pub fn finish<E: From<FileProblem>>(
         &mut self,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), FileProblem>,
-    ) -> Result<(), FileProblem> {
+        each: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         for index in 0..LAYERS_MAX {
             // A short layer is only told now, and may bring another one.
             self.layer(index, &[], true, each)?;
@@ -160,13 +160,13 @@ impl Unpacker {
     }
 
     /// Pushes bytes into a layer, and what it unpacks into the next one.
-    fn layer(
+    fn layer<E: From<FileProblem>>(
         &mut self,
         index: usize,
         bytes: &[u8],
         is_end: bool,
-        each: &mut dyn FnMut(&[u8]) -> Result<(), FileProblem>,
-    ) -> Result<(), FileProblem> {
+        each: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Some(layer) = self.layers.get_mut(index) else { return Ok(()) };
         let head;
         let mut bytes = bytes;
@@ -186,7 +186,7 @@ impl Unpacker {
                     self.name = inner.to_owned();
                 }
                 if LAYERS_MAX <= index + 1 {
-                    return Err(FileProblem::Layers { max: LAYERS_MAX });
+                    return Err(FileProblem::Layers { max: LAYERS_MAX }.into());
                 }
                 self.layers.push(Layer::default());
             }
@@ -201,7 +201,11 @@ impl Unpacker {
             if used == 0 && out.is_empty() {
                 let error = io::Error::other("it does not go on");
                 let is_done = bytes.is_empty();
-                return if is_done { Ok(()) } else { Err(self.layers[index].damaged(&error)) };
+                return if is_done {
+                    Ok(())
+                } else {
+                    Err(self.layers[index].damaged(&error).into())
+                };
             }
             bytes = bytes.get(used..).unwrap_or_default();
             if !out.is_empty() {

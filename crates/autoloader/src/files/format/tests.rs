@@ -233,9 +233,13 @@ fn binary_files_are_one_row_as_stored() {
     let mut reader =
         open_file(&Format::Binary, &file("a/b.gz"), schema, Arc::new(IsoTimes)).unwrap();
     let mut out = Decoded::default();
-    reader.push(&[0x1f, 0x8b], &mut out).unwrap();
-    reader.push(&[8, 0], &mut out).unwrap();
-    reader.finish(&mut out).unwrap();
+    let mut take = |decoded| {
+        out = decoded;
+        Ok::<_, FileProblem>(())
+    };
+    reader.push(&[0x1f, 0x8b], &mut take).unwrap();
+    reader.push(&[8, 0], &mut take).unwrap();
+    reader.finish(&mut take).unwrap();
     assert_eq!(shown(&out), ["a/b.gz | 2026-01-01T00:00:00Z | 4 | 1f8b0800"]);
 }
 
@@ -276,7 +280,8 @@ fn a_file_is_observed_without_columns() {
         observe(&Format::Csv(csv_options()), &file("a.csv"), true, Arc::new(IsoTimes)).unwrap();
     seen.push(b"day,sym").unwrap();
     seen.push(b"bol\n2026-01-05,AAPL\n2026-01-06,MSFT\n").unwrap();
-    let seen = seen.finish().unwrap();
+    seen.finish().unwrap();
+    let seen = seen.seen();
     assert_eq!(seen.columns, ["day", "symbol"]);
     assert_eq!((seen.records, seen.records_bad), (2, 0));
     let Observed::Object(fields) = seen.record else { panic!("an object") };
