@@ -85,7 +85,7 @@ impl StoredColumns {
             .map_err(|problem| failed(&doing(), problem.kind(), problem))?;
         let seen = match each_piece(&*self.source, file, observer, look).await {
             Ok(observer) => observer.seen(),
-            Err(problem @ ReadError::Store { .. }) => {
+            Err(problem @ (ReadError::Store { .. } | ReadError::Refused(_))) => {
                 return Err(failed(&doing(), problem.kind(), problem));
             }
             Err(problem) => {

@@ -59,7 +59,7 @@ where
         /// What is wrong with it.
         reason: String,
     },
-    /// A file could not be read, and will be tried again.
+    /// A file could not be read, and keeps its place in its batch.
     #[error("reading file `{path}`")]
     File {
         /// The file.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{
     choice::Candidate,
     decoded::{Decoded, ReadSchema},
+    format::FileProblem,
     plan::FilePlan,
     schema::Observed,
     seen::Seen,
@@ -131,6 +132,10 @@ pub enum ReadError {
         /// What is wrong there.
         reason: String,
     },
+    /// No file is read so, whatever it holds: the options and the columns do not go together, or
+    /// the reader has a defect.
+    #[error("no file can be read with these columns and options")]
+    Refused(#[source] FileProblem),
     /// The store refused or did not answer.
     #[error("the store did not give it")]
     Store {
@@ -148,6 +153,7 @@ impl ReadError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Store { kind, .. } => *kind,
+            Self::Refused(problem) => problem.kind(),
             Self::Missing | Self::Changed | Self::Broken { .. } => ErrorKind::Data,
         }
     }

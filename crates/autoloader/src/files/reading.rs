@@ -40,7 +40,7 @@ impl ReadRows for StoreReader {
         stretches: &mpsc::Sender<Decoded>,
     ) -> Result<(), ReadError> {
         let opened = open_file(&self.format, file, schema, Arc::clone(&self.times));
-        let opened = opened.map_err(|problem| broken(0, &problem))?;
+        let opened = opened.map_err(|problem| refused(0, problem))?;
         let rows = (opened, stretches.clone());
         each_piece(&*self.store, file, rows, read_piece).await.map(|_| ())
     }
@@ -117,19 +117,23 @@ pub(super) async fn each_piece<T: Send + 'static>(
         match done {
             Ok(()) if !is_last => (),
             Ok(()) | Err(Stop::Unwanted) => return Ok(taker),
-            Err(Stop::Problem(problem)) => return Err(broken(offset, &problem)),
+            Err(Stop::Problem(problem)) => return Err(refused(offset, problem)),
         }
     }
 }
 
-fn broken(offset: u64, problem: &FileProblem) -> ReadError {
-    let offset = match problem {
+/// Says whether a file is at fault, which was read up to `offset`, or none in particular.
+fn refused(offset: u64, problem: FileProblem) -> ReadError {
+    let offset = match &problem {
         // What the reader says of a place is more exact than where the piece began.
         FileProblem::Damaged { offset, .. } => *offset,
         FileProblem::Document(bad) => bad.offset,
         _ => offset,
     };
-    ReadError::Broken { offset, reason: problem.to_string() }
+    match problem.kind() {
+        ErrorKind::Data => ReadError::Broken { offset, reason: problem.to_string() },
+        _ => ReadError::Refused(problem),
+    }
 }
 
 fn stored(source: object_store::Error) -> ReadError {
@@ -262,5 +266,18 @@ mod tests {
         drop(stretches);
         let reader = reader(&store, text());
         reader.read(&file, schema("value", DataType::Utf8), &sender).await.expect("ends well");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_no_file_is_not_told_of_one() {
+        let store = Arc::new(InMemory::new());
+        store.put(&Path::from("x"), "a\n".into()).await.expect("puts");
+        let file = file(&store, "x").await;
+        let nanos = DataType::Duration(arrow::datatypes::TimeUnit::Nanosecond);
+        let (sender, _stretches) = mpsc::channel(1);
+        let read = reader(&store, text()).read(&file, schema("value", nanos), &sender).await;
+        let error = read.expect_err("no text becomes a duration");
+        assert!(matches!(error, ReadError::Refused(_)), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Config);
     }
 }

@@ -238,6 +238,10 @@ impl<T: FileTarget> Stream<T> {
                 return Ok(None);
             }
             Err(Ended::Cancelled) => return Err(Error::Ended { path: path.clone() }),
+            // The file has no part in it, so the file keeps its place.
+            Err(Ended::Failed(error @ ReadError::Refused(_))) => {
+                return Err(Error::File { path: path.clone(), source: Box::new(error) });
+            }
             Err(Ended::Failed(error)) => error,
         };
         if matches!(error, ReadError::Store { .. }) {
@@ -270,7 +274,7 @@ fn left_out(failures: u32, error: &ReadError, bad: &BadOptions) -> FileOutcome {
         ReadError::Changed => (SetAside::Changed, 0),
         ReadError::Broken { offset, .. } if bad.is_corrupt_ignored => (SetAside::Corrupt, *offset),
         ReadError::Broken { offset, .. } => (SetAside::Failed, *offset),
-        ReadError::Store { .. } => (SetAside::Failed, 0),
+        ReadError::Store { .. } | ReadError::Refused(_) => (SetAside::Failed, 0),
     };
     let is_last = bad.failures_max <= failures.saturating_add(1);
     let why = if why == SetAside::Failed && is_last { SetAside::Poisoned } else { why };
