@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema};
+use arrow::datatypes::{FieldRef, Schema};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use model::ErrorKind;
@@ -14,8 +14,8 @@ use super::{
     ports::{Grown, PortError, ReadError, Schemas, Shape},
     reading::{Stop, each_piece},
     schema::{
-        Evolution, FileObservation, Observed, SampledFile, SchemaStore, SchemaVersion, decide,
-        fixed_columns, given, infer, sample,
+        Evolution, FileObservation, Observed, SchemaStore, SchemaVersion, decide, fixed_columns,
+        given, infer, sample,
     },
     source_file::SourceFile,
 };
@@ -77,26 +77,22 @@ impl StoredColumns {
     async fn observe(&self, file: &SourceFile) -> Result<Option<FileObservation>, PortError> {
         if fixed_columns(&self.format).is_some() {
             // Only its path may spell columns.
-            return Ok(Some(unseen(file)));
+            return Ok(Some(FileObservation::nothing(file)));
         }
         let doing = || format!("looking into `{}` for columns", file.path);
         let is_case_sensitive = self.options.is_case_sensitive;
         let observer = observe(&self.format, file, is_case_sensitive, Arc::clone(&self.times))
             .map_err(|problem| failed(&doing(), problem.kind(), problem))?;
-        let seen = match each_piece(&*self.source, file, observer, look).await {
-            Ok(observer) => observer.seen(),
+        match each_piece(&*self.source, file, observer, look).await {
+            Ok(observer) => Ok(Some(observer.seen())),
             Err(problem @ (ReadError::Store { .. } | ReadError::Refused(_))) => {
-                return Err(failed(&doing(), problem.kind(), problem));
+                Err(failed(&doing(), problem.kind(), problem))
             }
             Err(problem) => {
                 tracing::warn!(path = file.path, %problem, "a file gives no columns");
-                return Ok(None);
+                Ok(None)
             }
-        };
-        let name = |name: &String| Field::new(name, arrow::datatypes::DataType::Utf8, true);
-        let order =
-            matches!(self.format, Format::Csv(_)).then(|| seen.columns.iter().map(name).collect());
-        Ok(Some(FileObservation { observed: seen.record, order, ..unseen(file) }))
+        }
     }
 }
 
@@ -107,11 +103,6 @@ fn look(observer: &mut Observer, piece: &[u8], is_last: bool) -> Result<(), Stop
         observer.finish()?;
     }
     Ok(())
-}
-
-fn unseen(file: &SourceFile) -> FileObservation {
-    let file = SampledFile { path: file.path.clone(), etag: file.etag.clone() };
-    FileObservation { file, observed: Observed::default(), order: None }
 }
 
 #[async_trait]

@@ -6,22 +6,23 @@
 //! lines        UTF-8 ──▶ lines with their numbers and offsets
 //! ahead        UTF-8 ──▶ text that waits, where lines do not end records
 //! json, csv, text, binary   ──▶ Rows: values in columns, the rest rescued
+//! observe      a whole file ──▶ what its columns hold
 //! ```
 //!
 //! A reader is pushed bytes of any lengths and hands on what they bring; how they were cut changes
 //! nothing but the cut of its batches. It holds a stretch at most, and the record that is not yet
 //! at its end.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::DataType;
 use model::ErrorKind;
 
 use self::encoding::ToUtf8;
 use super::{
     decoded::{BadRecord, Decoded, ReadSchema},
     options::Format,
-    schema::Observed,
+    schema::Iso,
     source_file::SourceFile,
 };
 
@@ -32,6 +33,7 @@ mod csv;
 mod encoding;
 mod json;
 mod lines;
+mod observe;
 mod rows;
 mod text;
 mod times;
@@ -40,7 +42,8 @@ mod times;
 mod tests;
 
 pub use compression::{Compression, Unpacker};
-pub use times::{IsoTimes, ReadTimes};
+pub use observe::{Observer, observe};
+pub use times::ReadTimes;
 
 /// Reads one file of a format that is read from front to back.
 pub trait TextReader: std::fmt::Debug + Send {
@@ -56,7 +59,8 @@ pub trait TextReader: std::fmt::Debug + Send {
     /// As [`Self::push`].
     fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem>;
 
-    /// Returns the names of the file's columns in its order, where it says them: CSV does.
+    /// Returns the names of the file's columns in its order, where it has one: CSV does, by its
+    /// header or by the number of its values.
     fn header(&self) -> &[String] {
         &[]
     }
@@ -128,7 +132,7 @@ impl FileProblem {
 /// # Errors
 /// [`FileProblem::Column`], [`FileProblem::Format`].
 pub fn open(format: &Format, schema: Arc<ReadSchema>) -> Result<Box<dyn TextReader>, FileProblem> {
-    open_with(format, schema, Arc::new(IsoTimes))
+    open_with(format, schema, Arc::new(Iso))
 }
 
 /// Opens a file of a text format for bytes that are unpacked already.
@@ -230,92 +234,4 @@ fn step<E: From<FileProblem>>(
     let mut decoded = Decoded::default();
     reader.push(bytes, &mut decoded)?;
     if decoded.is_empty() { Ok(()) } else { each(decoded) }
-}
-
-/// What a file holds, for a schema to be inferred from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FileObservation {
-    /// All records as one.
-    pub record: Observed,
-    /// Column names in the file's order, where it says them; empty where it does not.
-    pub columns: Vec<String>,
-    /// Records.
-    pub records: u64,
-    /// Records that were none.
-    pub records_bad: u64,
-}
-
-/// Observes a file as its bytes come: reads it into no columns, so that every field is unknown.
-#[derive(Debug)]
-pub struct Observer {
-    file: OpenFile,
-    seen: FileObservation,
-}
-
-/// Opens `file` to observe what it holds.
-///
-/// # Errors
-/// As [`open`].
-pub fn observe(
-    format: &Format,
-    file: &SourceFile,
-    is_case_sensitive: bool,
-    times: Arc<dyn ReadTimes>,
-) -> Result<Observer, FileProblem> {
-    let schema = ReadSchema {
-        columns: Arc::new(Schema::empty()),
-        ignored: BTreeSet::new(),
-        is_rescuing: false,
-        is_case_sensitive,
-        is_observing: true,
-    };
-    // A document in one column is not looked into: it is that column.
-    let mut format = format.clone();
-    if let Format::Json(options) = &mut format {
-        options.single_column = None;
-    }
-    let file = open_file(&format, file, Arc::new(schema), times)?;
-    Ok(Observer { file, seen: FileObservation::default() })
-}
-
-impl Observer {
-    /// Observes the next bytes.
-    ///
-    /// # Errors
-    /// As [`TextReader::push`].
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), FileProblem> {
-        let Self { file, seen } = self;
-        file.push(bytes, &mut |decoded| {
-            seen.note(decoded);
-            Ok(())
-        })
-    }
-
-    /// Ends the file.
-    ///
-    /// # Errors
-    /// As [`TextReader::finish`].
-    pub fn finish(&mut self) -> Result<(), FileProblem> {
-        let Self { file, seen } = self;
-        file.finish(&mut |decoded| {
-            seen.note(decoded);
-            Ok::<_, FileProblem>(())
-        })?;
-        seen.columns = file.header().to_vec();
-        Ok(())
-    }
-
-    /// Returns what was seen.
-    #[must_use]
-    pub fn seen(self) -> FileObservation {
-        self.seen
-    }
-}
-
-impl FileObservation {
-    fn note(&mut self, out: Decoded) {
-        self.record.merge(out.unknown);
-        self.records += out.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        self.records_bad += out.bad.len() as u64;
-    }
 }

@@ -4,7 +4,6 @@
 //! registry      every option: name, value, default, meaning, and where the value goes
 //! values        texts ──▶ truth values, counts, sizes, durations, moments, letters
 //! time_pattern  `dd/MM/yyyy` ──▶ a reader of dates and moments
-//! time_texts    which texts are dates and moments by those patterns
 //! glob          `*.{json,ndjson}` ──▶ which names; source_path: the same in a source's path
 //! parse         names and values ──▶ draft ──▶ LoadOptions, or all problems at once
 //! rules         options that contradict each other; source_rules: those that contradict the source
@@ -26,7 +25,6 @@ mod source_rules;
 #[cfg(test)]
 mod tests;
 mod time_pattern;
-mod time_texts;
 mod values;
 mod zone;
 

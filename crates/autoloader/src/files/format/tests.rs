@@ -1,8 +1,10 @@
 //! What the tests of all text formats share, and what holds for each of them.
 
+use std::collections::BTreeSet;
+
 use arrow::{
     array::{ArrayRef, AsArray},
-    datatypes::{Field, Fields, Int64Type, TimeUnit, TimestampMicrosecondType},
+    datatypes::{Field, Fields, Int64Type, Schema, TimeUnit, TimestampMicrosecondType},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use chrono::DateTime;
@@ -230,8 +232,7 @@ fn text_that_is_none_is_bad_and_the_next_line_is_read() {
 fn binary_files_are_one_row_as_stored() {
     let columns = "path:string modificationTime:time length:long content:binary";
     let schema = Arc::new(schema(columns, false));
-    let mut reader =
-        open_file(&Format::Binary, &file("a/b.gz"), schema, Arc::new(IsoTimes)).unwrap();
+    let mut reader = open_file(&Format::Binary, &file("a/b.gz"), schema, Arc::new(Iso)).unwrap();
     let mut out = Decoded::default();
     let mut take = |decoded| {
         out = decoded;
@@ -272,21 +273,6 @@ fn encodings_become_utf8() {
             assert_eq!(shown(&out), [expected], "{name}, pieces of {size}");
         }
     }
-}
-
-#[test]
-fn a_file_is_observed_without_columns() {
-    let mut seen =
-        observe(&Format::Csv(csv_options()), &file("a.csv"), true, Arc::new(IsoTimes)).unwrap();
-    seen.push(b"day,sym").unwrap();
-    seen.push(b"bol\n2026-01-05,AAPL\n2026-01-06,MSFT\n").unwrap();
-    seen.finish().unwrap();
-    let seen = seen.seen();
-    assert_eq!(seen.columns, ["day", "symbol"]);
-    assert_eq!((seen.records, seen.records_bad), (2, 0));
-    let Observed::Object(fields) = seen.record else { panic!("an object") };
-    assert_eq!(fields.get("day"), Some(&Observed::Date));
-    assert_eq!(fields.get("symbol"), Some(&Observed::Text));
 }
 
 #[test]

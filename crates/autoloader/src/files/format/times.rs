@@ -6,7 +6,10 @@ use chrono::DateTime;
 
 use crate::{
     decode::value,
-    files::{options::TextOptions, schema::TimeTexts},
+    files::{
+        options::TextOptions,
+        schema::{Iso, TimeTexts},
+    },
 };
 
 /// Reads texts as days and moments.
@@ -19,22 +22,8 @@ pub trait ReadTimes: TimeTexts + fmt::Debug + Send + Sync {
     fn local(&self, text: &str) -> Option<i64>;
 }
 
-/// ISO 8601, times without a zone in UTC.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct IsoTimes;
-
-impl TimeTexts for IsoTimes {
-    fn is_date(&self, text: &str) -> bool {
-        // Ten characters are a day without a time.
-        text.len() == 10 && value::timestamp(text.as_bytes()).is_some()
-    }
-
-    fn is_timestamp(&self, text: &str) -> bool {
-        10 < text.len() && value::timestamp(text.as_bytes()).is_some()
-    }
-}
-
-impl ReadTimes for IsoTimes {
+/// Times without a zone are in UTC.
+impl ReadTimes for Iso {
     fn day(&self, text: &str) -> Option<i32> {
         value::date(text.as_bytes())
     }
@@ -56,21 +45,37 @@ fn zone_at(text: &str) -> Option<usize> {
     Some(text.get(10..)?.find(['Z', 'z', '+', '-'])? + 10)
 }
 
+impl TimeTexts for TextOptions {
+    fn is_date(&self, text: &str) -> bool {
+        match &self.date_format {
+            Some(pattern) => pattern.parse(text).is_some(),
+            None => Iso.is_date(text),
+        }
+    }
+
+    fn is_timestamp(&self, text: &str) -> bool {
+        match &self.timestamp_format {
+            Some(pattern) => pattern.parse(text).is_some(),
+            None => Iso.is_timestamp(text),
+        }
+    }
+}
+
 /// As the options say: their patterns, else ISO 8601, and their zone for times that name none.
 impl ReadTimes for TextOptions {
     fn day(&self, text: &str) -> Option<i32> {
         match &self.date_format {
             Some(pattern) => Some(pattern.parse(text)?.date.to_epoch_days()),
-            None => IsoTimes.day(text),
+            None => Iso.day(text),
         }
     }
 
     fn moment(&self, text: &str) -> Option<i64> {
         let moment = match &self.timestamp_format {
             Some(pattern) => pattern.parse(text)?.moment(self.time_zone)?,
-            None if zone_at(text).is_some() => return IsoTimes.moment(text),
+            None if zone_at(text).is_some() => return Iso.moment(text),
             None => {
-                let clock = DateTime::from_timestamp_micros(IsoTimes.local(text)?)?;
+                let clock = DateTime::from_timestamp_micros(Iso.local(text)?)?;
                 self.time_zone.moment(clock.naive_utc())?
             }
         };
@@ -80,7 +85,7 @@ impl ReadTimes for TextOptions {
     fn local(&self, text: &str) -> Option<i64> {
         match &self.timestamp_format {
             Some(pattern) => Some(pattern.parse(text)?.local().and_utc().timestamp_micros()),
-            None => IsoTimes.local(text),
+            None => Iso.local(text),
         }
     }
 }
@@ -106,9 +111,27 @@ mod tests {
             timestamp_format: pattern("dd.MM.yyyy HH:mm"),
             ..plain
         };
-        assert_eq!(german.day("05.01.2026"), IsoTimes.day("2026-01-05"));
+        assert_eq!(german.day("05.01.2026"), Iso.day("2026-01-05"));
         assert_eq!(german.moment("05.01.2026 09:30"), micros("2026-01-05T14:30:00Z"));
         assert_eq!(german.moment("2026-01-05 09:30:00"), None);
         assert_eq!(german.day("2026-01-05"), None);
+    }
+
+    #[test]
+    fn a_pattern_replaces_iso_8601_and_only_for_what_it_is_given() {
+        let plain = TextOptions::default();
+        let date_format = TimePattern::compile("dd.MM.yyyy").ok();
+        let german = TextOptions { date_format, ..TextOptions::default() };
+        for (text, options, is_date, is_timestamp) in [
+            ("2026-09-03", &plain, true, false),
+            ("2026-09-03T01:02:03Z", &plain, false, true),
+            ("03.09.2026", &plain, false, false),
+            ("03.09.2026", &german, true, false),
+            ("2026-09-03", &german, false, false),
+            ("2026-09-03T01:02:03Z", &german, false, true),
+        ] {
+            assert_eq!(options.is_date(text), is_date, "{text}");
+            assert_eq!(options.is_timestamp(text), is_timestamp, "{text}");
+        }
     }
 }

@@ -17,7 +17,10 @@ use super::{
     typing::{Detail, TypeRules, struct_fields},
     versions::{SampledFile, SchemaVersion},
 };
-use crate::files::options::{Format, PartitionColumns, SchemaOptions};
+use crate::files::{
+    SourceFile,
+    options::{Format, PartitionColumns, SchemaOptions},
+};
 
 /// What one file of the sample held.
 #[derive(Clone, Debug)]
@@ -28,6 +31,15 @@ pub struct FileObservation {
     pub observed: Observed,
     /// Its columns in their order, where the format has one; only names count, also nested ones.
     pub order: Option<Fields>,
+}
+
+impl FileObservation {
+    /// Returns the observation of a file in which nothing was seen.
+    #[must_use]
+    pub fn nothing(file: &SourceFile) -> Self {
+        let file = SampledFile { path: file.path.clone(), etag: file.etag.clone() };
+        Self { file, observed: Observed::Nothing, order: None }
+    }
 }
 
 /// Why there is no schema.

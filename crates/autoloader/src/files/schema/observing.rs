@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::observed::Observed;
 use crate::decode::value::timestamp;
@@ -34,20 +34,6 @@ impl TimeTexts for Iso {
     }
 }
 
-/// No text is a time.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoTimes;
-
-impl TimeTexts for NoTimes {
-    fn is_date(&self, _: &str) -> bool {
-        false
-    }
-
-    fn is_timestamp(&self, _: &str) -> bool {
-        false
-    }
-}
-
 impl Observed {
     /// What a JSON document holds, its numbers digit by digit.
     ///
@@ -55,13 +41,6 @@ impl Observed {
     /// The text is no JSON.
     pub fn of_json(text: &str, times: &dyn TimeTexts) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).and_then(|raw| of_raw(raw, times, 0))
-    }
-
-    /// What a parsed JSON value holds. Its parser turned numbers with a fraction into floats, which
-    /// may have more or fewer digits than the text had: where the text is at hand, use that.
-    #[must_use]
-    pub fn of_value(value: &Value, times: &dyn TimeTexts) -> Self {
-        of_value(value, times, 0)
     }
 
     /// What a JSON string holds, unescaped: text is no number, whatever it looks like.
@@ -150,25 +129,6 @@ impl<'de> serde::Deserialize<'de> for Members<'de> {
             }
         }
         deserializer.deserialize_map(Visitor)
-    }
-}
-
-fn of_value(value: &Value, times: &dyn TimeTexts, depth: usize) -> Observed {
-    match value {
-        Value::Null => Observed::Nothing,
-        Value::Bool(_) => Observed::Bool,
-        Value::Number(number) => Observed::of_number(&number.to_string()),
-        Value::String(text) => Observed::of_text(text, times),
-        Value::Array(_) | Value::Object(_) if NESTING_MAX <= depth => Observed::Text,
-        Value::Array(elements) => {
-            let elements = elements.iter().map(|element| of_value(element, times, depth + 1));
-            Observed::List(Box::new(elements.fold(Observed::Nothing, Observed::merged)))
-        }
-        Value::Object(members) => {
-            let member =
-                |(name, value): (&String, _)| (name.clone(), of_value(value, times, depth + 1));
-            Observed::Object(members.iter().map(member).collect())
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
@@ -66,12 +66,6 @@ impl SchemaVersion {
             is_case_sensitive: options.is_case_sensitive,
             is_observing: !matches!(options.evolution, EvolutionMode::Rescue | EvolutionMode::None),
         }
-    }
-
-    /// Returns all columns as the table has them, without those that the loader adds.
-    #[must_use]
-    pub fn schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(self.columns.clone()))
     }
 }
 

@@ -63,11 +63,6 @@ fn observes_json() {
 }
 
 #[test]
-fn observes_no_times_where_none_are_wanted() {
-    assert_eq!(Observed::of_json("\"2026-11-23\"", &NoTimes).unwrap(), Observed::Text);
-}
-
-#[test]
 fn what_is_too_deep_is_text() {
     let deep = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     let depth = |mut observed: &Observed| {
@@ -113,15 +108,6 @@ fn observes_separated_values() {
 }
 
 proptest! {
-    #[test]
-    fn a_value_and_its_text_are_the_same(
-        whole in any::<i64>(), flag in any::<bool>(), text in "\\PC{0,8}", name in "\\PC{0,4}",
-    ) {
-        let value = serde_json::json!({ name: [whole, null], "t": { "u": text, "v": flag } });
-        let observed = Observed::of_json(&value.to_string(), &Iso).unwrap();
-        prop_assert_eq!(observed, Observed::of_value(&value, &Iso));
-    }
-
     #[test]
     fn no_text_is_too_odd(text in "\\PC{0,30}|[-+.0-9eE{}\\[\\],:\" ]{0,30}") {
         let is_json = Observed::of_json(&text, &Iso).is_ok();

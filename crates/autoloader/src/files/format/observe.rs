@@ -1,0 +1,131 @@
+//! What a file holds, seen without columns: what a schema is inferred from.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::{FileProblem, OpenFile, ReadTimes, open_file};
+use crate::files::{
+    decoded::{Decoded, ReadSchema},
+    options::Format,
+    schema::FileObservation,
+    source_file::SourceFile,
+};
+
+/// Observes a file as its bytes come: reads it into no columns, so that every field is unknown.
+#[derive(Debug)]
+pub struct Observer {
+    file: OpenFile,
+    seen: FileObservation,
+}
+
+/// Opens `file` to observe what it holds.
+///
+/// # Errors
+/// As [`open_file`].
+pub fn observe(
+    format: &Format,
+    file: &SourceFile,
+    is_case_sensitive: bool,
+    times: Arc<dyn ReadTimes>,
+) -> Result<Observer, FileProblem> {
+    let schema = ReadSchema {
+        columns: Arc::new(Schema::empty()),
+        ignored: BTreeSet::new(),
+        is_rescuing: false,
+        is_case_sensitive,
+        is_observing: true,
+    };
+    // A document in one column is not looked into: it is that column.
+    let mut format = format.clone();
+    if let Format::Json(options) = &mut format {
+        options.single_column = None;
+    }
+    let seen = FileObservation::nothing(file);
+    let file = open_file(&format, file, Arc::new(schema), times)?;
+    Ok(Observer { file, seen })
+}
+
+impl Observer {
+    /// Observes the next bytes.
+    ///
+    /// # Errors
+    /// As [`OpenFile::push`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), FileProblem> {
+        let Self { file, seen } = self;
+        file.push(bytes, &mut |decoded| note(seen, decoded))
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// As [`OpenFile::finish`].
+    pub fn finish(&mut self) -> Result<(), FileProblem> {
+        let Self { file, seen } = self;
+        file.finish(&mut |decoded| note(seen, decoded))?;
+        let names = file.header();
+        if !names.is_empty() {
+            let field = |name: &String| Field::new(name, DataType::Utf8, true);
+            seen.order = Some(names.iter().map(field).collect());
+        }
+        Ok(())
+    }
+
+    /// Returns what was seen.
+    #[must_use]
+    pub fn seen(self) -> FileObservation {
+        self.seen
+    }
+}
+
+fn note(seen: &mut FileObservation, decoded: Decoded) -> Result<(), FileProblem> {
+    seen.observed.merge(decoded.unknown);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::files::{
+        options::{CsvOptions, SchemaOptions},
+        schema::{Iso, field_text, infer},
+    };
+
+    /// Returns the columns that a file of `text` alone makes.
+    fn columns(format: &Format, text: &str) -> String {
+        let file = SourceFile {
+            path: "a".to_owned(),
+            size: 1,
+            modified: DateTime::UNIX_EPOCH,
+            etag: Some("7".to_owned()),
+            version: None,
+        };
+        let mut observer = observe(format, &file, true, Arc::new(Iso)).expect("opens");
+        // Cut in the midst of whatever stands there.
+        for piece in text.as_bytes().chunks(3) {
+            observer.push(piece).expect("reads");
+        }
+        observer.finish().expect("ends");
+        let seen = observer.seen();
+        assert_eq!((seen.file.path.as_str(), seen.file.etag.as_deref()), ("a", Some("7")));
+        let options = SchemaOptions { infers_types: true, ..SchemaOptions::default() };
+        let columns = match infer(&[seen], format, &options) {
+            Ok(schema) => schema.columns,
+            Err(error) => return error.to_string(),
+        };
+        columns.iter().map(|column| field_text(column)).collect::<Vec<_>>().join(",")
+    }
+
+    #[test]
+    fn a_separated_file_has_the_columns_that_it_names_or_counts() {
+        for (name, has_header, text, expected) in [
+            ("in the header's order", true, "b,a\n1,x\n", "b BIGINT,a STRING"),
+            ("a record has more", true, "a\n1,2\n", "a BIGINT,_c1 BIGINT"),
+        ] {
+            let format = Format::Csv(CsvOptions { has_header, ..CsvOptions::default() });
+            assert_eq!(columns(&format, text), expected, "{name}: {text:?}");
+        }
+    }
+}
