@@ -94,8 +94,10 @@ impl Machine {
             separator: options.separator.clone(),
             quote: options.quote,
             escape: options.escape,
-            // The escape escapes itself, unless it is the quote.
-            escape_escape: options.escape.filter(|escape| options.quote != Some(*escape)),
+            // The escape escapes itself, unless it is the quote, or something else is to do so.
+            escape_escape: options
+                .escape_of_escape
+                .or_else(|| options.escape.filter(|escape| options.quote != Some(*escape))),
             is_leading_space_ignored: options.is_leading_space_ignored,
             is_trailing_space_ignored: options.is_trailing_space_ignored,
             unescaped: options.unescaped_quotes,
@@ -275,11 +277,12 @@ impl Machine {
         out: &mut Pieces,
     ) -> Result<Option<(Piece, usize)>, CsvError> {
         let mut value = Copying { start: out.copies.len(), from: begin + quote.len_utf8() };
-        let specials = [quote, self.escape.unwrap_or(quote)];
+        let specials = [self.escape, self.escape_escape].map(|special| special.unwrap_or(quote));
+        let specials = [quote, specials[0], specials[1]];
         let mut at = value.from;
         loop {
             let rest = text.get(at..).unwrap_or_default();
-            let found = find_either(rest, specials).map(|found| at + found);
+            let found = find_any(rest, specials).map(|found| at + found);
             let Some(found) = found.filter(|found| is_end || found + 4 < text.len()) else {
                 // The text ends inside the quotes: what is there is the value.
                 let ended = || (value.end(text, text.len(), &mut out.copies), text.len());
@@ -289,11 +292,11 @@ impl Machine {
             let special = rest.chars().next().unwrap_or(quote);
             let after = found + special.len_utf8();
             let follower = text.get(after..).and_then(|rest| rest.chars().next());
-            let is_escape = Some(special) == self.escape;
-            let escapes = is_escape
-                && (follower == Some(quote)
-                    || (follower.is_some() && follower == self.escape_escape));
-            if escapes {
+            let is_escape = Some(special) == self.escape && follower == Some(quote);
+            let is_escape_of_escape = Some(special) == self.escape_escape
+                && follower.is_some()
+                && follower == self.escape;
+            if is_escape || is_escape_of_escape {
                 value.copy(text, found, after, &mut out.copies);
                 at = after + follower.map_or(0, char::len_utf8);
                 continue;
@@ -428,12 +431,14 @@ const fn is_space(character: char) -> bool {
     character <= ' '
 }
 
-/// Returns the first place of either character.
-fn find_either(text: &str, [one, other]: [char; 2]) -> Option<usize> {
-    match (u8::try_from(one), u8::try_from(other)) {
-        (Ok(one), Ok(other)) if one.is_ascii() && other.is_ascii() => {
-            memchr::memchr2(one, other, text.as_bytes())
+/// Returns the first place of any of the characters.
+fn find_any(text: &str, specials: [char; 3]) -> Option<usize> {
+    let ascii = |special: char| u8::try_from(special).ok().filter(u8::is_ascii);
+    match specials.map(ascii) {
+        [Some(one), Some(two), Some(three)] if three == one || three == two => {
+            memchr::memchr2(one, two, text.as_bytes())
         }
-        _ => text.find([one, other]),
+        [Some(one), Some(two), Some(three)] => memchr3(one, two, three, text.as_bytes()),
+        _ => text.find(specials),
     }
 }

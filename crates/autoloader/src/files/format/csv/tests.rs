@@ -160,6 +160,19 @@ fn options_mean_what_they_say() {
             "a,b\n\"x\\\\\",y",
             &["x\\ | y"],
         ),
+        with(
+            |o| o.escape_of_escape = Some('^'),
+            row(
+                "charToEscapeQuoteEscaping",
+                "a:string b:string",
+                "a,b\n\"x^\\\",\"^x\\\"\"",
+                &["x\\ | ^x\""],
+            ),
+        ),
+        with(
+            |o| o.escape_of_escape = Some('é'),
+            row("charToEscapeQuoteEscaping: any letter", "a:string", "a\n\"xé\\\"", &["x\\"]),
+        ),
         row("escape: before anything else it stays", "a:string", "a\n\"x\\n\"", &["x\\n"]),
         row("escape: unquoted it stays", "a:string", "a\nx\\\"y", &["x\\\"y"]),
         with(
