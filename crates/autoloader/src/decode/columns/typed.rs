@@ -33,7 +33,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// Returns the value that is no finite number and has this text.
-    fn non_finite(&self, text: &str) -> Option<f32> {
+    pub(crate) fn non_finite(&self, text: &str) -> Option<f32> {
         const VALUES: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
         let is_one = |texts: &Vec<String>| texts.iter().any(|known| known == text);
         self.non_finite.iter().position(is_one).map(|index| VALUES[index])

@@ -119,6 +119,8 @@ struct Sink {
     pieces: Pieces,
     /// `None`: the header has not come.
     layout: Option<Layout>,
+    has_header: bool,
+    /// The names of columns, as far as they are known.
     header: Vec<String>,
     comment: Option<char>,
     null: String,
@@ -153,6 +155,7 @@ impl Sink {
             rows: Rows::new(schema, Rules { non_finite, times })?,
             pieces: Pieces::default(),
             layout,
+            has_header: options.has_header,
             header: Vec::new(),
             comment: options.comment,
             null: options.null.clone(),
@@ -208,6 +211,10 @@ impl Sink {
             self.read_header(record.text);
             return Ok(());
         };
+        if !self.has_header {
+            let counted = self.header.len()..self.pieces.pieces.len();
+            self.header.extend(counted.map(header::unnamed));
+        }
         self.row(record, &layout, out);
         self.layout = Some(layout);
         if self.problem.is_ok() && self.rows.is_full() {
@@ -292,7 +299,10 @@ fn note(rows: &mut Rows, name: &str, text: &str) {
         rows.rescue_text(name, text);
     }
     if is_observing {
-        let seen = Observed::of_csv(text, &*rows.rules.times);
+        let seen = match rows.rules.non_finite(text) {
+            Some(_) => Observed::FLOAT,
+            None => Observed::of_csv(text, &*rows.rules.times),
+        };
         rows.observe(name, seen);
     }
 }

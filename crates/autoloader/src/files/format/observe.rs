@@ -8,7 +8,7 @@ use super::{FileProblem, OpenFile, ReadTimes, open_file};
 use crate::files::{
     decoded::{Decoded, ReadSchema},
     options::Format,
-    schema::FileObservation,
+    schema::{FileObservation, Observed},
     source_file::SourceFile,
 };
 
@@ -65,6 +65,9 @@ impl Observer {
         file.finish(&mut |decoded| note(seen, decoded))?;
         let names = file.header();
         if !names.is_empty() {
+            // A column without a value is one all the same.
+            let columns = names.iter().map(|name| (name.clone(), Observed::Nothing));
+            seen.observed.merge(Observed::Object(columns.collect()));
             let field = |name: &String| Field::new(name, DataType::Utf8, true);
             seen.order = Some(names.iter().map(field).collect());
         }
@@ -120,9 +123,27 @@ mod tests {
 
     #[test]
     fn a_separated_file_has_the_columns_that_it_names_or_counts() {
+        const ELEVEN: &str = "1,2,3,4,5,6,7,8,9,10,11";
+        let eleven = (0..11).map(|at| format!("_c{at} BIGINT")).collect::<Vec<_>>().join(",");
         for (name, has_header, text, expected) in [
             ("in the header's order", true, "b,a\n1,x\n", "b BIGINT,a STRING"),
+            ("null everywhere", true, "a,b\n1,", "a BIGINT,b STRING"),
+            ("nothing but a header", true, "b,a\n", "b STRING,a STRING"),
             ("a record has more", true, "a\n1,2\n", "a BIGINT,_c1 BIGINT"),
+            (
+                "no finite number",
+                true,
+                "a,b,c\n1.5,-Inf,NaN\nNaN,Inf,x",
+                "a DOUBLE,b DOUBLE,c STRING",
+            ),
+            ("no header", false, ELEVEN, eleven.as_str()),
+            ("no header, null everywhere", false, "1,\n2,\n", "_c0 BIGINT,_c1 STRING"),
+            (
+                "no header, a later record has more",
+                false,
+                "1\n1,,3",
+                "_c0 BIGINT,_c1 STRING,_c2 BIGINT",
+            ),
         ] {
             let format = Format::Csv(CsvOptions { has_header, ..CsvOptions::default() });
             assert_eq!(columns(&format, text), expected, "{name}: {text:?}");
