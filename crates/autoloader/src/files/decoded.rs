@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use arrow::{
+    datatypes::{DataType, Field, SchemaRef},
+    record_batch::RecordBatch,
+};
 use serde::{Deserialize, Serialize};
 
 use super::schema::Observed;
@@ -59,6 +62,11 @@ pub const RESCUED: &str = "_rescued_data";
 
 /// The column of the line, or record, a row began at, from 1; 64-bit, never null.
 pub const LINE: &str = "_line";
+
+/// Returns the columns that a stretch has behind those of its schema.
+pub(crate) fn own_fields() -> [Field; 2] {
+    [Field::new(RESCUED, DataType::Utf8, true), Field::new(LINE, DataType::Int64, false)]
+}
 
 /// A piece of a file that is no record: broken JSON, a CSV line of other columns in a strict mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

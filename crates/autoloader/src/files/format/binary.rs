@@ -6,13 +6,15 @@ use arrow::{
     array::{
         ArrayRef, BinaryArray, Int64Array, StringArray, TimestampMicrosecondArray, new_null_array,
     },
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
 
 use super::{FileProblem, TextReader};
 use crate::files::{
-    decoded::{Decoded, LINE, RESCUED, ReadSchema},
+    decoded::{Decoded, ReadSchema, own_fields},
+    options::Format,
+    schema::fixed_columns,
     source_file::SourceFile,
 };
 
@@ -30,8 +32,10 @@ pub(super) struct BinaryFile {
 impl BinaryFile {
     pub(super) fn new(file: &SourceFile, schema: &ReadSchema) -> Result<Self, FileProblem> {
         let columns = Arc::clone(&schema.columns);
+        let own = fixed_columns(&Format::Binary).unwrap_or_default();
         for field in columns.fields() {
-            let fits = own_type(field.name()).is_none_or(|own| own == *field.data_type());
+            let own = own.find(field.name());
+            let fits = own.is_none_or(|(_, own)| own.data_type() == field.data_type());
             if !fits {
                 return Err(FileProblem::Column {
                     column: field.name().clone(),
@@ -60,17 +64,6 @@ impl BinaryFile {
     }
 }
 
-/// Returns the type of a column of the format.
-fn own_type(name: &str) -> Option<DataType> {
-    match name {
-        "path" => Some(DataType::Utf8),
-        "modificationTime" => Some(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-        "length" => Some(DataType::Int64),
-        "content" => Some(DataType::Binary),
-        _ => None,
-    }
-}
-
 impl TextReader for BinaryFile {
     fn push(&mut self, bytes: &[u8], _: &mut Decoded) -> Result<(), FileProblem> {
         if BYTES_MAX < self.content.len() + bytes.len() {
@@ -82,9 +75,7 @@ impl TextReader for BinaryFile {
 
     fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
         let own = self.columns.fields().iter().map(|field| field.as_ref().clone());
-        let beside =
-            [Field::new(RESCUED, DataType::Utf8, true), Field::new(LINE, DataType::Int64, false)];
-        let schema = Schema::new(own.chain(beside).collect::<Vec<_>>());
+        let schema = Schema::new(own.chain(own_fields()).collect::<Vec<_>>());
         let mut arrays: Vec<_> =
             self.columns.fields().iter().map(|field| self.array(field)).collect();
         arrays.push(new_null_array(&DataType::Utf8, 1));

@@ -16,9 +16,7 @@ use super::FileProblem;
 use crate::{
     decode::columns::{ColumnBuilder, Rules},
     files::{
-        decoded::{
-            BAD_BYTES_MAX, BadRecord, Decoded, LINE, RESCUED, RESCUED_FIELDS_MAX, ReadSchema,
-        },
+        decoded::{BAD_BYTES_MAX, BadRecord, Decoded, RESCUED_FIELDS_MAX, ReadSchema, own_fields},
         schema::Observed,
     },
 };
@@ -62,13 +60,12 @@ impl Rows {
             })
         };
         let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
-        let beside =
-            [Field::new(RESCUED, DataType::Utf8, true), Field::new(LINE, DataType::Int64, false)];
+        let output: Vec<_> = fields.into_iter().chain(own_fields()).collect();
         Ok(Self {
             schema,
             columns,
             rules,
-            output: Arc::new(Schema::new(fields.into_iter().chain(beside).collect::<Vec<_>>())),
+            output: Arc::new(Schema::new(output)),
             rescued: StringBuilder::new(),
             line: Int64Builder::new(),
             open: String::new(),

@@ -150,7 +150,7 @@ pub fn decide(
     if must_stop && options.given.is_some() {
         return Evolution::Fail {
             problem: format!(
-                "the files do not fit the given schema: {}; `{}` cannot change a given schema: leave `schema` out and give what you know as `schemaHints`, or choose `rescue`, `none`, `failOnNewColumns` or `evolve`",
+                "the files do not fit the given schema: {}; `{}` cannot change a given schema: leave `schema` out and give what you know as `schemaHints`, or choose `rescue`, `none` or `failOnNewColumns`",
                 list_text(&changes),
                 mode_name(mode),
             ),

@@ -146,10 +146,11 @@ impl Records {
     /// Rescues and observes the members that are no column or did not fit theirs.
     fn extra(&mut self, text: &str) {
         let Self { rows, scan, scratch, fields, .. } = self;
-        if scan.extra.is_empty() {
+        let schema = &rows.schema;
+        if scan.extra.is_empty() || !(schema.is_rescuing || schema.is_observing) {
             return;
         }
-        let schema = Arc::clone(&rows.schema);
+        let schema = Arc::clone(schema);
         scan.extra.sort_unstable_by_key(|member| member.key.start);
         for member in &scan.extra {
             let quoted = member.key.of(text);
