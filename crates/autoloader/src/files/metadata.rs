@@ -70,20 +70,31 @@ pub fn metadata_column(
     Ok(Arc::new(StructArray::try_new(metadata_fields(), arrays, None)?))
 }
 
-/// Returns the rescued data of a stretch with the file's path in it, as Auto Loader writes it.
+/// Returns the rescued data of a stretch with the file's path in it, as Auto Loader writes it, and
+/// with what the path spells that did not fit its columns.
 ///
 /// # Errors
 /// The stretch has no rescued column: no reader makes such.
-pub fn rescued_column(url: &str, stretch: &RecordBatch) -> Result<ArrayRef, ArrowError> {
+pub fn rescued_column(
+    url: &str,
+    spelled: &[(String, String)],
+    stretch: &RecordBatch,
+) -> Result<ArrayRef, ArrowError> {
     let rescued = stretch.column_by_name(RESCUED).and_then(|found| found.as_string_opt::<i32>());
     let rescued = rescued.ok_or_else(|| missing(RESCUED))?;
-    let path = serde_json::Value::from(url).to_string();
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let own = spelled.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let own: Vec<String> = own
+        .chain([(RESCUED_FILE, url)])
+        .map(|(name, value)| format!("{}:{}", text(name), text(value)))
+        .collect();
+    let own = own.join(",");
     let mut whole = StringBuilder::new();
     for fields in rescued {
         match fields.and_then(|fields| fields.strip_suffix('}')) {
-            Some("{") => whole.append_value(format!("{{\"{RESCUED_FILE}\":{path}}}")),
-            Some(fields) => whole.append_value(format!("{fields},\"{RESCUED_FILE}\":{path}}}")),
-            None => whole.append_null(),
+            None if spelled.is_empty() => whole.append_null(),
+            None | Some("{") => whole.append_value(format!("{{{own}}}")),
+            Some(fields) => whole.append_value(format!("{fields},{own}}}")),
         }
     }
     Ok(Arc::new(whole.finish()))
@@ -142,7 +153,7 @@ mod tests {
 
     #[test]
     fn rescued_data_names_its_file() {
-        let column = rescued_column("s3://b/\"x\"", &stretch()).expect("builds");
+        let column = rescued_column("s3://b/\"x\"", &[], &stretch()).expect("builds");
         let column = column.as_string::<i32>();
         let value: serde_json::Value = serde_json::from_str(column.value(0)).expect("is JSON");
         assert_eq!(value, serde_json::json!({"a": 1, "_file_path": "s3://b/\"x\""}));

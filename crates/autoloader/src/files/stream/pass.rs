@@ -8,7 +8,7 @@ use super::{
     Stream,
     ahead::{Ahead, Ended, Worker},
     batch::url,
-    rows::{quarantine_columns, quarantine_rows, table_columns, table_rows},
+    rows::{Spelled, quarantine_columns, quarantine_rows, table_columns, table_rows},
     target_error,
 };
 use crate::{
@@ -59,6 +59,7 @@ struct Pass<'a, S> {
 struct Taken<'a> {
     file: &'a SourceFile,
     url: String,
+    spelled: Spelled,
     found: FileOutcome,
     unknown: Observed,
 }
@@ -134,8 +135,9 @@ impl<T: FileTarget> Stream<T> {
         {
             let file = &planned.file;
             let url = url(&self.config.source, &file.path);
+            let spelled = spelled(shape, file)?;
             let (found, unknown) = (FileOutcome::default(), Observed::default());
-            let mut taken = Taken { file, url, found, unknown };
+            let mut taken = Taken { file, url, spelled, found, unknown };
             while let Some(stretch) = worker.stretches.recv().await {
                 self.take(stretch, &mut pass, &mut taken).await?;
             }
@@ -176,12 +178,17 @@ impl<T: FileTarget> Stream<T> {
         for rows in &stretch.batches {
             taken.found.rows += u64::try_from(rows.num_rows()).unwrap_or_default();
             let Some(staged) = &mut pass.rows else { continue };
-            let rows = table_rows(pass.shape, &pass.columns, taken.file, &taken.url, rows)
+            let of = (taken.file, taken.url.as_str(), &taken.spelled);
+            let rows = table_rows(pass.shape, &pass.columns, of, rows)
                 .map_err(|source| Error::Rows { path: taken.file.path.clone(), source })?;
             let done = self.target.stage(staged, rows).await;
             done.map_err(|error| staging::<T>(pass.batch, error))?;
         }
-        taken.found.rows_rescued += stretch.rows_rescued;
+        taken.found.rows_rescued += if taken.spelled.misfits.is_empty() {
+            stretch.rows_rescued
+        } else {
+            stretch.batches.iter().map(|rows| rows.num_rows() as u64).sum()
+        };
         let rescued = &mut taken.found.rescued_fields;
         for field in &stretch.rescued_fields {
             if rescued.len() < RESCUED_FIELDS_MAX {
@@ -264,6 +271,24 @@ impl<T: FileTarget> Stream<T> {
             _ => tracing::warn!(path, reason, "a file is left out of its batch"),
         }
         Ok(Some(left_out))
+    }
+}
+
+/// Returns what the path of a file has for the columns that it spells.
+fn spelled<E>(shape: &Shape, file: &SourceFile) -> Result<Spelled, Error<E>>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let spelled = Spelled::of(&file.path, &shape.partitions)
+        .map_err(|source| Error::Rows { path: file.path.clone(), source })?;
+    match spelled.misfits.first() {
+        Some((name, value)) if shape.rescued_column.is_none() => Err(Error::Schema {
+            problem: format!(
+                "the path of file `{}` says `{value}`, which column `{name}` cannot hold; give a `rescuedDataColumn`, or a `schema` in which it can",
+                file.path
+            ),
+        }),
+        _ => Ok(spelled),
     }
 }
 

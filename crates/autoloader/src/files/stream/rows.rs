@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Int64Array, StringArray, new_null_array},
-    compute::cast,
+    array::{Array, ArrayRef, Int64Array, StringArray, UInt32Array},
+    compute::{cast, take},
     datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
     record_batch::RecordBatch,
@@ -15,6 +15,7 @@ use crate::{
         decoded::BadRecord,
         metadata::{metadata_column, metadata_fields, rescued_column},
         ports::Shape,
+        schema::values_of,
         source_file::SourceFile,
     },
     target::BatchId,
@@ -32,72 +33,52 @@ pub(super) fn table_columns(shape: &Shape) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// What the path of a file has for the columns that it spells.
+#[derive(Debug)]
+pub(super) struct Spelled {
+    /// One value for each of the columns.
+    values: Vec<ArrayRef>,
+    /// Columns that cannot hold their value, and the value.
+    pub(super) misfits: Vec<(String, String)>,
+}
+
+impl Spelled {
+    pub(super) fn of(path: &str, columns: &Schema) -> Result<Self, ArrowError> {
+        let names: Vec<String> =
+            columns.fields().iter().map(|field| field.name().clone()).collect();
+        let (mut values, mut misfits) = (Vec::with_capacity(names.len()), Vec::new());
+        for (field, text) in columns.fields().iter().zip(values_of(path, &names)) {
+            // What is no such type becomes null.
+            let value = cast(&StringArray::from(vec![text.as_deref()]), field.data_type())?;
+            if let Some(text) = text.filter(|_| value.is_null(0)) {
+                misfits.push((field.name().clone(), text));
+            }
+            values.push(value);
+        }
+        Ok(Self { values, misfits })
+    }
+}
+
 /// Returns a stretch of `file`, which lies at `url`, as rows of the table.
 pub(super) fn table_rows(
     shape: &Shape,
     columns: &SchemaRef,
-    file: &SourceFile,
-    url: &str,
+    (file, url, spelled): (&SourceFile, &str, &Spelled),
     stretch: &RecordBatch,
 ) -> Result<RecordBatch, ArrowError> {
     let data = shape.read.columns.fields().len();
     let mut arrays: Vec<ArrayRef> = stretch.columns().iter().take(data).map(Arc::clone).collect();
-    let spelled = spelled(&file.path);
-    for field in shape.partitions.fields() {
-        let value = spelled.iter().find(|(name, _)| name == field.name());
-        arrays.push(constant(value.map(|(_, value)| value.as_str()), field, stretch.num_rows())?);
+    let repeated = UInt32Array::from(vec![0; stretch.num_rows()]);
+    for value in &spelled.values {
+        arrays.push(take(value, &repeated, None)?);
     }
     if shape.rescued_column.is_some() {
-        arrays.push(rescued_column(url, stretch)?);
+        arrays.push(rescued_column(url, &spelled.misfits, stretch)?);
     }
     if shape.metadata_column.is_some() {
         arrays.push(metadata_column(file, url, stretch)?);
     }
     RecordBatch::try_new(Arc::clone(columns), arrays)
-}
-
-/// What Hive writes for a partition without a value.
-const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
-
-/// Returns what a path spells, as in `year=2026/week=1/file.json`, names and values decoded.
-pub(super) fn spelled(path: &str) -> Vec<(String, String)> {
-    let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
-    folders
-        .split('/')
-        .filter_map(|folder| folder.split_once('='))
-        .filter(|(name, value)| !name.is_empty() && *value != NO_VALUE)
-        .map(|(name, value)| (decoded(name), decoded(value)))
-        .collect()
-}
-
-/// Undoes `%3A` and the like, as Hive writes what a folder's name cannot have.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let code = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(code) => {
-                plain.push(code);
-                at += 3;
-            }
-            None => {
-                plain.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(plain).unwrap_or_else(|_| text.to_owned())
-}
-
-/// Returns a column that repeats a value of a path; null where the path has none, or one that is no
-/// such type.
-fn constant(value: Option<&str>, field: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
-    match value {
-        Some(value) => cast(&StringArray::from(vec![value; rows]), field.data_type()),
-        None => Ok(new_null_array(field.data_type(), rows)),
-    }
 }
 
 /// Returns the columns of a table of records that are none.
@@ -137,21 +118,69 @@ pub(super) fn quarantine_rows(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use arrow::util::display::array_value_to_string;
+
     use super::*;
+    use crate::files::{
+        decoded::{ReadSchema, own_fields},
+        schema::field_text,
+    };
+
+    fn column(field: (&str, DataType)) -> Field {
+        Field::new(field.0, field.1, true)
+    }
 
     #[test]
-    fn paths_spell_partitions() {
-        for (path, expected) in [
-            ("file.json", &[][..]),
-            ("year=2026/week=1/f", &[("year", "2026"), ("week", "1")]),
-            ("a/b=1/c/d=x%2Fy/f=2", &[("b", "1"), ("d", "x/y")]),
-            ("k=__HIVE_DEFAULT_PARTITION__/f", &[]),
-            ("=1/k=/f", &[("k", "")]),
-            ("k=%zz%/f", &[("k", "%zz%")]),
+    fn a_path_that_does_not_fit_its_columns_is_rescued_with_every_row() {
+        let file = SourceFile {
+            path: "Year=07/region=eu/f".to_owned(),
+            size: 1,
+            modified: chrono::DateTime::UNIX_EPOCH,
+            etag: None,
+            version: None,
+        };
+        let partitions =
+            [("year", DataType::Int32), ("region", DataType::Int32), ("x", DataType::Utf8)];
+        let shape = Shape {
+            version: 1,
+            read: Arc::new(ReadSchema {
+                columns: Arc::new(Schema::empty()),
+                ignored: BTreeSet::new(),
+                is_rescuing: true,
+                is_case_sensitive: true,
+                is_observing: false,
+            }),
+            partitions: Arc::new(Schema::new(partitions.map(column).to_vec())),
+            rescued_column: Some("_rescued_data".to_owned()),
+            metadata_column: None,
+        };
+        let stretch = RecordBatch::try_new(
+            Arc::new(Schema::new(own_fields().to_vec())),
+            vec![
+                Arc::new(StringArray::from(vec![None, Some("{\"a\":1}")])),
+                Arc::new(Int64Array::from(vec![1, 2])),
+            ],
+        );
+        let spelled = Spelled::of(&file.path, &shape.partitions).expect("casts");
+        assert_eq!(spelled.misfits, [("region".to_owned(), "eu".to_owned())]);
+        let columns = table_columns(&shape);
+        let of = (&file, "s3://b/f", &spelled);
+        let rows = table_rows(&shape, &columns, of, &stretch.expect("fits")).expect("builds");
+        let shown = |row: usize| {
+            let field = |(field, array): (&Arc<Field>, &ArrayRef)| {
+                let value = array_value_to_string(array, row).expect("shows");
+                format!("{}: {value}", field_text(field))
+            };
+            rows.schema().fields().iter().zip(rows.columns()).map(field).collect::<Vec<_>>()
+        };
+        let path = ["year INT: 7", "region INT: ", "x STRING: "];
+        for (row, rescued) in [
+            (0, r#"_rescued_data STRING: {"region":"eu","_file_path":"s3://b/f"}"#),
+            (1, r#"_rescued_data STRING: {"a":1,"region":"eu","_file_path":"s3://b/f"}"#),
         ] {
-            let found = spelled(path);
-            let found: Vec<_> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-            assert_eq!(found, expected, "{path}");
+            assert_eq!(shown(row), [&path[..], &[rescued]].concat());
         }
     }
 }

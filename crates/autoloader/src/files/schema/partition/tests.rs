@@ -24,7 +24,9 @@ fn reads_what_a_path_spells() {
         ("null", "day=__HIVE_DEFAULT_PARTITION__/f", "day=∅"),
         ("nothing is null", "day=/f", "day=∅"),
         ("escapes", "ts=14%3A30%2f/f", "ts=14:30/"),
-        ("no escapes", "p=100%/q=%zz/f", "p=100%,q=%zz"),
+        ("an escaped slash", "d=x%2Fy/f=2", "d=x/y"),
+        ("no escapes", "p=100%/q=%zz%/f", "p=100%,q=%zz%"),
+        ("a sign is no digit", "p=%+1/f", "p=%+1"),
         ("bytes that are no text stay", "p=%ff/f", "p=%ff"),
         ("the deepest counts", "a=1/A=2/f", "a=2"),
     ] {
