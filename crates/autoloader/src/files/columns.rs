@@ -14,8 +14,8 @@ use super::{
     ports::{Grown, PortError, ReadError, Schemas, Shape},
     reading::{Stop, each_piece},
     schema::{
-        Evolution, FileObservation, Observed, SchemaStore, SchemaVersion, decide, fixed_columns,
-        given, infer, sample,
+        Evolution, FileObservation, InferError, Observed, SchemaStore, SchemaVersion, decide,
+        fixed_columns, given, infer, sample,
     },
     source_file::SourceFile,
 };
@@ -51,14 +51,11 @@ impl StoredColumns {
         }
     }
 
-    /// Makes the first version.
-    async fn first(&self, files: &[SourceFile]) -> Result<SchemaVersion, PortError> {
-        let refused = |error: super::schema::InferError| {
-            failed("making the columns of the table", ErrorKind::Config, error)
-        };
+    /// Makes the first version; `None`: the files have no columns.
+    async fn first(&self, files: &[SourceFile]) -> Result<Option<SchemaVersion>, PortError> {
         if let Some(schema) = &self.options.given {
             let paths = files.iter().map(|file| file.path.as_str());
-            return given(schema, paths, &self.options).map_err(refused);
+            return given(schema, paths, &self.options).map(Some).map_err(refused);
         }
         // Collected first: a stream that borrows from its closure could not change threads.
         let mut looks = Vec::new();
@@ -70,7 +67,13 @@ impl StoredColumns {
             .try_filter_map(async |seen| Ok(seen))
             .try_collect()
             .await?;
-        infer(&observations, &self.format, &self.options).map_err(refused)
+        match infer(&observations, &self.format, &self.options) {
+            Err(nothing @ (InferError::NoFiles | InferError::NoColumns { .. })) => {
+                tracing::warn!(%nothing, "there are no columns yet");
+                Ok(None)
+            }
+            made => made.map(Some).map_err(refused),
+        }
     }
 
     /// Looks into a file; `None` when it is gone or broken: its batch will say so.
@@ -107,14 +110,14 @@ fn look(observer: &mut Observer, piece: &[u8], is_last: bool) -> Result<(), Stop
 
 #[async_trait]
 impl Schemas for StoredColumns {
-    async fn newest(&mut self, files: &[SourceFile]) -> Result<Shape, PortError> {
+    async fn newest(&mut self, files: &[SourceFile]) -> Result<Option<Shape>, PortError> {
         if let Some(version) = self.versions.newest().await.map_err(kept)? {
-            return Ok(self.shape(&version));
+            return Ok(Some(self.shape(&version)));
         }
-        let first = self.first(files).await?;
+        let Some(first) = self.first(files).await? else { return Ok(None) };
         // Another process may have made it first, from other files: that one counts.
         let version = self.versions.create(first).await.map_err(kept)?;
-        Ok(self.shape(&version))
+        Ok(Some(self.shape(&version)))
     }
 
     async fn version(&mut self, version: u64) -> Result<Shape, PortError> {
@@ -147,6 +150,10 @@ impl Schemas for StoredColumns {
             }
         }
     }
+}
+
+fn refused(source: InferError) -> PortError {
+    failed("making the columns of the table", ErrorKind::Config, source)
 }
 
 fn kept(source: crate::Error) -> PortError {

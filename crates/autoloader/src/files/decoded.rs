@@ -1,9 +1,9 @@
 //! What reading a file brings, whatever its format: rows in columns, and everything that is no row.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arrow::{
-    datatypes::{DataType, Field, SchemaRef},
+    datatypes::{DataType, Field, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,20 @@ pub struct ReadSchema {
     /// Whether it is wanted what unknown fields held, and values that did not fit, for a schema that
     /// may grow.
     pub is_observing: bool,
+}
+
+impl ReadSchema {
+    /// Returns the schema of no columns, under which every field is unknown, and observed.
+    #[must_use]
+    pub fn without_columns(is_case_sensitive: bool) -> Self {
+        Self {
+            columns: Arc::new(Schema::empty()),
+            ignored: BTreeSet::new(),
+            is_rescuing: false,
+            is_case_sensitive,
+            is_observing: true,
+        }
+    }
 }
 
 /// What came of one stretch of a file, in the file's order.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use model::ErrorKind;
 use tokio::sync::mpsc;
@@ -62,6 +62,21 @@ pub struct Shape {
     pub metadata_column: Option<String>,
 }
 
+impl Shape {
+    /// Returns what files are read by as long as there are no columns: it tells which files can be
+    /// read, and which hold fields.
+    #[must_use]
+    pub fn without_columns() -> Self {
+        Self {
+            version: 0,
+            read: Arc::new(ReadSchema::without_columns(true)),
+            partitions: Arc::new(Schema::empty()),
+            rescued_column: None,
+            metadata_column: None,
+        }
+    }
+}
+
 /// What a schema makes of fields that it did not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grown {
@@ -79,15 +94,15 @@ pub enum Grown {
 /// Keeps the versions of a stream's columns.
 #[async_trait]
 pub trait Schemas: Send + fmt::Debug {
-    /// Returns the newest version, made from `files` if there is none yet.
+    /// Returns the newest version, made from `files` if there is none yet; `None`: they have no
+    /// columns.
     ///
-    /// A file that is gone, changed or broken is no error here: others will do, and if none does
-    /// there are no columns yet. Reading it is where its fate is decided, or one broken file would
-    /// stop a stream at its first batch.
+    /// A file that is gone, changed or broken is no error here: others will do. Reading it is where
+    /// its fate is decided, or broken files would stop a stream at its first batch.
     ///
     /// # Errors
     /// None can be made, or read.
-    async fn newest(&mut self, files: &[SourceFile]) -> Result<Shape, PortError>;
+    async fn newest(&mut self, files: &[SourceFile]) -> Result<Option<Shape>, PortError>;
 
     /// Returns a version.
     ///

@@ -1,8 +1,8 @@
 //! What a file holds, seen without columns: what a schema is inferred from.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field};
 
 use super::{FileProblem, OpenFile, ReadTimes, open_file};
 use crate::files::{
@@ -29,20 +29,14 @@ pub fn observe(
     is_case_sensitive: bool,
     times: Arc<dyn ReadTimes>,
 ) -> Result<Observer, FileProblem> {
-    let schema = ReadSchema {
-        columns: Arc::new(Schema::empty()),
-        ignored: BTreeSet::new(),
-        is_rescuing: false,
-        is_case_sensitive,
-        is_observing: true,
-    };
     // A document in one column is not looked into: it is that column.
     let mut format = format.clone();
     if let Format::Json(options) = &mut format {
         options.single_column = None;
     }
     let seen = FileObservation::nothing(file);
-    let file = open_file(&format, file, Arc::new(schema), times)?;
+    let schema = Arc::new(ReadSchema::without_columns(is_case_sensitive));
+    let file = open_file(&format, file, schema, times)?;
     Ok(Observer { file, seen })
 }
 

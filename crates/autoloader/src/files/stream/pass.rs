@@ -40,6 +40,8 @@ enum Read<'a, S> {
     WithoutSome,
     /// The columns grew.
     Grown,
+    /// There are no columns yet, and these files hold fields that may become some.
+    Fields(Pass<'a, S>, Vec<SourceFile>),
 }
 
 /// What one reading of a plan has brought so far.
@@ -47,9 +49,11 @@ struct Pass<'a, S> {
     batch: BatchId,
     shape: &'a Shape,
     columns: SchemaRef,
-    /// `None` once something staged must not be committed: the rest is read to know it all at once.
+    /// `None`: there are no columns, or something staged must not be committed.
     rows: Option<S>,
     bad: Option<S>,
+    /// Something staged must not be committed: the rest is read to know it all at once.
+    is_void: bool,
     files: BTreeMap<String, FileOutcome>,
     /// Fields that were no column, in files that were read to their end.
     unknown: Observed,
@@ -85,16 +89,20 @@ impl<T: FileTarget> Stream<T> {
         if read.is_empty() {
             return Ok(outcome);
         }
-        let sample: Vec<_> = read.iter().map(|planned| planned.file.clone()).collect();
+        let mut sample: Vec<_> = read.iter().map(|planned| planned.file.clone()).collect();
         let mut aside = Aside::new();
-        let mut growths = 0;
+        let (mut growths, mut were_fields) = (0, false);
         // Leaving out more files is bounded by the files.
         while growths < GROWTHS_MAX {
-            let shape = self.schemas.newest(&sample).await?;
-            match self.read(plan.batch, &read, &shape, &mut aside).await? {
+            let newest = self.schemas.newest(&sample).await?;
+            let version = newest.as_ref().map(|shape| shape.version);
+            let shape = newest.unwrap_or_else(Shape::without_columns);
+            match self.read(plan.batch, &read, (version, &shape), &mut aside).await? {
                 Read::WithoutSome => (),
                 Read::Grown => growths += 1,
-                Read::Staged(pass) => {
+                // Fields that make no columns a second time are nulls.
+                Read::Fields(_, files) if !were_fields => (were_fields, sample) = (true, files),
+                Read::Staged(pass) | Read::Fields(pass, _) => {
                     let sealing = |error| target_error::<T>("staging", plan.batch.before(), error);
                     if let Some(rows) = pass.rows {
                         outcome.rows = Some(self.target.seal(rows).await.map_err(sealing)?);
@@ -104,7 +112,7 @@ impl<T: FileTarget> Stream<T> {
                     }
                     outcome.files.extend(pass.files);
                     outcome.files.extend(aside);
-                    outcome.schema_version = Some(shape.version);
+                    outcome.schema_version = version;
                     outcome.decided_at = self.clock.now();
                     return Ok(outcome);
                 }
@@ -115,18 +123,35 @@ impl<T: FileTarget> Stream<T> {
     }
 
     /// Reads and stages the files that are not in `aside`, and adds those that cannot be read.
+    ///
+    /// Without a version of the columns no row is staged or counted; what is no file is known all
+    /// the same, and must not keep the others waiting.
     async fn read<'a>(
         &mut self,
         batch: BatchId,
         files: &[&PlannedFile],
-        shape: &'a Shape,
+        (version, shape): (Option<u64>, &'a Shape),
         aside: &mut Aside,
     ) -> Result<Read<'a, T::Staged>, Error<T::Error>> {
         let columns = table_columns(shape);
-        let rows = self.target.begin(Arc::clone(&columns)).await;
-        let rows = Some(rows.map_err(|error| staging::<T>(batch, error))?);
-        let (files_read, unknown) = (BTreeMap::new(), Observed::default());
-        let mut pass = Pass { batch, shape, columns, rows, bad: None, files: files_read, unknown };
+        let rows = match version {
+            Some(_) => {
+                let rows = self.target.begin(Arc::clone(&columns)).await;
+                Some(rows.map_err(|error| staging::<T>(batch, error))?)
+            }
+            None => None,
+        };
+        let mut pass = Pass {
+            batch,
+            shape,
+            columns,
+            rows,
+            bad: None,
+            is_void: false,
+            files: BTreeMap::new(),
+            unknown: Observed::default(),
+        };
+        let mut with_fields = Vec::new();
         let known_aside = mem::take(aside);
         let wanted =
             files.iter().copied().filter(|planned| !known_aside.contains_key(&planned.file.path));
@@ -144,19 +169,25 @@ impl<T: FileTarget> Stream<T> {
             match self.verdict(planned, &mut worker).await? {
                 None => {
                     pass.files.insert(file.path.clone(), taken.found);
+                    if version.is_none() && taken.unknown != Observed::default() {
+                        with_fields.push(file.clone());
+                    }
                     pass.unknown.merge(taken.unknown);
                 }
                 Some(left_out) => {
                     if taken.found.rows != 0 || taken.found.records_bad != 0 {
-                        (pass.rows, pass.bad) = (None, None);
+                        (pass.rows, pass.bad, pass.is_void) = (None, None, true);
                     }
                     aside.insert(file.path.clone(), left_out);
                 }
             }
         }
         aside.extend(known_aside);
-        if pass.rows.is_none() {
+        if pass.is_void {
             return Ok(Read::WithoutSome);
+        }
+        if !with_fields.is_empty() {
+            return Ok(Read::Fields(pass, with_fields));
         }
         if pass.unknown != Observed::default() {
             match self.schemas.grow(shape.version, &pass.unknown).await? {
@@ -175,7 +206,9 @@ impl<T: FileTarget> Stream<T> {
         pass: &mut Pass<'_, T::Staged>,
         taken: &mut Taken<'_>,
     ) -> Result<(), Error<T::Error>> {
-        for rows in &stretch.batches {
+        // Rows of no columns are none.
+        let has_columns = pass.is_void || pass.rows.is_some();
+        for rows in stretch.batches.iter().filter(|_| has_columns) {
             taken.found.rows += u64::try_from(rows.num_rows()).unwrap_or_default();
             let Some(staged) = &mut pass.rows else { continue };
             let of = (taken.file, taken.url.as_str(), &taken.spelled);
@@ -216,7 +249,7 @@ impl<T: FileTarget> Stream<T> {
         taken.found.records_bad += u64::try_from(bad.len()).unwrap_or_default();
         taken.found.first_error.get_or_insert(FirstError { line, offset, reason });
         let Some(quarantine) = &mut self.quarantine else { return Ok(()) };
-        if pass.rows.is_none() || self.config.bad.mode == ParseMode::DropMalformed {
+        if pass.is_void || self.config.bad.mode == ParseMode::DropMalformed {
             return Ok(());
         }
         let rows = quarantine_rows(&taken.url, pass.batch, bad)

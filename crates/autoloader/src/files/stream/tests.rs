@@ -19,6 +19,7 @@ use world::World;
 mod ports;
 mod scenarios;
 mod simulation;
+mod stored;
 mod target;
 mod world;
 

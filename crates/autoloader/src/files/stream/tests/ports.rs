@@ -201,7 +201,7 @@ fn shape(version: usize, names: &BTreeSet<String>) -> Shape {
 
 #[async_trait]
 impl Schemas for DoubleSchemas {
-    async fn newest(&mut self, _files: &[SourceFile]) -> Result<Shape, PortError> {
+    async fn newest(&mut self, _files: &[SourceFile]) -> Result<Option<Shape>, PortError> {
         if self.faults.step().await != Fate::Done {
             return Err(refused("reading columns"));
         }
@@ -209,7 +209,7 @@ impl Schemas for DoubleSchemas {
         if versions.is_empty() {
             versions.push(["a".to_owned()].into());
         }
-        Ok(shape(versions.len() - 1, versions.last().unwrap()))
+        Ok(Some(shape(versions.len() - 1, versions.last().unwrap())))
     }
 
     async fn version(&mut self, version: u64) -> Result<Shape, PortError> {
