@@ -15,13 +15,16 @@ use super::{
     reading::{Stop, each_piece},
     schema::{
         Evolution, FileObservation, InferError, Observed, SchemaStore, SchemaVersion, decide,
-        fixed_columns, given, infer, sample,
+        fixed_columns, given, infer, sample, wished,
     },
     source_file::SourceFile,
 };
 
 /// Files looked into at the same time: hides a bucket's latency where files are small.
 const LOOKS_MAX: usize = 4;
+
+/// Versions tried for what the options give. One is enough, unless others make versions meanwhile.
+const ADOPTIONS_MAX: u32 = 8;
 
 /// Keeps a stream's columns beside its plans.
 #[derive(Debug)]
@@ -76,6 +79,28 @@ impl StoredColumns {
         }
     }
 
+    /// Returns the newest version, with what the options give beyond it.
+    async fn adopted(&self, files: &[SourceFile]) -> Result<Option<SchemaVersion>, PortError> {
+        for _ in 0..ADOPTIONS_MAX {
+            let Some(newest) = self.versions.newest().await.map_err(kept)? else {
+                return Ok(None);
+            };
+            let paths = files.iter().map(|file| file.path.as_str());
+            match wished(&newest, paths, &self.format, &self.options).map_err(refused)? {
+                None => return Ok(Some(newest)),
+                // Whoever created that number first may have had another wish: look again.
+                Some(next) => drop(self.versions.create(next).await.map_err(kept)?),
+            }
+        }
+        Err(PortError {
+            doing: "adding what the options give to the columns".to_owned(),
+            kind: ErrorKind::Conflict,
+            source: "other processes make versions at the same time; give all of them the same \
+                     `schema` and `schemaHints`"
+                .into(),
+        })
+    }
+
     /// Looks into a file; `None` when it is gone or broken: its batch will say so.
     async fn observe(&self, file: &SourceFile) -> Result<Option<FileObservation>, PortError> {
         if fixed_columns(&self.format).is_some() {
@@ -111,13 +136,13 @@ fn look(observer: &mut Observer, piece: &[u8], is_last: bool) -> Result<(), Stop
 #[async_trait]
 impl Schemas for StoredColumns {
     async fn newest(&mut self, files: &[SourceFile]) -> Result<Option<Shape>, PortError> {
-        if let Some(version) = self.versions.newest().await.map_err(kept)? {
+        if let Some(version) = self.adopted(files).await? {
             return Ok(Some(self.shape(&version)));
         }
         let Some(first) = self.first(files).await? else { return Ok(None) };
         // Another process may have made it first, from other files: that one counts.
-        let version = self.versions.create(first).await.map_err(kept)?;
-        Ok(Some(self.shape(&version)))
+        self.versions.create(first).await.map_err(kept)?;
+        Ok(self.adopted(files).await?.map(|version| self.shape(&version)))
     }
 
     async fn version(&mut self, version: u64) -> Result<Shape, PortError> {

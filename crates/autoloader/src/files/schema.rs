@@ -14,6 +14,7 @@
 //! widen      which types may become which
 //! grow       columns and what did not fit them ──▶ columns that hold it, as far as there are any
 //! evolve     a version and what did not fit it ──▶ the next one, or a refusal
+//! wish       what the user gives after the first start ──▶ the next version, or a refusal
 //! versions   the versions as files, each created once
 //! explain    what every mode would do, as a table
 //! ```
@@ -32,6 +33,7 @@ mod types;
 mod typing;
 mod versions;
 mod widen;
+mod wish;
 
 pub use ddl::{InvalidDdl, field_text, parse_fields, parse_hints, parse_path, parse_type};
 pub use ddl::{path_text, type_text};
@@ -46,3 +48,4 @@ pub use types::{list_of, map_of, ntz, timestamp};
 pub use typing::{Detail, Times, TypeRules};
 pub use versions::{SampledFile, SchemaStore, SchemaVersion};
 pub use widen::{common, widened};
+pub use wish::wished;

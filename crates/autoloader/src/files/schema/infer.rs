@@ -74,6 +74,24 @@ pub enum InferError {
         /// The option that names ours.
         option: &'static str,
     },
+    /// A column that the table has, and the schema that is given now has not.
+    #[error("the table has a column `{path}` that the given schema does not; add it there")]
+    Lacking {
+        /// The column.
+        path: String,
+    },
+    /// A type that is given now, and that rows in the table cannot have.
+    #[error(
+        "column `{path}` is {is} in the table and cannot become {wish}; take that back, or load into a new table"
+    )]
+    Fixed {
+        /// The column, or something inside it.
+        path: String,
+        /// Its type.
+        is: String,
+        /// The type that is given.
+        wish: String,
+    },
     /// A column of the path that the given schema does not have.
     #[error("partition column `{name}` is not in the given schema; add it there")]
     PartitionColumn {
@@ -270,7 +288,7 @@ fn type_in_order(data_type: &DataType, likes: &[&DataType]) -> DataType {
 }
 
 /// Our columns stand beside those of the files, so they need names of their own.
-fn refuse_reserved(columns: &Fields, options: &SchemaOptions) -> Result<(), InferError> {
+pub(crate) fn refuse_reserved(columns: &Fields, options: &SchemaOptions) -> Result<(), InferError> {
     for (name, option) in reserved(options) {
         if let Some(column) = columns.iter().find(|column| is_same_name(column.name(), name)) {
             return Err(InferError::Reserved { name: column.name().clone(), option });

@@ -256,6 +256,68 @@ async fn a_first_batch_without_columns_does_not_hold_up_the_next() {
 }
 
 #[tokio::test]
+async fn what_is_given_later_reaches_the_columns() {
+    const A: (&str, &str) = ("a", "{\"a\":1}");
+    const B: (&str, &str) = ("b", "{\"a\":2,\"b\":3}");
+    const FAIL: &[&str] =
+        &["format=json", "inferColumnTypes=true", "schemaEvolutionMode=failOnNewColumns"];
+    const HINTED: &[&str] = &[FAIL[0], FAIL[1], FAIL[2], "schemaHints=b DECIMAL(18,6)"];
+    const NEW: &str = "the files have columns that the schema does not: `b BIGINT`; add them to `schema` or `schemaHints`, remove the files that have them, or choose another `cloudFiles.schemaEvolutionMode`; Data";
+    play(&[
+        (
+            "failOnNewColumns: a hint",
+            &[
+                start(&[A], FAIL, "v1: a 1", RESCUED),
+                start(&[B], FAIL, NEW, RESCUED),
+                start(
+                    &[],
+                    HINTED,
+                    "v2: b 1",
+                    "a BIGINT, b DECIMAL(18,6), _rescued_data STRING",
+                ),
+            ],
+        ),
+        (
+            "failOnNewColumns: a schema with another column at its end",
+            &[
+                start(
+                    &[A],
+                    &["format=json", "schema=a BIGINT"],
+                    "v1: a 1",
+                    "a BIGINT",
+                ),
+                start(
+                    &[B],
+                    &["format=json", "schema=a BIGINT, b INT"],
+                    "v2: b 1",
+                    "a BIGINT, b INT",
+                ),
+            ],
+        ),
+        (
+            "a hint that is a widening",
+            &[
+                start(&[A], &["format=json", "schemaHints=a INT"], "v1: a 1", "a INT, _rescued_data STRING"),
+                start(&[B], &["format=json", "schemaHints=a BIGINT, b INT"], "v2: b 1", "a BIGINT, b INT, _rescued_data STRING"),
+            ],
+        ),
+        (
+            "a hint that is none",
+            &[
+                start(&[A], JSON, "v1: a 1", RESCUED),
+                start(
+                    &[B],
+                    &["format=json", "schemaHints=a STRING"],
+                    "making the columns of the table; column `a` is BIGINT in the table and cannot become STRING; take that back, or load into a new table; Config",
+                    RESCUED,
+                ),
+            ],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn a_path_that_fits_no_longer_is_rescued_or_stops_the_stream() {
     let folder = Folder::new();
     for path in ["region=1/a", "region=eu/b"] {
