@@ -330,8 +330,6 @@ pub enum PartitionColumns {
 pub struct BadOptions {
     /// `mode`.
     pub mode: ParseMode,
-    /// `columnNameOfCorruptRecord`; only a column when the schema has it.
-    pub corrupt_column: String,
     /// `ignoreMissingFiles`: a planned file that is gone is noted and left out; else it is set
     /// aside and the stream reports it.
     pub is_missing_ignored: bool,
@@ -344,7 +342,7 @@ pub struct BadOptions {
 /// What a record that is none does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ParseMode {
-    /// `PERMISSIVE`: it goes to quarantine, and the corrupt column if there is one.
+    /// `PERMISSIVE`: it goes to quarantine.
     #[default]
     Permissive,
     /// `DROPMALFORMED`: it is counted and dropped.

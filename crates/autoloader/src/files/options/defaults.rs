@@ -92,7 +92,6 @@ impl Default for BadOptions {
     fn default() -> Self {
         Self {
             mode: ParseMode::Permissive,
-            corrupt_column: "_corrupt_record".to_owned(),
             is_missing_ignored: false,
             is_corrupt_ignored: false,
             failures_max: 3,

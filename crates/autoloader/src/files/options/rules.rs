@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    EvolutionMode, Overwrites, ParseMode, PartitionColumns, SchemaHint,
+    EvolutionMode, Overwrites, PartitionColumns, SchemaHint,
     draft::{CleanWord, Draft},
     registry::FormatName,
 };
@@ -196,13 +196,6 @@ const RULES: &[Rule] = &[
         },
         "without a header the columns are _c0, _c1, …; give hints for those names, or name all \
          columns with `schema`",
-    ),
-    rule(
-        &["columnNameOfCorruptRecord", "mode"],
-        |draft, is_told| {
-            is_told("columnNameOfCorruptRecord") && draft.bad.mode != ParseMode::Permissive
-        },
-        "only `mode` = PERMISSIVE keeps such records",
     ),
     // Discovery.
     rule(

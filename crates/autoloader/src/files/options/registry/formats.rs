@@ -51,19 +51,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     )
     .of(RECORDS),
     OptionSpec::new(
-        "columnNameOfCorruptRecord",
-        Value::Other("name", |draft, text| {
-            if text.is_empty() {
-                return Err("it is empty; leave it out for _corrupt_record".to_owned());
-            }
-            draft.bad.corrupt_column = text.to_owned();
-            Ok(())
-        }),
-        "_corrupt_record",
-        "the column of records that are none, if the schema has it",
-    )
-    .of(RECORDS),
-    OptionSpec::new(
         "dateFormat",
         Value::Other("pattern: `dd/MM/yyyy`", |draft, text| {
             TimePattern::compile(text).map(|pattern| draft.text.date_format = Some(pattern))

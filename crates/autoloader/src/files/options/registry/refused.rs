@@ -48,6 +48,10 @@ pub(super) const REFUSALS: &[Refusal] = &[
         "badRecordsPath",
         "bad records go to the table's quarantine, in step with the table; `mode` says the rest",
     ),
+    refused(
+        "columnNameOfCorruptRecord",
+        "broken records go to the table's quarantine, with file, line and text",
+    ),
     refused("avroSchema", "every Avro file holds its own schema; give columns with `schema`"),
     refused("inferSchema", "use `inferColumnTypes`"),
     refused("parserCaseSensitive", "Spark gave it up; use `readerCaseSensitive`"),

@@ -145,12 +145,6 @@ fn formats() {
             "header",
             "_c0, _c1",
         ),
-        (
-            "a column for records that are dropped",
-            &["mode=DROPMALFORMED", "columnNameOfCorruptRecord=c"],
-            "columnNameOfCorruptRecord",
-            "PERMISSIVE",
-        ),
     ] {
         check_refused(name, lines, option, told);
     }

@@ -241,8 +241,6 @@ fn broken_records_and_files() {
         ("quarantine", &[], |o| o.bad.mode == ParseMode::Permissive),
         ("drop", &["mode=dropmalformed"], |o| o.bad.mode == ParseMode::DropMalformed),
         ("stop", &["mode=FAILFAST"], |o| o.bad.mode == ParseMode::FailFast),
-        ("Spark's column", &[], |o| o.bad.corrupt_column == "_corrupt_record"),
-        ("another one", &["columnNameOfCorruptRecord=bad"], |o| o.bad.corrupt_column == "bad"),
         (
             "missing and corrupt files",
             &["ignoreMissingFiles=true", "ignoreCorruptFiles=true"],

@@ -173,7 +173,6 @@ impl World {
         let discovery = Discovery { age_min: Duration::ZERO, ..Discovery::default() };
         let bad = BadOptions {
             mode: ParseMode::Permissive,
-            corrupt_column: "_corrupt_record".to_owned(),
             is_missing_ignored: false,
             is_corrupt_ignored: false,
             failures_max: 3,
