@@ -41,6 +41,7 @@ pub use evolve::{Change, Evolution, MODES, decide, mode_name};
 pub use explain::{ModeOutcome, explain, table};
 pub use infer::{FileObservation, InferError, fixed_columns, given, infer};
 pub use observed::Observed;
+pub(crate) use observing::Strings;
 pub use observing::{Iso, NESTING_MAX, TimeTexts};
 pub use partition::{PartitionValue, partition_values, values_of};
 pub use sample::sample;

@@ -102,7 +102,10 @@ fn read_line(records: &mut Records, rewritten: &mut String, line: Line<'_>, out:
                     match relaxed.rewrite_all(text, rewritten) {
                         // Where it is wrong is said of the line as it stands.
                         Ok(()) => {
-                            read_text(records, rewritten, line, out).map_err(|error| match error {
+                            records.is_rewritten = true;
+                            let read = read_text(records, rewritten, line, out);
+                            records.is_rewritten = false;
+                            read.map_err(|error| match error {
                                 ScanError::Syntax(_) => ScanError::Syntax(at),
                                 other => other,
                             })

@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::files::{
-        options::{CsvOptions, SchemaOptions},
+        options::{CsvOptions, JsonOptions, SchemaOptions},
         schema::{Iso, field_text, infer},
     };
 
@@ -113,6 +113,24 @@ mod tests {
             Err(error) => return error.to_string(),
         };
         columns.iter().map(|column| field_text(column)).collect::<Vec<_>>().join(",")
+    }
+
+    #[test]
+    fn words_for_no_finite_number_are_numbers_unless_they_are_quoted() {
+        for (name, text, expected) in [
+            (
+                "a word",
+                "{\"a\":1.5,\"b\":{\"c\":[NaN]}}\n{\"a\":-Infinity}",
+                "a DOUBLE,b STRUCT<c: ARRAY<DOUBLE>>",
+            ),
+            ("a string", "{\"a\":1.5}\n{\"a\":\"NaN\"}", "a STRING"),
+            ("a string after a word", "{\"a\":NaN}\n{\"b\":\"NaN\"}", "a DOUBLE,b STRING"),
+        ] {
+            for is_multi_line in [false, true] {
+                let options = JsonOptions { is_multi_line, ..JsonOptions::default() };
+                assert_eq!(columns(&Format::Json(options), text), expected, "{name}: {text:?}");
+            }
+        }
     }
 
     #[test]

@@ -40,7 +40,15 @@ impl Observed {
     /// # Errors
     /// The text is no JSON.
     pub fn of_json(text: &str, times: &dyn TimeTexts) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text).and_then(|raw| of_raw(raw, times, 0))
+        Self::of_json_with(text, &Strings { times, is_number: &|_| false })
+    }
+
+    /// As [`Self::of_json`], of a document in which some strings are no texts.
+    pub(crate) fn of_json_with(
+        text: &str,
+        strings: &Strings<'_>,
+    ) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).and_then(|raw| of_raw(raw, strings, 0))
     }
 
     /// What a JSON string holds, unescaped: text is no number, whatever it looks like.
@@ -72,9 +80,23 @@ impl Observed {
     }
 }
 
+/// What the strings of a JSON document are.
+pub(crate) struct Strings<'a> {
+    /// Which of them are days and moments.
+    pub times: &'a dyn TimeTexts,
+    /// Which of them stand for numbers that JSON cannot write.
+    pub is_number: &'a dyn Fn(&str) -> bool,
+}
+
+impl Strings<'_> {
+    fn observe(&self, text: &str) -> Observed {
+        if (self.is_number)(text) { Observed::FLOAT } else { Observed::of_text(text, self.times) }
+    }
+}
+
 fn of_raw(
     raw: &RawValue,
-    times: &dyn TimeTexts,
+    strings: &Strings<'_>,
     depth: usize,
 ) -> Result<Observed, serde_json::Error> {
     let text = raw.get().trim_ascii();
@@ -83,20 +105,20 @@ fn of_raw(
         [b't' | b'f', ..] => Observed::Bool,
         // Half of a surrogate pair is JSON, but no string: it stays text.
         [b'"', ..] => serde_json::from_str::<String>(text)
-            .map_or(Observed::Text, |text| Observed::of_text(&text, times)),
+            .map_or(Observed::Text, |text| strings.observe(&text)),
         [b'{' | b'[', ..] if NESTING_MAX <= depth => Observed::Text,
         [b'{', ..] => {
             let members: Members<'_> = serde_json::from_str(text)?;
             let mut observed = BTreeMap::<String, Observed>::new();
             for (name, member) in members.0 {
-                observed.entry(name).or_default().merge(of_raw(member, times, depth + 1)?);
+                observed.entry(name).or_default().merge(of_raw(member, strings, depth + 1)?);
             }
             Observed::Object(observed)
         }
         [b'[', ..] => {
             let mut element = Observed::Nothing;
             for raw in serde_json::from_str::<Vec<&RawValue>>(text)? {
-                element.merge(of_raw(raw, times, depth + 1)?);
+                element.merge(of_raw(raw, strings, depth + 1)?);
             }
             Observed::List(Box::new(element))
         }

@@ -275,7 +275,9 @@ impl Walk {
             Some(Found::Rewritten(end)) => {
                 let found = value(self.rewritten.as_bytes(), 0, 1)
                     .map_err(|_| self.broken(at, "not JSON"))?;
+                self.records.is_rewritten = true;
                 self.records.element(&self.rewritten, found, line, offset, out);
+                self.records.is_rewritten = false;
                 self.at = end;
             }
         }

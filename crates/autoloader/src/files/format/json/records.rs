@@ -16,7 +16,7 @@ use crate::{
             rows::{Rows, bad},
         },
         options::JsonOptions,
-        schema::Observed,
+        schema::{Observed, Strings},
     },
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Records {
     pub rows: Rows,
     /// `None`: nothing but JSON is read.
     pub relaxed: Option<Relaxed>,
+    /// Whether the text was rewritten, so that some of its strings were numbers.
+    pub is_rewritten: bool,
     fields: FieldIndex,
     scan: RowScan,
     /// The column that takes whole documents.
@@ -54,6 +56,7 @@ impl Records {
         };
         Ok(Self {
             relaxed: Relaxed::of(options),
+            is_rewritten: false,
             scan: RowScan::new(&fields),
             single: single.and_then(|name| fields.column(name)),
             fields,
@@ -145,7 +148,7 @@ impl Records {
 
     /// Rescues and observes the members that are no column or did not fit theirs.
     fn extra(&mut self, text: &str) {
-        let Self { rows, scan, scratch, fields, .. } = self;
+        let Self { rows, scan, scratch, fields, is_rewritten, .. } = self;
         let schema = &rows.schema;
         if scan.extra.is_empty() || !(schema.is_rescuing || schema.is_observing) {
             return;
@@ -176,7 +179,11 @@ impl Records {
                 });
                 // An earlier one of a repeated key says nothing about the column.
                 if is_last {
-                    let seen = Observed::of_json(raw, &*rows.rules.times);
+                    let Rules { times, .. } = &rows.rules;
+                    let is_number =
+                        |text: &str| *is_rewritten && rows.rules.non_finite(text).is_some();
+                    let strings = Strings { times: &**times, is_number: &is_number };
+                    let seen = Observed::of_json_with(raw, &strings);
                     rows.observe(scratch, seen.unwrap_or(Observed::Text));
                 }
             }

@@ -207,7 +207,7 @@ impl Relaxed {
     }
 
     /// Rewrites a number or a word. Words that are no finite numbers become text, which is what
-    /// columns of floats know them by; to whoever infers columns they are text, too.
+    /// columns of floats know them by.
     fn word(self, text: &str, start: usize, out: &mut String) -> Result<usize, ScanError> {
         let rest = text.get(start..).unwrap_or_default();
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
