@@ -22,7 +22,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
             Ok(())
         }),
         "(inferred)",
-        "the columns, when they are not to be inferred; what Spark takes as `.schema(…)`",
+        "the columns, as Spark takes them with `.schema(…)`; a later start may add some at the end",
     )
     .ours()
     .of(ALL_BUT_FIXED),
@@ -33,7 +33,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
             Ok(())
         }),
         "(none)",
-        "types of columns that are inferred otherwise, also inside of structs, arrays and maps",
+        "types of columns, also inside of structs, arrays and maps; a later start may add and widen",
     )
     .of(ALL_BUT_FIXED),
     OptionSpec::new(
