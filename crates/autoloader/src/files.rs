@@ -9,6 +9,7 @@
 //! format     one file's bytes ──▶ stretches of rows in those columns
 //! target     who keeps rows, and the contract of keeping each batch once
 //! stream     the shell that runs one batch at a time
+//! open       everything above, put together from what a user says
 //! command    what people ask about files that are known: redrive, replay, undo, import
 //! clean      what becomes of files that were loaded
 //! ledger     what was seen, as a table
@@ -24,6 +25,7 @@ pub mod error;
 pub mod format;
 pub mod ledger;
 pub mod metadata;
+pub mod open;
 pub mod options;
 pub mod plan;
 pub mod ports;
@@ -36,6 +38,7 @@ pub mod target;
 
 pub use decoded::{BadRecord, Decoded, ReadSchema};
 pub use discover::Discoverer;
+pub use open::{Load, SourceStore, open_stream};
 pub use options::LoadOptions;
 pub use source_file::SourceFile;
 pub use target::FileTarget;

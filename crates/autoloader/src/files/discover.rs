@@ -30,6 +30,7 @@ use crate::Error;
 mod ask;
 mod inbox;
 mod names;
+mod port;
 mod reach;
 mod self_test;
 
@@ -238,7 +239,7 @@ impl Discoverer {
 
     /// Lists what is to be listed: all of the source or a window of it, and folders of hints.
     async fn list_all(
-        &self,
+        &mut self,
         seen: &Seen,
         hinted: &BTreeSet<Place>,
         look: &mut Look,
@@ -269,7 +270,7 @@ impl Discoverer {
     /// Lists a folder, and keeps of each page what is news: the whole source, or as far as the look
     /// reaches, or all of a folder that a hint named.
     async fn list(
-        &self,
+        &mut self,
         prefix: Option<&Path>,
         is_hinted: bool,
         seen: &Seen,
@@ -302,7 +303,7 @@ impl Discoverer {
     /// Streams what lies below a folder. Only without its subfolders, and only from its beginning,
     /// can a store leave the rest out; it then answers in one piece.
     async fn stream(
-        &self,
+        &mut self,
         prefix: Option<&Path>,
         start: Option<&str>,
     ) -> object_store::Result<BoxStream<'static, object_store::Result<ObjectMeta>>> {

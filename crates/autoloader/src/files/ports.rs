@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use model::ErrorKind;
 use tokio::sync::mpsc;
 
@@ -24,10 +25,26 @@ pub trait Discover: Send + fmt::Debug {
     ///
     /// # Errors
     /// The source could not be listed.
-    async fn look(&mut self, seen: &Seen) -> Result<Vec<Candidate>, PortError>;
+    async fn look(&mut self, seen: &Seen, now: DateTime<Utc>) -> Result<Vec<Candidate>, PortError>;
 
-    /// Hears that a plan is durable: what hinted at its files may be forgotten.
-    async fn planned(&mut self, plan: &FilePlan);
+    /// Hears that plans are durable, and part of `seen`: what hinted at their files may be
+    /// forgotten. `plan` is the only one since the last time; `None`: there may be any number.
+    ///
+    /// Returns the time up to which every file is planned, where a later start can use that.
+    ///
+    /// # Errors
+    /// What hinted could not be deleted, and trying again will not mend that.
+    async fn planned(
+        &mut self,
+        seen: &Seen,
+        plan: Option<&FilePlan>,
+    ) -> Result<Option<DateTime<Utc>>, PortError>;
+
+    /// Asks the source as little as shows that it answers.
+    ///
+    /// # Errors
+    /// It does not.
+    async fn answers(&mut self) -> Result<(), PortError>;
 }
 
 /// Reads the rows of files.

@@ -78,6 +78,20 @@ pub struct StreamConfig {
     pub backfills: bool,
 }
 
+impl StreamConfig {
+    /// Returns in words which files count, to tell whether they are still those of a proof.
+    pub(super) fn looks_for(&self) -> String {
+        let Discovery { path_glob, is_recursive, modified_after, modified_before, .. } =
+            &self.discovery;
+        let Self { source, overwrites, .. } = self;
+        let glob = path_glob.as_ref().map_or("*".to_owned(), ToString::to_string);
+        format!(
+            "{glob} in {source}, recursive: {is_recursive}, after: {modified_after:?}, before: \
+             {modified_before:?}, overwrites: {overwrites:?}"
+        )
+    }
+}
+
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -129,6 +143,8 @@ pub struct Stream<T: FileTarget> {
     asked: Vec<PlannedFile>,
     /// How often reading a file failed in this process.
     tries: HashMap<String, u32>,
+    /// Up to when every file is planned, as this process wrote it down last.
+    ts_proven: Option<DateTime<Utc>>,
     is_started: bool,
 }
 
@@ -175,6 +191,7 @@ impl<T: FileTarget> Stream<T> {
             columns: None,
             asked: Vec::new(),
             tries: HashMap::new(),
+            ts_proven: None,
             is_started: false,
         }
     }
@@ -194,11 +211,15 @@ impl<T: FileTarget> Stream<T> {
                     let waiting = next.waiting;
                     (self.create(batch, next).await?, waiting)
                 }
-                Next::Nothing { ripe_at } => return Ok(Progress::UpToDate { ripe_at }),
+                Next::Nothing { ripe_at } => {
+                    // What is proven then, and hints that brought nothing.
+                    self.tell_planned(None).await?;
+                    return Ok(Progress::UpToDate { ripe_at });
+                }
             },
         };
         self.note_plan(&plan);
-        self.discover.planned(&plan).await;
+        self.tell_planned(Some(&plan)).await?;
         let began = self.clock.monotonic();
         let (outcome, appended) = self.run(&plan).await?;
         self.seen.settle(&plan, &outcome);
@@ -260,7 +281,7 @@ impl<T: FileTarget> Stream<T> {
         if self.leaves_out_existing(BatchId::after(self.settled)) {
             return Ok(Choice::default());
         }
-        let found = self.discover.look(&self.seen).await?;
+        let found = self.discover.look(&self.seen, self.clock.now()).await?;
         Ok(choose(&found, &self.seen, self.rules()))
     }
 
@@ -270,7 +291,7 @@ impl<T: FileTarget> Stream<T> {
     /// The source, the target or the state could not be read.
     pub async fn found_now(&mut self) -> Result<Vec<Candidate>, Error<T::Error>> {
         self.catch_up().await?;
-        Ok(self.discover.look(&self.seen).await?)
+        Ok(self.discover.look(&self.seen, self.clock.now()).await?)
     }
 
     fn rules(&self) -> Rules<'_> {
@@ -289,6 +310,22 @@ impl<T: FileTarget> Stream<T> {
     fn disagreement(&self, problem: String) -> Error<T::Error> {
         Error::Disagreement { stream: self.config.name.clone(), problem }
     }
+}
+
+/// Returns up to when every file is planned that this stream looks for, as some process wrote it
+/// down. To be asked before hints are received.
+///
+/// # Errors
+/// The state could not be read.
+pub(super) async fn proven<E: std::error::Error + Send + Sync + 'static>(
+    state: &Arc<dyn ObjectStore>,
+    config: &StreamConfig,
+) -> Result<Option<DateTime<Utc>>, Error<E>> {
+    let memory = Memory::new(Arc::clone(state), &config.name);
+    memory
+        .proven(&config.looks_for())
+        .await
+        .map_err(|source| Error::State { stream: config.name.clone(), source: Box::new(source) })
 }
 
 fn target_error<T: FileTarget>(

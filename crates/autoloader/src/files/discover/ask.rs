@@ -58,7 +58,7 @@ async fn head(store: &dyn ObjectStore, path: &str) -> object_store::Result<Answe
 impl Discoverer {
     /// Asks about the source itself where nothing lies below it: it may be one file.
     pub(super) async fn ask_root(
-        &self,
+        &mut self,
         root: &Path,
         seen: &Seen,
         look: &mut Look,
@@ -77,7 +77,7 @@ impl Discoverer {
     /// Asks about single objects: those that hints name, those that failed and no listing shows,
     /// and those of which a look before was not sure.
     pub(super) async fn ask(
-        &self,
+        &mut self,
         seen: &Seen,
         hinted: &BTreeSet<Place>,
         look: &mut Look,
@@ -101,7 +101,8 @@ impl Discoverer {
                 }
             }
             for (path, waiting) in &self.waiting {
-                if look.found.contains_key(path) {
+                // Another process may have planned it since.
+                if look.found.contains_key(path) || !self.is_news(seen, &waiting.candidate.file) {
                     continue;
                 }
                 if waiting.is_unsure {
@@ -111,8 +112,9 @@ impl Discoverer {
                 }
             }
         }
-        let questions = asked.into_iter().map(|(path, found)| (path.to_owned(), found));
-        let answers = self.heads(questions.collect()).await?;
+        let questions: Vec<(String, Found)> =
+            asked.into_iter().map(|(path, found)| (path.to_owned(), found)).collect();
+        let answers = self.heads(questions).await?;
         for (found, path, answer) in answers {
             look.looked.heads += 1;
             match answer {
@@ -129,7 +131,7 @@ impl Discoverer {
 
     /// Takes out marks of folders. A service keeps them as objects of no bytes, whose names lose
     /// their last slash in a listing; an empty file is a file, and has no rows.
-    async fn tell_marks(&self, look: &mut Look) -> Result<(), Error> {
+    async fn tell_marks(&mut self, look: &mut Look) -> Result<(), Error> {
         if self.source.is_local {
             return Ok(());
         }
@@ -156,7 +158,7 @@ impl Discoverer {
     /// Asks about objects, some at a time. One that cannot be looked at stops nobody: a listing names
     /// it, and reading it will tell what is wrong.
     async fn heads(
-        &self,
+        &mut self,
         paths: Vec<(String, Found)>,
     ) -> Result<Vec<(Found, String, Answer)>, Error> {
         let is_local = self.source.is_local;

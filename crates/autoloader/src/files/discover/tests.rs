@@ -2,6 +2,7 @@
 
 mod hints;
 mod listing;
+pub(in crate::files) mod queue;
 mod store;
 mod window;
 

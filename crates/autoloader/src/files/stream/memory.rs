@@ -6,6 +6,7 @@
 //! <stream>/outcomes/N.json       create-only: what became of it
 //! <stream>/cleaned/K.json        create-only: files that were moved or deleted after their batch
 //! <stream>/seen/N.ndjson.zst     derived: everything seen up to batch N, a line for each path
+//! <stream>/proven.json           a saving: when everything that was there is known to be planned
 //! ```
 
 use std::{
@@ -43,6 +44,8 @@ const LEVEL: i32 = 3;
 
 const MANIFEST: &str = "stream.json";
 
+const PROOF: &str = "proven.json";
+
 /// What a stream was told when it began, and may not be told otherwise later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +74,18 @@ pub(super) struct CleanNote {
     pub batch: BatchId,
     /// What was done.
     pub cleaned: Cleaned,
+}
+
+/// That every file which was there at a time is planned. Without it a start lists everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proof {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The time.
+    pub ts_proven: DateTime<Utc>,
+    /// Which files counted then: where others count now, nothing is proven.
+    pub looks_for: String,
 }
 
 /// Everything seen up to a batch, as it was written down.
@@ -197,6 +212,23 @@ impl Memory {
         }
         if let Some(old) = batch.0.checked_sub(self.snapshot_every * SNAPSHOTS_KEPT) {
             self.folder.remove(&snapshot_name(BatchId(old))).await;
+        }
+    }
+
+    /// Returns up to when every file is planned, where that was told of the files that count now.
+    pub(super) async fn proven(&self, looks_for: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        let Some(bytes) = self.folder.bytes(PROOF).await? else { return Ok(None) };
+        let proof: Option<Proof> = serde_json::from_slice(&bytes).ok();
+        // One that cannot be read costs a listing.
+        let proof = proof.filter(|proof| proof.format == FORMAT && proof.looks_for == looks_for);
+        Ok(proof.map(|proof| proof.ts_proven))
+    }
+
+    /// Keeps a proof, instead of the one before. A failure is logged: it costs a listing.
+    pub(super) async fn note_proof(&self, proof: &Proof) {
+        match serde_json::to_vec_pretty(proof) {
+            Ok(bytes) => self.folder.note(PROOF, bytes).await,
+            Err(error) => tracing::warn!(%error, "what is proven was not written"),
         }
     }
 

@@ -122,8 +122,9 @@ impl<T: FileTarget> Stream<T> {
     }
 
     async fn look_again(&mut self) -> Result<(), Error<T::Error>> {
-        let files = self.discover.look(&self.seen).await?;
-        self.found = Sighting { files, after: self.settled, at: Some(self.clock.now()) };
+        let now = self.clock.now();
+        let files = self.discover.look(&self.seen, now).await?;
+        self.found = Sighting { files, after: self.settled, at: Some(now) };
         Ok(())
     }
 

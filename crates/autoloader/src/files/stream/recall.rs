@@ -1,17 +1,25 @@
 //! What a stream knows: brought to where its target is, and checked against how it began.
 
-use std::collections::BTreeMap;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{RELEASE, Stream, memory::Manifest, target_error};
+use super::{
+    RELEASE, Stream,
+    memory::{Manifest, Proof},
+    target_error,
+};
 use crate::{
     files::{
         error::Error,
-        options::Overwrites,
+        options::{Overwrites, changed},
         plan::{FORMAT, FilePlan, PlannedFile},
         target::FileTarget,
     },
     target::BatchId,
 };
+
+/// A proof is written down when it is so much younger than the last one: a start lists everything
+/// at most so much sooner than it has to, and an idle stream writes little.
+const PROOFS_APART: TimeDelta = TimeDelta::minutes(10);
 
 impl<T: FileTarget> Stream<T> {
     /// Brings what is known to where the target is.
@@ -34,6 +42,7 @@ impl<T: FileTarget> Stream<T> {
                  new stream"
             )));
         }
+        let before = self.settled;
         if let Some(last) = last
             && let Some(snapshot) =
                 self.memory.snapshot(self.settled, last).await.map_err(|e| self.state(e))?
@@ -49,6 +58,26 @@ impl<T: FileTarget> Stream<T> {
             self.is_started = true;
         }
         self.found.forget_planned(&self.seen);
+        if before < self.settled {
+            self.tell_planned(None).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells whoever finds files what is planned, and keeps what follows for the next start.
+    pub(super) async fn tell_planned(
+        &mut self,
+        plan: Option<&FilePlan>,
+    ) -> Result<(), Error<T::Error>> {
+        let proven = self.discover.planned(&self.seen, plan).await?;
+        let is_news = |ts_proven: &DateTime<Utc>| {
+            self.ts_proven.is_none_or(|last| PROOFS_APART <= *ts_proven - last)
+        };
+        if let Some(ts_proven) = proven.filter(is_news) {
+            let looks_for = self.config.looks_for();
+            self.memory.note_proof(&Proof { format: FORMAT, ts_proven, looks_for }).await;
+            self.ts_proven = Some(ts_proven);
+        }
         Ok(())
     }
 
@@ -105,20 +134,7 @@ impl<T: FileTarget> Stream<T> {
                 began.source, self.config.source
             )));
         }
-        let told = |pinned: &BTreeMap<String, String>, option: &String| {
-            pinned.get(option).map_or_else(|| "not given".to_owned(), |value| format!("`{value}`"))
-        };
-        let options = began.pinned.keys().chain(self.config.pinned.keys());
-        let differs =
-            |option: &&String| began.pinned.get(*option) != self.config.pinned.get(*option);
-        if let Some(option) = options.filter(differs).min() {
-            return Err(self.settings(format!(
-                "option `{option}` counts when a stream begins; it was {} then and is {} now: leave \
-                 it as it was, or begin a new stream",
-                told(&began.pinned, option),
-                told(&self.config.pinned, option)
-            )));
-        }
-        Ok(())
+        changed(&began.pinned, &self.config.pinned)
+            .map_err(|changes| self.settings(changes.to_string()))
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         clean::Cleaner,
         command::{Which, replay},
         options::CleanSource,
+        plan::Found,
         target::contract::file_target_contract,
     },
 };
@@ -21,6 +22,7 @@ mod scenarios;
 mod simulation;
 mod stored;
 mod target;
+mod whole;
 mod world;
 
 #[tokio::test]

@@ -1,96 +1,12 @@
 //! Hints: whatever a queue says, or fails to say, the objects decide.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError},
-};
-
 use model::{
     ErrorKind, ManualClock,
-    hint::{Hint, HintError, Oddity, Pending, Place, Ticket},
+    hint::{Oddity, Place},
 };
 
-use super::*;
+use super::{queue::Queue, *};
 use crate::files::discover::{Expected, Messages, Reach};
-
-/// A queue as services have them: what is received comes again until it is deleted.
-#[derive(Clone, Debug, Default)]
-struct Queue(Arc<Mutex<Inner>>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    waiting: VecDeque<Hint>,
-    received: BTreeMap<String, Hint>,
-    deleted: Vec<String>,
-    sent: u64,
-    is_lossy: bool,
-    failure: Option<ErrorKind>,
-}
-
-impl Queue {
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send(&self, places: &[Place], oddity: Option<Oddity>) {
-        let mut inner = self.inner();
-        inner.sent += 1;
-        let id = inner.sent.to_string();
-        let ticket = Ticket { id, receipt: "1".to_owned() };
-        inner.waiting.push_back(Hint { ticket, ts_sent: None, places: places.to_vec(), oddity });
-    }
-
-    fn tell(&self, path: &str) {
-        self.send(&[Place::Object(path.to_owned())], None);
-    }
-
-    /// Lets what was received and not deleted come again.
-    fn time_out(&self) {
-        let mut inner = self.inner();
-        for (_, mut hint) in std::mem::take(&mut inner.received) {
-            hint.ticket.receipt.push('+');
-            inner.waiting.push_back(hint);
-        }
-    }
-
-    fn left(&self) -> usize {
-        let inner = self.inner();
-        inner.waiting.len() + inner.received.len()
-    }
-}
-
-impl Hints for Queue {
-    fn is_durable(&self) -> bool {
-        !self.inner().is_lossy
-    }
-
-    fn receive(&mut self, _: Duration) -> Pending<'_, Vec<Hint>> {
-        Box::pin(async {
-            let mut inner = self.inner();
-            if let Some(kind) = inner.failure {
-                return Err(HintError { kind, source: "out of order".into() });
-            }
-            let count = inner.waiting.len().min(10);
-            let hints: Vec<Hint> = inner.waiting.drain(..count).collect();
-            for hint in &hints {
-                inner.received.insert(hint.ticket.id.clone(), hint.clone());
-            }
-            Ok(hints)
-        })
-    }
-
-    fn done<'a>(&'a mut self, tickets: &'a [Ticket]) -> Pending<'a, ()> {
-        Box::pin(async move {
-            let mut inner = self.inner();
-            for ticket in tickets {
-                if inner.received.remove(&ticket.id).is_some() {
-                    inner.deleted.push(ticket.id.clone());
-                }
-            }
-            Ok(())
-        })
-    }
-}
 
 /// A discoverer whose source was listed at second 10.
 fn hinted(store: &Arc<Pages>, queue: &Queue) -> Discoverer {

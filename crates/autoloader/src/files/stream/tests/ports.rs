@@ -11,6 +11,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use model::ErrorKind;
 use tokio::sync::mpsc;
 
@@ -24,7 +25,7 @@ use crate::{
         plan::{FilePlan, Found},
         ports::{Discover, Grown, PortError, ReadError, ReadRows, Schemas, Shape},
         schema::Observed,
-        seen::Seen,
+        seen::{News, Seen},
     },
 };
 
@@ -53,7 +54,11 @@ fn refused(doing: &str) -> PortError {
 
 #[async_trait]
 impl Discover for DoubleDiscover {
-    async fn look(&mut self, _seen: &Seen) -> Result<Vec<Candidate>, PortError> {
+    async fn look(
+        &mut self,
+        _seen: &Seen,
+        _now: DateTime<Utc>,
+    ) -> Result<Vec<Candidate>, PortError> {
         if self.faults.step().await != Fate::Done {
             return Err(refused("listing"));
         }
@@ -68,8 +73,22 @@ impl Discover for DoubleDiscover {
         Ok(hinted.map(|file| Candidate { file, found: Found::Hint }).collect())
     }
 
-    async fn planned(&mut self, plan: &FilePlan) {
-        self.held.retain(|path| !plan.files.iter().any(|planned| planned.file.path == *path));
+    async fn planned(
+        &mut self,
+        seen: &Seen,
+        _plan: Option<&FilePlan>,
+    ) -> Result<Option<DateTime<Utc>>, PortError> {
+        let source = self.source.lock().unwrap();
+        let is_news = |file: SourceFile| seen.news(&file) != News::Old;
+        self.held.retain(|path| source.file(path).is_some_and(is_news));
+        Ok(None)
+    }
+
+    async fn answers(&mut self) -> Result<(), PortError> {
+        match self.faults.step().await {
+            Fate::Done => Ok(()),
+            _ => Err(refused("asking")),
+        }
     }
 }
 

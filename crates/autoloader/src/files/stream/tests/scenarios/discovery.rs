@@ -181,9 +181,7 @@ const DISCOVERY: &[Scenario] = &[
             Told(|m| {
                 m.config.pinned.insert("includeExistingFiles".to_owned(), "false".to_owned());
             }),
-            Stops(
-                "`includeExistingFiles` counts when a stream begins; it was `true` then and is `false`",
-            ),
+            Stops("includeExistingFiles: it was `true` and is `false`"),
         ],
         "a:a1",
     ),
