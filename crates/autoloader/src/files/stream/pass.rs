@@ -292,7 +292,7 @@ impl<T: FileTarget> Stream<T> {
             }
             // One object that a store does not give, while it answers, holds up the stream for some
             // tries and no longer. A store that does not answer at all says nothing about the file.
-            self.discover.look(&self.seen, self.clock.now()).await?;
+            self.discover.answers().await?;
         }
         self.tries.remove(path);
         let left_out = left_out(planned.failures, &error, &self.config.bad);

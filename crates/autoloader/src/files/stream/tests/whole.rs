@@ -10,7 +10,15 @@ use model::{ManualClock, hint::Hints};
 use object_store::local::LocalFileSystem;
 
 use super::*;
-use crate::files::{Load, LoadOptions, SourceStore, discover::tests::queue::Queue, open_stream};
+use crate::{
+    faults::FaultyStore,
+    files::{
+        Load, LoadOptions, SourceStore,
+        discover::tests::queue::Queue,
+        open_stream,
+        seen::{Known, Status},
+    },
+};
 
 const SOURCE: &str = "s3://bucket/in/";
 
@@ -205,4 +213,28 @@ async fn hints_save_listings_also_after_a_restart() {
     let mut stream = outside.start().await;
     load(&mut stream, 1, "and not where other files count").await;
     assert_eq!(stream.seen().get("missed").map(|known| known.found), Some(Found::Listing));
+}
+
+/// The store goes away in the midst of it, and the look that finds nothing to ask succeeds.
+#[tokio::test]
+async fn a_store_that_is_down_is_no_fault_of_the_files() {
+    for lifetime in 1..30 {
+        let context = format!("lifetime {lifetime}");
+        let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let faults = Faults::new(lifetime, 0, lifetime);
+        let options = [("format", "json"), ("queueUrl", "https://q"), ("maxFilesPerTrigger", "1")];
+        let store = Arc::new(FaultyStore { inner: Arc::clone(&inner), faults });
+        let mut outside = Outside::new(store, false, &options);
+        outside.queue = Some(Queue::default());
+        for path in ["1", "2", "3"] {
+            let text = PutPayload::from_static(b"{\"a\":1}\n");
+            inner.put(&Path::from(path), text).await.expect(&context);
+        }
+        let mut stream = outside.start().await;
+        for _ in 0..12 {
+            drop(stream.run_once().await);
+        }
+        let is_well = |known: &Known| matches!(known.status, Status::Loaded | Status::Planned);
+        assert!(stream.seen().rows().all(is_well), "{context}: {:?}", stream.seen());
+    }
 }
