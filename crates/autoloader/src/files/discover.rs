@@ -2,7 +2,7 @@
 //!
 //! A look returns candidates; `choice` decides what becomes of them. What a look has found and no
 //! plan has taken stays here, because the next one may not list it again; and a message is deleted
-//! only when every file it names is planned. What a crash takes from this memory comes back: a
+//! only when every file it names is planned, or is none. What a crash takes from this memory comes back: a
 //! message from its queue, the rest with the next full listing, which is due until everything the
 //! last one found was planned.
 
@@ -21,7 +21,7 @@ use object_store::{ObjectMeta, ObjectStore, path::Path};
 use super::{
     choice::{Candidate, is_wanted},
     options::{Discovery, Overwrites},
-    plan::Found,
+    plan::{FilePlan, Found},
     seen::{News, Seen},
     source_file::SourceFile,
 };
@@ -33,6 +33,7 @@ mod names;
 mod port;
 mod reach;
 mod self_test;
+mod waiting;
 
 pub use inbox::Messages;
 pub use reach::{Expected, Reach};
@@ -41,6 +42,7 @@ pub use self_test::SelfTest;
 use inbox::Inbox;
 use names::{below, is_file, is_staged};
 use reach::{Past, reach};
+use waiting::{Waiting, Waitlist};
 
 /// Names that a store hands out per LIST request; all but Azure, which has five times as many.
 const NAMES_PER_LIST: u64 = 1_000;
@@ -110,16 +112,6 @@ pub struct Settled {
     pub ts_proven: Option<DateTime<Utc>>,
 }
 
-/// A file that no plan has taken yet.
-#[derive(Clone, Debug)]
-struct Waiting {
-    candidate: Candidate,
-    /// When it was found first.
-    ts_found: DateTime<Utc>,
-    /// It is to be asked about again: it was too young, or may be growing.
-    is_unsure: bool,
-}
-
 /// Finds the files of one source.
 #[derive(Debug)]
 pub struct Discoverer {
@@ -128,7 +120,7 @@ pub struct Discoverer {
     overwrites: Overwrites,
     inboxes: Vec<Inbox>,
     past: Past,
-    waiting: BTreeMap<String, Waiting>,
+    waiting: Waitlist,
     /// Objects of no bytes that stand for a folder.
     marks: BTreeSet<String>,
 }
@@ -148,7 +140,7 @@ impl Discoverer {
         let inboxes: Vec<Inbox> = hints.into_iter().map(Inbox::new).collect();
         let has_gap = inboxes.iter().any(|inbox| !inbox.is_durable());
         let past = Past { ts_swept: ts_proven, has_gap };
-        let (waiting, marks) = (BTreeMap::new(), BTreeSet::new());
+        let (waiting, marks) = (Waitlist::default(), BTreeSet::new());
         Self { source, discovery, overwrites, inboxes, past, waiting, marks }
     }
 
@@ -194,30 +186,47 @@ impl Discoverer {
                 latency_max: None,
             },
             marks: Vec::new(),
+            unclear: Vec::new(),
         };
         self.list_all(seen, &hinted, &mut look).await?;
         self.ask(seen, &hinted, &mut look).await?;
-        Ok(self.finish(seen, now, look))
+        let looked = self.finish(seen, now, look);
+        // Messages without news, or they would fill up what may be held.
+        self.clear().await?;
+        Ok(looked)
     }
 
-    /// Notes that a plan holds what it holds: files that `seen` knows wait no longer, and messages
-    /// that name only such are deleted. To be called after the plan was created.
+    /// Notes that plans hold what they hold: files that `seen` knows wait no longer, and messages
+    /// that name only such are deleted. To be called after a plan was created, with the plan; `None`:
+    /// there may have been several since the last time.
     ///
     /// # Errors
     /// A queue's that trying again will not mend; messages that are left do no harm.
-    pub async fn settle(&mut self, seen: &Seen) -> Result<Settled, Error> {
-        self.waiting.retain(|_, waiting| seen.news(&waiting.candidate.file) != News::Old);
-        let is_planned =
-            |swept: &DateTime<Utc>| self.waiting.values().all(|waiting| *swept < waiting.ts_found);
+    pub async fn settle(&mut self, seen: &Seen, plan: Option<&FilePlan>) -> Result<Settled, Error> {
+        match plan {
+            Some(plan) => {
+                for planned in &plan.files {
+                    self.waiting.forget_planned(seen, &planned.file.path);
+                }
+            }
+            None => self.waiting.forget_all_planned(seen),
+        }
+        let oldest = self.waiting.oldest();
+        let is_planned = |swept: &DateTime<Utc>| oldest.is_none_or(|oldest| *swept < oldest);
         let ts_proven = self.past.ts_swept.filter(is_planned);
-        let mut settled = Settled { deleted: 0, ts_proven };
+        Ok(Settled { deleted: self.clear().await?, ts_proven })
+    }
+
+    /// Deletes the messages that nothing waits for.
+    async fn clear(&mut self) -> Result<u64, Error> {
+        let mut deleted = 0;
         for inbox in &mut self.inboxes {
             match inbox.clear(&self.waiting).await {
-                Ok(deleted) => settled.deleted += deleted,
+                Ok(count) => deleted += count,
                 Err(error) => pass("deleting", error)?,
             }
         }
-        Ok(settled)
+        Ok(deleted)
     }
 
     /// Receives messages of all queues. One that does not answer is made up for by a listing.
@@ -320,8 +329,8 @@ impl Discoverer {
 
     /// Makes what was found the answer, and remembers it for the next look.
     fn finish(&mut self, seen: &Seen, now: DateTime<Utc>, look: Look) -> Looked {
-        let Look { found, mut looked, marks } = look;
-        let before = std::mem::take(&mut self.waiting);
+        let Look { found, mut looked, marks, unclear } = look;
+        let mut before = std::mem::take(&mut self.waiting);
         for (path, candidate) in found {
             let file = &candidate.file;
             let last = before.get(&path);
@@ -356,9 +365,12 @@ impl Discoverer {
             inbox.looked();
         }
         if let Reach::Everything(_) = looked.reach {
+            before.unclear.clear();
             self.past = Past { ts_swept: Some(now), has_gap: false };
         }
         self.past.has_gap |= 0 < looked.unclear;
+        self.waiting.unclear = before.unclear;
+        self.waiting.unclear.extend(unclear);
         self.remember(marks);
         if 0 < looked.late {
             tracing::warn!(
@@ -401,6 +413,8 @@ struct Look {
     found: BTreeMap<String, Candidate>,
     looked: Looked,
     marks: Vec<String>,
+    /// Objects that could not be looked at.
+    unclear: Vec<String>,
 }
 
 /// Lets a failure of a queue pass that will pass by itself: the listing makes up for it.

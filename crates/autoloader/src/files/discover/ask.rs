@@ -66,6 +66,7 @@ impl Discoverer {
         let question = vec![(root.to_string(), look.looked.reach.found(root.as_ref()))];
         for (found, path, asked) in self.heads(question).await? {
             look.looked.heads += 1;
+            look.looked.unclear += u64::from(matches!(asked, Answer::Unclear));
             let Answer::There(Asked { file, is_mark: false }) = asked else { continue };
             if self.is_ours(&path) && self.is_news(seen, &file) {
                 look.found.insert(path, Candidate { file, found });
@@ -100,7 +101,7 @@ impl Discoverer {
                     asked.entry(path).or_insert(Found::Retry);
                 }
             }
-            for (path, waiting) in &self.waiting {
+            for (path, waiting) in self.waiting.iter() {
                 // Another process may have planned it since.
                 if look.found.contains_key(path) || !self.is_news(seen, &waiting.candidate.file) {
                     continue;
@@ -122,7 +123,10 @@ impl Discoverer {
                     look.found.insert(path, Candidate { file, found });
                 }
                 Answer::Gone if found == Found::Hint => look.looked.messages.gone += 1,
-                Answer::Unclear => look.looked.unclear += 1,
+                Answer::Unclear => {
+                    look.looked.unclear += 1;
+                    look.unclear.push(path);
+                }
                 Answer::There(_) | Answer::Gone => (),
             }
         }
@@ -138,7 +142,7 @@ impl Discoverer {
         let mut empty = Vec::new();
         look.found.retain(|path, Candidate { file, found }| {
             // One that a hint named was asked about already, and so was one that waits.
-            let is_known = *found == Found::Hint || self.waiting.contains_key(path);
+            let is_known = *found == Found::Hint || self.waiting.get(path).is_some();
             let is_mark = self.marks.contains(path);
             if file.size == 0 && !is_known && !is_mark {
                 empty.push((path.clone(), *found));

@@ -7,6 +7,8 @@ use std::{
 
 use model::hint::{Hint, HintError, Hints, Oddity, Place, Ticket};
 
+use super::waiting::Waitlist;
+
 /// Most messages that are held before no more are received: what is not planned yet comes again
 /// from the queue, and each costs memory here.
 pub(super) const HELD_MAX: usize = 10_000;
@@ -133,12 +135,9 @@ impl Inbox {
     ///
     /// # Errors
     /// The queue's. Messages that are left come again, which does no harm.
-    pub(super) async fn clear<T>(
-        &mut self,
-        waiting: &BTreeMap<String, T>,
-    ) -> Result<u64, HintError> {
+    pub(super) async fn clear(&mut self, waiting: &Waitlist) -> Result<u64, HintError> {
         let is_done = |held: &Held| {
-            held.is_looked_at && !held.places.iter().any(|place| is_waiting(place, waiting))
+            held.is_looked_at && !held.places.iter().any(|place| waiting.has_open(place))
         };
         let done: Vec<Ticket> = self
             .held
@@ -161,18 +160,5 @@ impl Inbox {
         let ids: BTreeSet<&str> = tickets.iter().map(|ticket| ticket.id.as_str()).collect();
         self.held.retain(|id, _| !ids.contains(id.as_str()));
         Ok(u64::try_from(tickets.len()).unwrap_or(u64::MAX))
-    }
-}
-
-/// Whether a file at this place waits to be planned.
-fn is_waiting<T>(place: &Place, waiting: &BTreeMap<String, T>) -> bool {
-    match place {
-        Place::Object(path) => waiting.contains_key(path),
-        Place::Folder(folder) => {
-            let first = format!("{folder}/");
-            let next = waiting.range(first.clone()..).next();
-            next.is_some_and(|(path, _)| path.starts_with(&first))
-        }
-        Place::Everywhere => !waiting.is_empty(),
     }
 }

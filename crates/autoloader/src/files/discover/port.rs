@@ -25,9 +25,9 @@ impl Discover for Discoverer {
     async fn planned(
         &mut self,
         seen: &Seen,
-        _plan: Option<&FilePlan>,
+        plan: Option<&FilePlan>,
     ) -> Result<Option<DateTime<Utc>>, PortError> {
-        let settled = self.settle(seen).await;
+        let settled = self.settle(seen, plan).await;
         let settled = settled.map_err(|error| failed("deleting hints of planned files", error))?;
         // Where each look lists everything, a proof saves nothing.
         let is_useful = !self.inboxes.is_empty() || self.discovery.window.is_some();

@@ -33,7 +33,7 @@ pub(in crate::files) fn discovery() -> Discovery {
 }
 
 /// An object written at second 1, whose tag is its size.
-pub(super) fn meta(path: &str, size: u64) -> ObjectMeta {
+pub(in crate::files) fn meta(path: &str, size: u64) -> ObjectMeta {
     ObjectMeta {
         location: Path::parse(path).expect("a path"),
         last_modified: at(1),
@@ -43,7 +43,7 @@ pub(super) fn meta(path: &str, size: u64) -> ObjectMeta {
     }
 }
 
-fn plan(files: impl IntoIterator<Item = SourceFile>, batch: u64) -> FilePlan {
+pub(in crate::files) fn plan(files: impl IntoIterator<Item = SourceFile>, batch: u64) -> FilePlan {
     let planned =
         |file| PlannedFile { file, action: Action::Append, found: Found::Listing, failures: 0 };
     FilePlan {
@@ -79,7 +79,11 @@ fn outcome<const N: usize>(batch: u64, files: [(String, FileOutcome); N]) -> Out
 }
 
 /// Plans files as batch `batch`.
-fn take(seen: &mut Seen, files: impl IntoIterator<Item = SourceFile>, batch: u64) {
+pub(in crate::files) fn take(
+    seen: &mut Seen,
+    files: impl IntoIterator<Item = SourceFile>,
+    batch: u64,
+) {
     seen.plan(&plan(files, batch));
 }
 

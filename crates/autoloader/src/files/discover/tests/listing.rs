@@ -249,6 +249,6 @@ async fn what_is_overwritten_and_left_alone_is_told_and_proves_the_rest() {
     let mut discoverer = discoverer(&store, discovery());
     let looked = discoverer.look(&known, at(10)).await.expect("a look");
     assert_eq!(paths(&looked), ["a"]);
-    let settled = discoverer.settle(&known).await.expect("settled");
+    let settled = discoverer.settle(&known, None).await.expect("settled");
     assert_eq!(settled.ts_proven, Some(at(10)));
 }

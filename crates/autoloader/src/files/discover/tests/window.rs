@@ -91,7 +91,7 @@ async fn what_a_full_listing_found_is_kept_until_it_is_planned() {
     {
         planned += 1;
         take(&mut seen, files.next(), planned);
-        let settled = discoverer.settle(&seen).await.expect("settled");
+        let settled = discoverer.settle(&seen, None).await.expect("settled");
         assert_eq!(settled.ts_proven, ts_proven, "proven when all of it is planned");
         let looked = discoverer.look(&seen, at(20)).await.expect("a look");
         assert_eq!(looked.reach, Reach::After("y".to_owned()));
@@ -134,7 +134,7 @@ proptest! {
             let count = looked.candidates.len();
             number += 1;
             take(seen, looked.candidates.into_iter().take(batch).map(|found| found.file), number);
-            discoverer.settle(seen).await.expect("settled");
+            discoverer.settle(seen, None).await.expect("settled");
             count
         });
         let mut written = std::collections::BTreeSet::new();
