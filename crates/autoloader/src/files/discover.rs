@@ -7,7 +7,7 @@
 //! last one found was planned.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
     time::Duration,
@@ -123,6 +123,8 @@ pub struct Discoverer {
     waiting: Waitlist,
     /// Objects of no bytes that stand for a folder.
     marks: BTreeSet<String>,
+    /// How often asking about an object failed since the last full listing.
+    tries: HashMap<String, u32>,
 }
 
 impl Discoverer {
@@ -141,7 +143,8 @@ impl Discoverer {
         let has_gap = inboxes.iter().any(|inbox| !inbox.is_durable());
         let past = Past { ts_swept: ts_proven, has_gap };
         let (waiting, marks) = (Waitlist::default(), BTreeSet::new());
-        Self { source, discovery, overwrites, inboxes, past, waiting, marks }
+        let tries = HashMap::new();
+        Self { source, discovery, overwrites, inboxes, past, waiting, marks, tries }
     }
 
     /// Waits until there is a hint, but no longer than about `wait`. Without hints it is over at
@@ -366,6 +369,7 @@ impl Discoverer {
         }
         if let Reach::Everything(_) = looked.reach {
             before.unclear.clear();
+            self.tries.clear();
             self.past = Past { ts_swept: Some(now), has_gap: false };
         }
         self.past.has_gap |= 0 < looked.unclear;

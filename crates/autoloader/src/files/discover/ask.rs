@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use model::{ErrorKind, hint::Place};
 use object_store::{Attribute, GetOptions, ObjectStore, path::Path};
 
@@ -22,6 +22,10 @@ use crate::{
 
 /// HEAD requests under way at once: enough to hide their latency, too few to be throttled.
 const HEADS_AT_ONCE: usize = 16;
+
+/// Looks that one object may stop by not being told of, as stores at times do. After them a full
+/// listing decides, which fails when it is the store that does not answer.
+const HEAD_TRIES_MAX: u32 = 3;
 
 /// What a store says of one object.
 enum Answer {
@@ -159,32 +163,50 @@ impl Discoverer {
         Ok(())
     }
 
-    /// Asks about objects, some at a time. One that cannot be looked at stops nobody: a listing names
-    /// it, and reading it will tell what is wrong.
+    /// Asks about objects, some at a time. One that cannot be looked at stops nobody, at once or
+    /// after some tries: a listing names it, and reading it will tell what is wrong.
     async fn heads(
         &mut self,
         paths: Vec<(String, Found)>,
     ) -> Result<Vec<(Found, String, Answer)>, Error> {
-        let is_local = self.source.is_local;
         let asking = paths.into_iter().map(|(path, found)| {
             let store = Arc::clone(&self.source.store);
             async move {
-                let source = match head(&*store, &path).await {
-                    Ok(answer) => return Ok((found, path, answer)),
-                    Err(source) => source,
-                };
-                let error = Error::Store { action: "asking about", key: path.clone(), source };
-                if !is_local && error.kind() == ErrorKind::Transient {
-                    return Err(error);
-                }
-                tracing::warn!(
-                    object = path,
-                    error = &error as &dyn std::error::Error,
-                    "an object cannot be looked at, and is left to a full listing"
-                );
-                Ok((found, path, Answer::Unclear))
+                let answer = head(&*store, &path).await;
+                (found, path, answer)
             }
         });
-        stream::iter(asking).buffer_unordered(HEADS_AT_ONCE).try_collect().await
+        let mut asking = stream::iter(asking).buffer_unordered(HEADS_AT_ONCE);
+        let (mut answers, mut failures) = (Vec::new(), Vec::new());
+        while failures.len() < HEADS_AT_ONCE
+            && let Some((found, path, answer)) = asking.next().await
+        {
+            match answer {
+                Ok(answer) => answers.push((found, path, answer)),
+                Err(source) => failures.push((found, path, source)),
+            }
+        }
+        drop(asking);
+        for (_, path, _) in &answers {
+            self.tries.remove(path);
+        }
+        let mut unanswered = None;
+        for (found, path, source) in failures {
+            let error = Error::Store { action: "asking about", key: path.clone(), source };
+            let tries = self.tries.entry(path.clone()).or_default();
+            *tries += 1;
+            let may_pass = !self.source.is_local && error.kind() == ErrorKind::Transient;
+            if may_pass && *tries < HEAD_TRIES_MAX {
+                unanswered = Some(error);
+                continue;
+            }
+            tracing::warn!(
+                object = path,
+                error = &error as &dyn std::error::Error,
+                "an object cannot be looked at, and is left to a full listing"
+            );
+            answers.push((found, path, Answer::Unclear));
+        }
+        unanswered.map_or(Ok(answers), Err)
     }
 }

@@ -286,6 +286,32 @@ async fn an_object_that_nobody_may_look_at_blocks_no_other_and_is_not_forgotten(
 }
 
 #[tokio::test]
+async fn an_object_that_the_store_never_tells_of_stops_some_looks_and_no_more() {
+    let store = Arc::new(Pages::with(&["open"]));
+    let tag = Some(store::SILENT.to_owned());
+    store.put_meta("silent", ObjectMeta { e_tag: tag, ..meta("silent", 10) });
+    let queue = Queue::default();
+    let mut discoverer = hinted(&store, &queue);
+    queue.tell("silent");
+    queue.tell("open");
+    for look in 0..2 {
+        discoverer.look(&Seen::default(), at(20 + look)).await.expect_err("it may pass");
+    }
+    let mut seen = Seen::default();
+    let looked = discoverer.look(&seen, at(22)).await.expect("a look");
+    assert_eq!((paths(&looked), looked.unclear), (vec!["open"], 1));
+    take(&mut seen, looked.candidates.into_iter().map(|found| found.file), 1);
+    discoverer.settle(&seen, None).await.expect("settled");
+    assert_eq!(queue.left(), 1, "its message is kept until a listing has named it");
+    let looked = discoverer.look(&seen, at(23)).await.expect("a look");
+    assert_eq!(looked.reach, Reach::Everything(Expected::Anything));
+    assert_eq!(paths(&looked), ["silent"], "reading it will tell what is wrong");
+    take(&mut seen, looked.candidates.into_iter().map(|found| found.file), 2);
+    discoverer.settle(&seen, None).await.expect("settled");
+    assert_eq!(queue.left(), 0);
+}
+
+#[tokio::test]
 async fn a_source_that_is_one_file_is_told_of() {
     let store = Arc::new(Pages::with(&["x/a"]));
     let queue = Queue::default();

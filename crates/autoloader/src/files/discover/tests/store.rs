@@ -26,6 +26,9 @@ const PAGE: usize = 1_000;
 /// The tag of an object that Azure keeps for a folder, under the folder's own name.
 pub(super) const FOLDER: &str = "folder";
 
+/// The tag of an object that the store never tells of, though it answers.
+pub(super) const SILENT: &str = "silent";
+
 /// The tag of an object that a listing names and that nobody may look at.
 pub(super) const LOCKED: &str = "locked";
 
@@ -144,6 +147,9 @@ impl ObjectStore for Pages {
         if meta.e_tag.as_deref() == Some(LOCKED) {
             let source = "not yours".into();
             return Err(Error::PermissionDenied { path: at.to_string(), source });
+        }
+        if meta.e_tag.as_deref() == Some(SILENT) {
+            return Err(Error::Generic { store: "pages", source: "try again".into() });
         }
         let mut attributes = Attributes::new();
         if meta.e_tag.as_deref() == Some(FOLDER) {
