@@ -11,7 +11,7 @@ use super::{
     choice::Candidate,
     plan::{Action, Found, PlannedFile},
     seen::{Known, Seen, Status},
-    source_file::SourceFile,
+    source_file::{SourceFile, is_same_etag},
 };
 use crate::target::BatchId;
 
@@ -136,7 +136,9 @@ pub fn import(seen: &Seen, found: &[Candidate], listed: &[Listed]) -> Vec<Planne
 fn loaded_version(listed: &Listed, found: Option<&SourceFile>) -> SourceFile {
     let agrees = |found: &&SourceFile| {
         listed.size.is_none_or(|size| size == found.size)
-            && listed.etag.as_ref().is_none_or(|etag| Some(etag) == found.etag.as_ref())
+            && listed.etag.as_ref().is_none_or(|listed| {
+                found.etag.as_ref().is_some_and(|found| is_same_etag(listed, found))
+            })
             && listed.modified.is_none_or(|modified| is_same_time(modified, found.modified))
     };
     match found.filter(agrees) {

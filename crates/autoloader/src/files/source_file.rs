@@ -48,7 +48,7 @@ impl SourceFile {
     #[must_use]
     pub fn was_overwritten_by(&self, other: &Self) -> bool {
         match (&self.etag, &other.etag) {
-            (Some(ours), Some(theirs)) => ours != theirs,
+            (Some(ours), Some(theirs)) => !is_same_etag(ours, theirs),
             _ => self.size != other.size || self.modified != other.modified,
         }
     }
@@ -57,5 +57,46 @@ impl SourceFile {
     #[must_use]
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+}
+
+/// Whether two tags are one. Listings of some services leave out the quotes that the same tag has
+/// when its object is asked for, and a weak tag, `W/"x"`, is that of the same bytes packed otherwise
+/// on their way: here both mean one version of an object.
+pub(super) fn is_same_etag(one: &str, other: &str) -> bool {
+    fn bare(etag: &str) -> &str {
+        let etag = etag.strip_prefix("W/").unwrap_or(etag);
+        let quoted = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"'));
+        quoted.unwrap_or(etag)
+    }
+    bare(one) == bare(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_one_whatever_their_quotes() {
+        for (one, other, expected) in [
+            ("0x8D", "0x8D", true),
+            ("0x8D", "\"0x8D\"", true),
+            ("\"0x8D\"", "W/\"0x8D\"", true),
+            ("0x8D", "0x8E", false),
+            ("\"0x8D\"", "\"0x8E\"", false),
+            ("", "\"\"", true),
+            ("\"", "\"\"", false),
+            ("W/", "", true),
+        ] {
+            assert_eq!(is_same_etag(one, other), expected, "{one} and {other}");
+            let file = |etag: &str| SourceFile {
+                path: "a".to_owned(),
+                size: 1,
+                modified: DateTime::UNIX_EPOCH,
+                etag: Some(etag.to_owned()),
+                version: None,
+            };
+            assert_eq!(file(one).was_overwritten_by(&file(other)), !expected, "{one}, {other}");
+        }
     }
 }

@@ -220,6 +220,7 @@ fn an_import_takes_the_version_that_was_loaded() {
     for (name, listed, found, is_there) in [
         ("the list says nothing", listed(None, None, None), &there, true),
         ("the list agrees", listed(Some(10), Some("1"), Some(at(5))), &there, true),
+        ("the list's tag has quotes", listed(None, Some("\"1\""), None), &there, true),
         ("the list has whole seconds", listed(None, None, Some(at(5))), &precise, true),
         ("another size", listed(Some(11), None, None), &there, false),
         ("another tag", listed(None, Some("2"), None), &there, false),
