@@ -70,7 +70,8 @@ pub fn redrive(seen: &Seen, which: Which<'_>) -> Vec<PlannedFile> {
 }
 
 /// Returns files to be read again as they were planned last, in exchange for their rows. Those that
-/// were moved or deleted after loading are not there to be read.
+/// were moved or deleted after loading are not there to be read. One that has rows of other versions,
+/// too, is refused by `Stream::ask`: they would go and not come again.
 #[must_use]
 pub fn replay(seen: &Seen, which: Which<'_>) -> Vec<PlannedFile> {
     let is_meant = |known: &&Known| {
@@ -91,13 +92,14 @@ pub fn undo(seen: &Seen, which: Which<'_>) -> Vec<PlannedFile> {
 }
 
 /// Returns loaded files that fields were rescued from which are columns now, and that were read
-/// under columns older than `version`.
+/// under columns older than `version`. One that has rows of other versions, too, keeps all of them.
 #[must_use]
 pub fn backfill(seen: &Seen, version: u64, columns: &SchemaRef) -> Vec<PlannedFile> {
     let is_column = |field: &String| is_covered(columns.fields(), field);
     let is_meant = |known: &&Known| {
         known.status == Status::Loaded
             && known.cleaned.is_none()
+            && !has_other_versions(known)
             && known.schema_version < Some(version)
             && known.outcome.rescued_fields.iter().any(is_column)
     };
@@ -173,6 +175,8 @@ pub fn still_wanted(seen: &Seen, asked: PlannedFile) -> Option<PlannedFile> {
         // Loaded already.
         Action::Append if known.status == Status::Loaded => return None,
         Action::Append if known.action == Action::Append => Action::Append,
+        // It was one when it was asked for.
+        Action::Replace if has_other_versions(known) => return None,
         Action::Append | Action::Replace => replacing(known),
     };
     Some(PlannedFile { file: known.file.clone(), action, ..asked })
@@ -190,6 +194,14 @@ fn select(
         failures: 0,
     };
     seen.rows().filter(is_meant).map(planned).collect()
+}
+
+/// Whether a path has rows of other versions than the one that is known: they were appended, and
+/// nobody can read them again.
+#[must_use]
+pub fn has_other_versions(known: &Known) -> bool {
+    let rows = if known.status == Status::Loaded { known.outcome.rows } else { 0 };
+    known.action == Action::Append && rows < known.rows_kept
 }
 
 /// What reads a file again without its rows being there twice.

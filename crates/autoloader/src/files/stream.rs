@@ -29,6 +29,7 @@ use object_store::ObjectStore;
 
 use super::{
     choice::{Candidate, Choice, Rules, choose},
+    command::has_other_versions,
     error::Error,
     options::{BadOptions, Discovery, Limits, LoadTrigger, Overwrites},
     plan::{Action, FilePlan, Outcome, PlannedFile},
@@ -234,7 +235,8 @@ impl<T: FileTarget> Stream<T> {
     /// come and before all others. Until [`Self::asked`] is empty, a crash forgets the rest.
     ///
     /// # Errors
-    /// Rows would have to go, and they do not tell their file.
+    /// Rows would have to go, and they do not tell their file; or rows of an older version would go
+    /// that nobody can read again.
     pub fn ask(
         &mut self,
         files: impl IntoIterator<Item = PlannedFile>,
@@ -248,6 +250,18 @@ impl<T: FileTarget> Stream<T> {
                  away; only a new table with `metadataColumn` can"
                     .to_owned(),
             ));
+        }
+        let has_others = |file: &&PlannedFile| {
+            file.action == Action::Replace
+                && self.seen.get(&file.file.path).is_some_and(has_other_versions)
+        };
+        if let Some(file) = files.iter().find(has_others) {
+            let others = files.iter().filter(has_others).count() - 1;
+            return Err(self.settings(format!(
+                "`{}` and {others} more have rows of several versions, and only the newest can be \
+                 read again: `undo` them first if the others may go",
+                file.file.path
+            )));
         }
         self.asked.extend(files);
         Ok(())

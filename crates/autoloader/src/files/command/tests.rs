@@ -32,7 +32,7 @@ fn known(path: &str, status: Status, rows_kept: u64) -> Known {
         found_at: None,
         planned_at: at(1),
         decided_at: Some(at(2)),
-        outcome: FileOutcome::default(),
+        outcome: FileOutcome { rows: rows_kept, ..FileOutcome::default() },
         cleaned: None,
     }
 }
@@ -191,6 +191,7 @@ fn a_wish_is_looked_at_again_when_its_turn_comes() {
         ("an undone file", Remove, Loaded, 3, Some(Remove)),
         ("an undone file whose rows are gone", Remove, Undone, 0, None),
         ("an imported file that was loaded meanwhile", Skip, Loaded, 3, None),
+        ("a replayed file that failed under another version", Replace, Poisoned, 3, None),
     ] {
         let seen = Seen::from_rows([known("a", status, rows)]);
         let wish =

@@ -48,6 +48,8 @@ enum Step {
     Redrive(&'static str, usize),
     Replay(&'static str, usize),
     Undo(&'static str, usize),
+    /// A new process refuses to replay files with this in the path, with these words.
+    Refuses(&'static str, &'static str),
     /// A new process is given another loader's list, and loads all.
     Import(&'static str, usize),
     /// What the ledger says of a file.
@@ -137,8 +139,8 @@ impl Scene {
 
     async fn step(&mut self, step: Step) {
         use Step::{
-            Again, Bad, DiesDecided, DiesPlanned, Import, Load, Lost, Put, Redrive, Remove, Replay,
-            Restored, Stands, Stops, Told, Undo, Waits,
+            Again, Bad, DiesDecided, DiesPlanned, Import, Load, Lost, Put, Redrive, Refuses,
+            Remove, Replay, Restored, Stands, Stops, Told, Undo, Waits,
         };
 
         let name = self.name;
@@ -162,6 +164,13 @@ impl Scene {
             Redrive(path, batches) => self.ask(path, batches, redrive).await,
             Replay(path, batches) => self.ask(path, batches, replay).await,
             Undo(path, batches) => self.ask(path, batches, undo).await,
+            Refuses(path, words) => {
+                self.restart();
+                let seen = self.stream.recall().await.expect(name);
+                let files = replay(seen, Which::Paths(&|found| found.contains(path)));
+                let refused = self.stream.ask(files).expect_err(name).to_string();
+                assert!(refused.contains(words), "{name}: {refused}");
+            }
             Import(list, batches) => self.import(list, batches).await,
             Stands(path, expected) => {
                 if let Some(words) = expected.strip_prefix("stops: ") {

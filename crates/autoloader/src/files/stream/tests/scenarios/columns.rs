@@ -48,6 +48,22 @@ const COLUMNS: &[Scenario] = &[
         "a:a3b4 b:a3b4 c:a1",
     ),
     row(
+        "the backfill takes no rows of versions that cannot be read again",
+        Overwrites::Append,
+        &[
+            Told(|m| m.growing = Growing::Rescue),
+            Put("a", 1, WITH_B),
+            Load(1),
+            Put("a", 2, WITH_B),
+            Load(1),
+            Told(|m| m.growing = Growing::Evolve),
+            Put("b", 3, WITH_B),
+            Load(1),
+            Load(0),
+        ],
+        "a:a3(b4),a3(b4) b:a3b4",
+    ),
+    row(
         "the backfill keeps to the limits",
         Overwrites::Ignore,
         &[

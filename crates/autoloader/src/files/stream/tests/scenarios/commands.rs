@@ -2,7 +2,7 @@
 
 use super::{
     BROKEN, ONE, OTHER, Scenario,
-    Step::{Import, Load, Put, Redrive, Remove, Replay, Stands, Told, Undo},
+    Step::{Import, Load, Put, Redrive, Refuses, Remove, Replay, Stands, Told, Undo},
     TWO, play, row,
 };
 use crate::files::options::Overwrites;
@@ -45,6 +45,25 @@ const COMMANDS: &[Scenario] = &[
         "a:a1,a2",
     ),
     row(
+        "replay that would lose rows of an older version is refused",
+        Overwrites::Append,
+        &[
+            Put("a", 1, ONE),
+            Load(1),
+            Put("a", 2, OTHER),
+            Load(1),
+            Refuses("a", "`a` and 0 more have rows of several versions"),
+            Load(0),
+        ],
+        "a:a1,a7",
+    ),
+    row(
+        "and after an undo the newest is read again",
+        Overwrites::Append,
+        &[Put("a", 1, ONE), Load(1), Put("a", 2, OTHER), Load(1), Undo("a", 1), Replay("a", 1)],
+        "a:a7",
+    ),
+    row(
         "replay of many files is one transaction",
         Overwrites::Ignore,
         &[
@@ -67,12 +86,6 @@ const COMMANDS: &[Scenario] = &[
         "replay of a file that was overwritten takes it as it is now",
         Overwrites::Ignore,
         &[Put("a", 1, ONE), Load(1), Put("a", 2, OTHER), Replay("a", 2)],
-        "a:a7",
-    ),
-    row(
-        "replay under append swaps all versions for the newest",
-        Overwrites::Append,
-        &[Put("a", 1, ONE), Load(1), Put("a", 2, OTHER), Load(1), Replay("a", 1)],
         "a:a7",
     ),
     row(
