@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     options::{Discovery, Limits, Overwrites},
     plan::{Action, Found, PlannedFile},
-    seen::{Known, News, Seen, Status},
+    seen::{Known, News, Seen},
     source_file::SourceFile,
 };
+
+mod backlog;
+
+pub use backlog::Backlog;
 
 /// A file that was found, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,8 @@ pub struct Choice {
     pub waiting: (u64, u64),
     /// When the first file that is too young will be old enough.
     pub ripe_at: Option<DateTime<Utc>>,
-    /// Files whose bytes changed after they were loaded, and that the rules leave alone.
+    /// Files whose bytes changed after they were loaded, and that the rules leave alone; only of a
+    /// look, for they are the same for all its batches.
     pub overwritten: Vec<String>,
     /// A changed file that the rules do not allow.
     pub refused: Option<String>,
@@ -66,70 +71,12 @@ fn action(news: News, seen: &Seen, file: &SourceFile, overwrites: Overwrites) ->
     }
 }
 
-/// Chooses the next batch from what was found: the oldest files first, as many as the limits allow,
-/// and at least one when there is any.
-///
-/// `candidates` may come in any order and name a path more than once; the newest version counts.
+/// Chooses the next batch from what was found: see [`Backlog`], which many batches are taken from.
 #[must_use]
 pub fn choose(candidates: &[Candidate], seen: &Seen, rules: Rules<'_>) -> Choice {
-    let Rules { discovery, overwrites, limits, now } = rules;
-    let mut choice = Choice::default();
-    let mut sorted: Vec<&Candidate> = candidates.iter().collect();
-    sorted.sort_by(|a, b| {
-        (&a.file.path, b.file.modified, a.found).cmp(&(&b.file.path, a.file.modified, b.found))
-    });
-    sorted.dedup_by(|a, b| a.file.path == b.file.path);
-    let mut wanted: Vec<(&Candidate, Action)> = Vec::new();
-    for candidate in sorted {
-        let file = &candidate.file;
-        let news = seen.news(file);
-        let Some(action) = action(news, seen, file, overwrites) else {
-            if news == News::Overwritten {
-                choice.overwritten.push(file.path.clone());
-                if overwrites == Overwrites::Fail && choice.refused.is_none() {
-                    choice.refused = Some(file.path.clone());
-                }
-            }
-            continue;
-        };
-        if !is_wanted(file, discovery) {
-            continue;
-        }
-        let ripe_at = TimeDelta::from_std(discovery.age_min)
-            .ok()
-            .and_then(|age| file.modified.checked_add_signed(age));
-        match ripe_at {
-            // Where objects appear whole no clock matters: the store's may well be ahead of ours.
-            _ if discovery.age_min.is_zero() => wanted.push((candidate, action)),
-            Some(ripe_at) if ripe_at <= now => wanted.push((candidate, action)),
-            Some(ripe_at) => {
-                choice.ripe_at = Some(choice.ripe_at.map_or(ripe_at, |known| known.min(ripe_at)));
-            }
-            // An age beyond all time: never.
-            None => (),
-        }
-    }
-    wanted.sort_by(|(a, _), (b, _)| {
-        (a.file.modified, &a.file.path).cmp(&(b.file.modified, &b.file.path))
-    });
-    let mut room = Room::new(limits);
-    for (candidate, action) in wanted {
-        if !room.takes(&candidate.file) {
-            choice.waiting.0 += 1;
-            choice.waiting.1 = choice.waiting.1.saturating_add(candidate.file.size);
-            continue;
-        }
-        let known = seen.get(&candidate.file.path);
-        let is_retry = known.is_some_and(|known| known.status == Status::Failed);
-        choice.files.push(PlannedFile {
-            file: candidate.file.clone(),
-            action,
-            found: if is_retry { Found::Retry } else { candidate.found },
-            failures: known.filter(|_| is_retry).map_or(0, |known| known.failures),
-        });
-    }
-    choice.files.sort_by(|a, b| a.file.path.cmp(&b.file.path));
-    choice
+    let mut backlog = Backlog::new(candidates.to_vec(), seen, rules);
+    let choice = backlog.choose(seen, rules);
+    Choice { overwritten: backlog.overwritten().iter().cloned().collect(), ..choice }
 }
 
 /// Chooses a batch from what was asked for: in that order, each path once.

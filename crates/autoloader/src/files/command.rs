@@ -95,21 +95,23 @@ pub fn undo(seen: &Seen, which: Which<'_>) -> Vec<PlannedFile> {
 /// under columns older than `version`. One that has rows of other versions, too, keeps all of them.
 #[must_use]
 pub fn backfill(seen: &Seen, version: u64, columns: &SchemaRef) -> Vec<PlannedFile> {
+    seen.rows().filter_map(|known| backfilled(known, version, columns)).collect()
+}
+
+/// Returns how one file is read again for the columns of `version`, if they ask for it.
+pub(super) fn backfilled(known: &Known, version: u64, columns: &SchemaRef) -> Option<PlannedFile> {
     let is_column = |field: &String| is_covered(columns.fields(), field);
-    let is_meant = |known: &&Known| {
-        known.status == Status::Loaded
-            && known.cleaned.is_none()
-            && !has_other_versions(known)
-            && known.schema_version < Some(version)
-            && known.outcome.rescued_fields.iter().any(is_column)
-    };
-    let planned = |known: &Known| PlannedFile {
+    let is_meant = known.status == Status::Loaded
+        && known.cleaned.is_none()
+        && !has_other_versions(known)
+        && known.schema_version < Some(version)
+        && known.outcome.rescued_fields.iter().any(is_column);
+    is_meant.then(|| PlannedFile {
         file: known.file.clone(),
         action: replacing(known),
         found: Found::Backfill,
         failures: known.failures,
-    };
-    seen.rows().filter(is_meant).map(planned).collect()
+    })
 }
 
 /// Returns files that another loader has loaded, to be remembered and not read.

@@ -4,7 +4,10 @@
 //! saves reading them again. A path is never forgotten: what may appear in a listing again has to
 //! be known for as long.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -115,18 +118,39 @@ pub enum News {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     files: BTreeMap<String, Known>,
+    /// Paths of files that are tried again.
+    failed: BTreeSet<String>,
+    schema_version: Option<u64>,
 }
 
 impl Seen {
     /// Returns a stream's memory from the rows of a snapshot.
     #[must_use]
     pub fn from_rows(rows: impl IntoIterator<Item = Known>) -> Self {
-        Self { files: rows.into_iter().map(|known| (known.file.path.clone(), known)).collect() }
+        let files: BTreeMap<String, Known> =
+            rows.into_iter().map(|known| (known.file.path.clone(), known)).collect();
+        let failed = files.values().filter(|known| known.status == Status::Failed);
+        Self {
+            failed: failed.map(|known| known.file.path.clone()).collect(),
+            schema_version: files.values().filter_map(|known| known.schema_version).max(),
+            files,
+        }
     }
 
     /// Returns everything known, by path.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &Known> {
         self.files.values()
+    }
+
+    /// Returns what is known of the paths behind `after`, by path.
+    pub fn rows_after(&self, after: Option<&str>) -> impl Iterator<Item = &Known> {
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.files.range::<str, _>((first, Bound::Unbounded)).map(|(_, known)| known)
+    }
+
+    /// Returns the files that failed and are tried again, by path.
+    pub fn failed(&self) -> impl Iterator<Item = &Known> {
+        self.failed.iter().filter_map(|path| self.files.get(path))
     }
 
     /// Returns what is known of a path.
@@ -173,8 +197,8 @@ impl Seen {
 
     /// Returns the newest version of the columns that rows were read under.
     #[must_use]
-    pub fn schema_version(&self) -> Option<u64> {
-        self.files.values().filter_map(|known| known.schema_version).max()
+    pub const fn schema_version(&self) -> Option<u64> {
+        self.schema_version
     }
 
     /// Notes a plan: its files are not found again until its outcome says so.
@@ -201,6 +225,7 @@ impl Seen {
                 outcome: before.map(|known| known.outcome.clone()).unwrap_or_default(),
                 cleaned: None,
             };
+            self.failed.remove(&planned.file.path);
             self.files.insert(planned.file.path.clone(), known);
         }
     }
@@ -213,6 +238,10 @@ impl Seen {
             if known.batch == plan.batch && known.status == Status::Planned {
                 let found = outcome.files.get(&planned.file.path).cloned().unwrap_or_default();
                 known.settle(found, outcome);
+                self.schema_version = self.schema_version.max(known.schema_version);
+                if known.status == Status::Failed {
+                    self.failed.insert(planned.file.path.clone());
+                }
             }
         }
     }

@@ -22,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use model::Clock;
 use object_store::ObjectStore;
@@ -40,6 +39,7 @@ use super::{
 use crate::target::{Appended, BatchId};
 
 mod ahead;
+mod backfill;
 mod batch;
 mod cleaning;
 mod memory;
@@ -48,6 +48,7 @@ mod pass;
 mod recall;
 mod rows;
 
+use backfill::Backfill;
 pub use cleaning::Cleaning;
 use memory::Memory;
 use next::{Next, Sighting};
@@ -80,6 +81,11 @@ pub struct StreamConfig {
 }
 
 impl StreamConfig {
+    const fn rules(&self, now: DateTime<Utc>) -> Rules<'_> {
+        let Self { discovery, limits, overwrites, .. } = self;
+        Rules { discovery, overwrites: *overwrites, limits: *limits, now }
+    }
+
     /// Returns in words which files count, to tell whether they are still those of a proof.
     pub(super) fn looks_for(&self) -> String {
         let Discovery { path_glob, is_recursive, modified_after, modified_before, .. } =
@@ -132,14 +138,15 @@ pub struct Stream<T: FileTarget> {
     /// Where records go that are none.
     quarantine: Option<T>,
     clock: Arc<dyn Clock>,
-    seen: Seen,
+    /// Shared with who writes it down.
+    seen: Arc<Seen>,
     /// The last batch that `seen` knows the end of.
     settled: Option<BatchId>,
     /// How many files of notes about cleaned files `seen` has taken in.
     notes: u64,
     found: Sighting,
-    /// The newest columns that rows in the target were read under, as far as this process knows.
-    columns: Option<(u64, SchemaRef)>,
+    /// What the newest columns that rows in the target were read under ask for.
+    backfill: Option<Backfill>,
     /// What somebody asked for: paths and what to do with them.
     asked: Vec<PlannedFile>,
     /// How often reading a file failed in this process.
@@ -185,11 +192,11 @@ impl<T: FileTarget> Stream<T> {
             target,
             quarantine,
             clock,
-            seen: Seen::default(),
+            seen: Arc::default(),
             settled: None,
             notes: 0,
             found: Sighting::default(),
-            columns: None,
+            backfill: None,
             asked: Vec::new(),
             tries: HashMap::new(),
             ts_proven: None,
@@ -223,7 +230,7 @@ impl<T: FileTarget> Stream<T> {
         self.tell_planned(Some(&plan)).await?;
         let began = self.clock.monotonic();
         let (outcome, appended) = self.run(&plan).await?;
-        self.seen.settle(&plan, &outcome);
+        Arc::make_mut(&mut self.seen).settle(&plan, &outcome);
         self.settled = Some(batch);
         self.memory.note_commit(batch, &self.seen, self.notes).await;
         let took = self.clock.monotonic().saturating_sub(began);
@@ -273,7 +280,7 @@ impl<T: FileTarget> Stream<T> {
     }
 
     /// Returns what the stream has seen, as of the last run.
-    pub const fn seen(&self) -> &Seen {
+    pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
@@ -295,8 +302,9 @@ impl<T: FileTarget> Stream<T> {
         if self.leaves_out_existing(BatchId::after(self.settled)) {
             return Ok(Choice::default());
         }
-        let found = self.discover.look(&self.seen, self.clock.now()).await?;
-        Ok(choose(&found, &self.seen, self.rules()))
+        let now = self.clock.now();
+        let found = self.discover.look(&self.seen, now).await?;
+        Ok(choose(&found, &self.seen, self.config.rules(now)))
     }
 
     /// Returns what the source has now, as far as it is news, for whoever imports a list.
@@ -306,11 +314,6 @@ impl<T: FileTarget> Stream<T> {
     pub async fn found_now(&mut self) -> Result<Vec<Candidate>, Error<T::Error>> {
         self.catch_up().await?;
         Ok(self.discover.look(&self.seen, self.clock.now()).await?)
-    }
-
-    fn rules(&self) -> Rules<'_> {
-        let StreamConfig { discovery, limits, overwrites, .. } = &self.config;
-        Rules { discovery, overwrites: *overwrites, limits: *limits, now: self.clock.now() }
     }
 
     fn state(&self, source: crate::Error) -> Error<T::Error> {

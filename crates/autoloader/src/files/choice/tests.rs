@@ -6,7 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    files::plan::{FORMAT, FileOutcome, FilePlan, Outcome, SetAside},
+    files::{
+        plan::{FORMAT, FileOutcome, FilePlan, Outcome, SetAside},
+        seen::Status,
+    },
     target::BatchId,
 };
 
@@ -338,5 +341,47 @@ proptest! {
             seen.plan(&plan(batch, choice.files));
         }
         prop_assert_eq!(taken.len(), found.len());
+    }
+
+    /// A backlog that batches are taken from says the same as one that is sorted anew, whatever
+    /// others plan meanwhile and wherever the clock goes.
+    #[test]
+    fn a_backlog_says_what_a_fresh_look_would(
+        files in prop::collection::btree_map("[a-e]{1,2}", (0_i64..50, 0_u64..40), 0..20),
+        steps in prop::collection::vec(("[a-e]{1,2}", 0_i64..60, any::<bool>()), 0..20),
+        files_max in 1_usize..4,
+    ) {
+        let found: Vec<SourceFile> = files
+            .into_iter()
+            .map(|(path, (modified, size))| SourceFile { size, ..file(&path, modified, "1") })
+            .collect();
+        let discovery = Discovery { age_min: Duration::from_secs(5), ..discovery() };
+        let limits = Limits { files_max, bytes_max: None };
+        let overwrites = Overwrites::Fail;
+        let mut seen = loaded(&[file("a", 0, "0"), file("bb", 1, "0")]);
+        let rules = |now| Rules { discovery: &discovery, overwrites, limits, now: at(now) };
+        let mut backlog = Backlog::new(listed(&found), &seen, rules(0));
+        for (batch, (path, now, is_own)) in (1..).zip(steps) {
+            let choice = backlog.choose(&seen, rules(now));
+            let fresh = choose(&listed(&found), &seen, rules(now));
+            let overwritten: Vec<String> = backlog.overwritten().iter().cloned().collect();
+            // A file that was planned is no news to the fresh one, or overwritten for good.
+            prop_assert_eq!(&choice.files, &fresh.files);
+            prop_assert_eq!((choice.waiting, choice.ripe_at), (fresh.waiting, fresh.ripe_at));
+            prop_assert!(overwritten.iter().all(|path| fresh.overwritten.contains(path)));
+            prop_assert_eq!(choice.refused, overwritten.first().cloned());
+            let files = if is_own { choice.files } else {
+                vec![PlannedFile {
+                    file: found.iter().find(|found| found.path == path).cloned()
+                        .unwrap_or_else(|| file(&path, 1, "1")),
+                    action: Action::Append,
+                    found: Found::Command,
+                    failures: 0,
+                }]
+            };
+            let plan = plan(batch, files);
+            plan.files.iter().for_each(|planned| backlog.forget(&planned.file.path));
+            seen.plan(&plan);
+        }
     }
 }

@@ -12,12 +12,7 @@ use object_store::{Attribute, GetOptions, ObjectStore, path::Path};
 use super::{Discoverer, Look, Reach};
 use crate::{
     Error,
-    files::{
-        choice::Candidate,
-        plan::Found,
-        seen::{Seen, Status},
-        source_file::SourceFile,
-    },
+    files::{choice::Candidate, plan::Found, seen::Seen, source_file::SourceFile},
 };
 
 /// HEAD requests under way at once: enough to hide their latency, too few to be throttled.
@@ -98,8 +93,7 @@ impl Discoverer {
         }
         // A full listing has shown all of these, or they are gone.
         if !matches!(look.looked.reach, Reach::Everything(_)) {
-            // A pass over what is in memory, at the cost of about one question.
-            for known in seen.rows().filter(|known| known.status == Status::Failed) {
+            for known in seen.failed() {
                 let path = &known.file.path;
                 if self.is_ours(path) && !look.found.contains_key(path) {
                     asked.entry(path).or_insert(Found::Retry);

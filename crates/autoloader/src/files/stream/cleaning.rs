@@ -1,5 +1,7 @@
 //! A stream cleans its source: what is due goes, and a note of it is kept.
 
+use std::sync::Arc;
+
 use super::{Stream, memory::CleanNote};
 use crate::files::{
     clean::{Cleaner, Fate, due},
@@ -98,7 +100,7 @@ impl<T: FileTarget> Stream<T> {
             self.memory.notes(self.notes).await.map_err(|error| self.state(error))?
         {
             for CleanNote { path, batch, cleaned } in notes {
-                self.seen.clean(&path, batch, cleaned);
+                Arc::make_mut(&mut self.seen).clean(&path, batch, cleaned);
             }
             self.notes += 1;
         }

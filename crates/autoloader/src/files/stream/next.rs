@@ -4,11 +4,11 @@ use std::{mem, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use super::{RELEASE, Stream};
+use super::{RELEASE, Stream, backfill::Backfill};
 use crate::{
     files::{
-        choice::{Candidate, Choice, choose, choose_asked},
-        command::{backfill, still_wanted},
+        choice::{Backlog, Candidate, Choice, choose_asked},
+        command::still_wanted,
         error::Error,
         options::LoadTrigger,
         plan::{Action, FORMAT, FilePlan, PlannedFile},
@@ -33,25 +33,24 @@ pub(super) struct Chosen {
 
 impl Next {
     /// The first batch of a stream that leaves out what is there: it only remembers it.
-    fn of_existing(found: &Sighting) -> Self {
-        let skip = |candidate: &Candidate| PlannedFile {
-            file: candidate.file.clone(),
+    fn of_existing(found: Vec<Candidate>, now: DateTime<Utc>) -> Self {
+        let skip = |Candidate { file, found }| PlannedFile {
+            file,
             action: Action::Skip,
-            found: candidate.found,
+            found,
             failures: 0,
         };
-        let mut files: Vec<PlannedFile> = found.files.iter().map(skip).collect();
+        let mut files: Vec<PlannedFile> = found.into_iter().map(skip).collect();
         files.sort_by(|a, b| (&a.file.path, b.file.modified).cmp(&(&b.file.path, a.file.modified)));
         files.dedup_by(|a, b| a.file.path == b.file.path);
-        Self::Plan(Chosen { files, waiting: (0, 0), found_at: found.at })
+        Self::Plan(Chosen { files, waiting: (0, 0), found_at: Some(now) })
     }
 }
 
 /// What one look found, less what was planned since.
 #[derive(Debug, Default)]
 pub(super) struct Sighting {
-    /// Files that nobody planned since.
-    pub(super) files: Vec<Candidate>,
+    backlog: Backlog,
     /// The last batch that was known then: whatever a later one has, this look is too old for.
     after: Option<BatchId>,
     /// When it was; `None`: nobody looked yet.
@@ -60,10 +59,17 @@ pub(super) struct Sighting {
 
 impl Sighting {
     /// Forgets files that were planned since: what was seen of them then may be old by now.
-    pub(super) fn forget_planned(&mut self, seen: &Seen) {
-        let is_newer =
-            |path: &str| seen.get(path).is_some_and(|known| self.after < Some(known.batch));
-        self.files.retain(|candidate| !is_newer(&candidate.file.path));
+    pub(super) fn forget_planned(&mut self, plan: &FilePlan) {
+        if self.after < Some(plan.batch) {
+            plan.files.iter().for_each(|planned| self.backlog.forget(&planned.file.path));
+        }
+    }
+
+    /// Does the same where there may have been any number of plans: one walk over all files.
+    pub(super) fn forget_all_planned(&mut self, seen: &Seen) {
+        let after = self.after;
+        let is_newer = |path: &str| seen.get(path).is_some_and(|known| after < Some(known.batch));
+        self.backlog.forget_all(is_newer);
     }
 }
 
@@ -75,24 +81,23 @@ impl<T: FileTarget> Stream<T> {
     /// Decides what the next batch is.
     pub(super) async fn choose(&mut self, batch: BatchId) -> Result<Next, Error<T::Error>> {
         if self.leaves_out_existing(batch) {
-            self.look_again().await?;
-            return Ok(Next::of_existing(&self.found));
+            let now = self.clock.now();
+            let found = self.discover.look(&self.seen, now).await?;
+            self.found = Sighting { after: self.settled, at: Some(now), ..Sighting::default() };
+            return Ok(Next::of_existing(found, now));
         }
         let asked = self.choose_asked().await?;
         if !asked.is_empty() {
             return Ok(Next::Plan(Chosen { files: asked, waiting: (0, 0), found_at: None }));
         }
         let is_bound = self.config.trigger == LoadTrigger::AvailableNow && self.found.at.is_some();
-        let mut choice = choose(&self.found.files, &self.seen, self.rules());
+        let mut choice = self.choose_found();
         if choice.files.is_empty() && !is_bound {
             self.look_again().await?;
-            choice = choose(&self.found.files, &self.seen, self.rules());
+            choice = self.choose_found();
         }
         if let Some(path) = choice.refused {
             return Err(Error::Overwritten { path });
-        }
-        for path in &choice.overwritten {
-            tracing::debug!(path, "a file was overwritten after it was loaded; it is left alone");
         }
         if choice.files.is_empty() {
             return Ok(Next::Nothing { ripe_at: choice.ripe_at });
@@ -110,21 +115,28 @@ impl<T: FileTarget> Stream<T> {
             return Ok(asked);
         }
         let Some(version) = self.seen.schema_version() else { return Ok(asked) };
-        let columns = match &self.columns {
-            Some((known, columns)) if *known == version => Arc::clone(columns),
-            _ => {
+        let backfill = match &mut self.backfill {
+            Some(backfill) if backfill.version == version => backfill,
+            backfill => {
                 let shape = self.schemas.version(version).await?;
-                self.columns = Some((version, Arc::clone(&shape.read.columns)));
-                Arc::clone(&shape.read.columns)
+                backfill.insert(Backfill::new(version, Arc::clone(&shape.read.columns)))
             }
         };
-        Ok(choose_asked(&backfill(&self.seen, version, &columns), self.config.limits))
+        Ok(backfill.choose(&self.seen, self.config.limits))
+    }
+
+    fn choose_found(&mut self) -> Choice {
+        self.found.backlog.choose(&self.seen, self.config.rules(self.clock.now()))
     }
 
     async fn look_again(&mut self) -> Result<(), Error<T::Error>> {
         let now = self.clock.now();
-        let files = self.discover.look(&self.seen, now).await?;
-        self.found = Sighting { files, after: self.settled, at: Some(now) };
+        let found = self.discover.look(&self.seen, now).await?;
+        let backlog = Backlog::new(found, &self.seen, self.config.rules(now));
+        for path in backlog.overwritten() {
+            tracing::debug!(path, "a file was overwritten after it was loaded; it is left alone");
+        }
+        self.found = Sighting { backlog, after: self.settled, at: Some(now) };
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What a stream knows: brought to where its target is, and checked against how it began.
 
+use std::{collections::HashMap, sync::Arc};
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     files::{
         error::Error,
         options::{Overwrites, changed},
-        plan::{FORMAT, FilePlan, PlannedFile},
+        plan::{Action, FORMAT, FilePlan, PlannedFile},
         target::FileTarget,
     },
     target::BatchId,
@@ -48,7 +50,9 @@ impl<T: FileTarget> Stream<T> {
                 self.memory.snapshot(self.settled, last).await.map_err(|e| self.state(e))?
         {
             (self.seen, self.settled, self.notes) =
-                (snapshot.seen, Some(snapshot.batch), snapshot.notes);
+                (Arc::new(snapshot.seen), Some(snapshot.batch), snapshot.notes);
+            self.backfill = None;
+            self.found.forget_all_planned(&self.seen);
         }
         while self.settled < last {
             self.settle_next().await?;
@@ -57,7 +61,6 @@ impl<T: FileTarget> Stream<T> {
             self.take_in_notes().await?;
             self.is_started = true;
         }
-        self.found.forget_planned(&self.seen);
         if before < self.settled {
             self.tell_planned(None).await?;
         }
@@ -92,21 +95,21 @@ impl<T: FileTarget> Stream<T> {
             )));
         };
         self.note_plan(&plan);
-        self.seen.settle(&plan, &outcome);
+        Arc::make_mut(&mut self.seen).settle(&plan, &outcome);
         self.settled = Some(next);
         Ok(())
     }
 
     /// Notes what a plan settles, whoever made it.
     pub(super) fn note_plan(&mut self, plan: &FilePlan) {
-        self.seen.plan(plan);
-        self.found.forget_planned(&self.seen);
-        self.asked.retain(|asked| {
-            let is_it = |planned: &PlannedFile| {
-                (&planned.file.path, planned.action) == (&asked.file.path, asked.action)
-            };
-            !plan.files.iter().any(is_it)
-        });
+        Arc::make_mut(&mut self.seen).plan(plan);
+        self.found.forget_planned(plan);
+        let planned: HashMap<&str, Action> =
+            plan.files.iter().map(|planned| (planned.file.path.as_str(), planned.action)).collect();
+        let is_done = |asked: &PlannedFile| {
+            planned.get(asked.file.path.as_str()).is_some_and(|action| *action == asked.action)
+        };
+        self.asked.retain(|asked| !is_done(asked));
     }
 
     /// Begins the stream, or checks that it is the one that began.
