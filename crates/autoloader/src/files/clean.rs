@@ -250,9 +250,7 @@ pub(super) fn due<'a>(
                 since.checked_add_signed(retention).is_some_and(|due| due < now)
             })
     };
-    seen.rows()
-        .filter(move |known| after.is_none_or(|after| after < known.file.path.as_str()))
-        .filter(is_due)
+    seen.rows_after(after).filter(is_due)
 }
 
 #[cfg(test)]
