@@ -79,11 +79,16 @@ impl Folder {
         crate::chain::is_there(&*self.store, &self.key(name)).await
     }
 
-    /// Puts a file that nothing relies on. A failure is logged.
-    pub(crate) async fn note(&self, name: &str, bytes: Vec<u8>) {
+    /// Puts a file that nothing relies on, such as a saving or what only people read. A failure is
+    /// logged; returns whether it was written.
+    pub(crate) async fn note(&self, name: &str, bytes: Vec<u8>) -> bool {
         let key = self.key(name);
-        if let Err(error) = self.store.put(&path(&key), PutPayload::from(bytes)).await {
-            tracing::warn!(key, %error, "a file that only people read was not written");
+        match self.store.put(&path(&key), PutPayload::from(bytes)).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(key, %error, "a file that nothing relies on was not written");
+                false
+            }
         }
     }
 

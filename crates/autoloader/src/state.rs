@@ -87,7 +87,7 @@ impl State {
     /// Writes the commit mark. A failure is logged and harmless: nothing relies on the mark.
     pub(crate) async fn mark(&self, mark: &CommitMark) {
         let bytes = serde_json::to_vec(mark).expect("numbers and text always serialise");
-        self.folder.note(&mark_name(mark.batch), bytes).await;
+        let _is_written = self.folder.note(&mark_name(mark.batch), bytes).await;
     }
 
     /// Removes plan and mark of `batch`. A failure is logged; the next start tries again.

@@ -36,8 +36,15 @@ const SNAPSHOT_EVERY: u64 = 100;
 /// Snapshots kept: the newest may be half written when a disk fills up.
 const SNAPSHOTS_KEPT: u64 = 3;
 
-/// What a snapshot may unpack to, 4 GiB: some ten million files. Beyond it is none of ours.
+/// What a snapshot may unpack to, 4 GiB: some ten million files. More is not written, and what is
+/// more is none of ours.
 const SNAPSHOT_BYTES_MAX: u64 = 4 << 30;
+
+/// Files whose snapshot is packed, and unpacked, on a thread of its own: fewer take milliseconds.
+const FILES_AT_ONCE: usize = 10_000;
+
+/// The same for packed bytes, unread.
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// zstd's own default: the text shrinks tenfold.
 const LEVEL: i32 = 3;
@@ -192,7 +199,8 @@ impl Memory {
         while let Some(batch) = batches.pop().map(BatchId) {
             let name = snapshot_name(batch);
             let Some(bytes) = self.folder.bytes(&name).await? else { continue };
-            match unpacked(&bytes, batch) {
+            let is_small = bytes.len() < BYTES_AT_ONCE;
+            match aside(is_small, move || unpacked(&bytes, batch)).await {
                 Ok(snapshot) => return Ok(Some(snapshot)),
                 // An older one will do, or none: it is derived.
                 Err(error) => tracing::warn!(name, %error, "a snapshot cannot be read"),
@@ -201,16 +209,24 @@ impl Memory {
         Ok(None)
     }
 
-    /// Writes a snapshot when one is due. A failure is logged: the plans are still there.
-    pub(super) async fn note_commit(&self, batch: BatchId, seen: &Seen, notes: u64) {
+    /// Writes a snapshot when one is due. A failure is logged: the plans are still there, and so is
+    /// the snapshot before.
+    pub(super) async fn note_commit(&self, batch: BatchId, seen: &Arc<Seen>, notes: u64) {
         if !batch.next().0.is_multiple_of(self.snapshot_every) {
             return;
         }
-        match packed(seen, batch, notes) {
+        let (is_small, seen) = (seen.len() < FILES_AT_ONCE, Arc::clone(seen));
+        let work = move || packed(&seen, batch, notes, SNAPSHOT_BYTES_MAX);
+        let is_written = match aside(is_small, work).await {
             Ok(bytes) => self.folder.note(&snapshot_name(batch), bytes).await,
-            Err(error) => tracing::warn!(%error, "a snapshot of what was seen was not written"),
-        }
-        if let Some(old) = batch.0.checked_sub(self.snapshot_every * SNAPSHOTS_KEPT) {
+            Err(error) => {
+                tracing::warn!(%error, "a snapshot of what was seen was not written");
+                false
+            }
+        };
+        if let Some(old) = batch.0.checked_sub(self.snapshot_every * SNAPSHOTS_KEPT)
+            && is_written
+        {
             self.folder.remove(&snapshot_name(BatchId(old))).await;
         }
     }
@@ -227,7 +243,7 @@ impl Memory {
     /// Keeps a proof, instead of the one before. A failure is logged: it costs a listing.
     pub(super) async fn note_proof(&self, proof: &Proof) {
         match serde_json::to_vec_pretty(proof) {
-            Ok(bytes) => self.folder.note(PROOF, bytes).await,
+            Ok(bytes) => drop(self.folder.note(PROOF, bytes).await),
             Err(error) => tracing::warn!(%error, "what is proven was not written"),
         }
     }
@@ -295,15 +311,48 @@ fn snapshot_name(batch: BatchId) -> String {
     format!("seen/{batch}.ndjson.zst")
 }
 
-fn packed(seen: &Seen, batch: BatchId, notes: u64) -> std::io::Result<Vec<u8>> {
-    let mut encoder = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
-    let head = SnapshotHead { format: FORMAT, batch, notes, files: seen.len() };
-    serde_json::to_writer(&mut encoder, &head)?;
-    for known in seen.rows() {
-        encoder.write_all(b"\n")?;
-        serde_json::to_writer(&mut encoder, known)?;
+/// Does work that takes a while where it holds up nobody, and other work at once.
+async fn aside<R: Send + 'static>(
+    is_small: bool,
+    work: impl FnOnce() -> std::io::Result<R> + Send + 'static,
+) -> std::io::Result<R> {
+    if is_small {
+        return work();
     }
-    encoder.finish()
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+fn packed(seen: &Seen, batch: BatchId, notes: u64, bytes_max: u64) -> std::io::Result<Vec<u8>> {
+    let mut packer = Packer { encoder: zstd::stream::Encoder::new(Vec::new(), LEVEL)?, bytes_max };
+    let head = SnapshotHead { format: FORMAT, batch, notes, files: seen.len() };
+    serde_json::to_writer(&mut packer, &head)?;
+    for known in seen.rows() {
+        packer.write_all(b"\n")?;
+        serde_json::to_writer(&mut packer, known)?;
+    }
+    packer.encoder.finish()
+}
+
+/// Packs as much as whoever unpacks it takes.
+struct Packer {
+    encoder: zstd::stream::Encoder<'static, Vec<u8>>,
+    bytes_max: u64,
+}
+
+impl Write for Packer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let Some(left) = self.bytes_max.checked_sub(count) else {
+            return Err(std::io::Error::other("it would be more than a snapshot may hold"));
+        };
+        self.bytes_max = left;
+        self.encoder.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.encoder.flush()
+    }
 }
 
 fn unpacked(bytes: &[u8], batch: BatchId) -> std::io::Result<Snapshot> {

@@ -4,6 +4,7 @@ use object_store::{ObjectStoreExt, PutPayload, memory::InMemory, path::Path};
 use proptest::prelude::*;
 
 use super::*;
+use crate::files::discover::tests::seen;
 
 fn zipped(text: &str) -> Vec<u8> {
     zstd::encode_all(text.as_bytes(), LEVEL).unwrap()
@@ -14,7 +15,7 @@ fn a_snapshot_is_whole_or_refused() {
     let head = |format: u32, batch: u64, files: usize| {
         format!("{{\"format\":{format},\"batch\":{batch},\"notes\":2,\"files\":{files}}}")
     };
-    let whole = packed(&Seen::default(), BatchId(3), 2).unwrap();
+    let whole = packed(&Seen::default(), BatchId(3), 2, 1_000).unwrap();
     let snapshot = unpacked(&whole, BatchId(3)).unwrap();
     assert_eq!((snapshot.seen.len(), snapshot.batch, snapshot.notes), (0, BatchId(3), 2));
     for (name, bytes) in [
@@ -30,6 +31,18 @@ fn a_snapshot_is_whole_or_refused() {
     ] {
         assert!(unpacked(&bytes, BatchId(3)).is_err(), "{name}");
     }
+}
+
+#[test]
+fn a_snapshot_that_nobody_would_read_is_not_written() {
+    let seen = seen(&["a", "b"]);
+    let whole = packed(&seen, BatchId(0), 0, SNAPSHOT_BYTES_MAX).unwrap();
+    let text = zstd::decode_all(&whole[..]).unwrap();
+    let bytes = text.len() as u64;
+    assert_eq!(unpacked(&whole, BatchId(0)).unwrap().seen, seen);
+    assert!(packed(&seen, BatchId(0), 0, bytes).is_ok());
+    let refused = packed(&seen, BatchId(0), 0, bytes - 1).unwrap_err();
+    assert!(refused.to_string().contains("more than a snapshot may hold"), "{refused}");
 }
 
 #[tokio::test]
