@@ -2,7 +2,9 @@
 //!
 //! A file goes only when its rows are in the table and the retention has passed since, and only the
 //! version that was loaded. Its row in the ledger stays, so the path still counts as seen. Every step
-//! may be done twice, and a crash between any two of them loses neither the file nor its trace.
+//! may be done twice, and a crash between any two of them loses neither the file nor its trace. What
+//! is written between the last look at a file and its deletion, a request later, is lost all the same:
+//! stores cannot be told to delete one version only.
 
 use std::sync::Arc;
 
@@ -63,11 +65,7 @@ impl Cleaner {
     /// Moves or deletes one file that is due.
     pub(super) async fn clean(&self, known: &Known) -> object_store::Result<Fate> {
         let from = self.key(&known.file.path)?;
-        let there = match self.store.head(&from).await {
-            Ok(there) => Some(there),
-            Err(object_store::Error::NotFound { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let there = self.look(&from).await?;
         let is_other =
             |there: &ObjectMeta| known.file.was_overwritten_by(&version(&known.file.path, there));
         if there.as_ref().is_some_and(is_other) {
@@ -84,12 +82,24 @@ impl Cleaner {
             (CleanSource::Delete { .. } | CleanSource::Off, _) => None,
         };
         if there.is_some() && self.clean != CleanSource::Off {
+            // Copying takes a while, and stores delete whatever is there.
+            if moved_to.is_some() && self.look(&from).await?.as_ref().is_some_and(is_other) {
+                return Ok(Fate::Kept);
+            }
             match self.store.delete(&from).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => (),
                 Err(error) => return Err(error),
             }
         }
         Ok(Fate::Gone { moved_to })
+    }
+
+    async fn look(&self, at: &Path) -> object_store::Result<Option<ObjectMeta>> {
+        match self.store.head(at).await {
+            Ok(there) => Ok(Some(there)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Copies a file to the archive and proves the copy; returns where it is.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use object_store::{PutPayload, memory::InMemory};
 
 use super::*;
+use hurried::Hurried;
+
+mod hurried;
 use crate::{
     BatchId,
     files::plan::{Action, FileOutcome, Found},
@@ -198,6 +201,15 @@ async fn cleaning_may_be_cut_off_anywhere() {
             assert_eq!(held(&store).await, left, "{name}, again");
         }
     }
+}
+
+#[tokio::test]
+async fn a_version_that_comes_while_the_file_is_copied_stays() {
+    let (store, known) = scene().await;
+    let shared = Arc::new(Hurried(Arc::clone(&store)));
+    let cleaner = Cleaner::new(shared, "in", to("done")).expect("is sound");
+    assert_eq!(cleaner.clean(&known).await.expect("cleans"), Fate::Kept);
+    assert!(held(&store).await.contains(&"in/d/a=hurried".to_owned()));
 }
 
 #[tokio::test]
