@@ -154,6 +154,8 @@ pub struct Stream<T: FileTarget> {
     /// Up to when every file is planned, as this process wrote it down last.
     ts_proven: Option<DateTime<Utc>>,
     is_started: bool,
+    /// No other stream of this source was there when the last cleaning began.
+    is_alone: bool,
 }
 
 /// The parts of a stream.
@@ -201,6 +203,7 @@ impl<T: FileTarget> Stream<T> {
             tries: HashMap::new(),
             ts_proven: None,
             is_started: false,
+            is_alone: false,
         }
     }
 

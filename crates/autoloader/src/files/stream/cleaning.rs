@@ -42,12 +42,10 @@ impl<T: FileTarget> Stream<T> {
             return Ok(Cleaning::default());
         }
         self.catch_up().await?;
-        let others = self.memory.others_of(&self.config.source).await;
-        if let Some(other) = others.map_err(|error| self.state(error))?.first() {
-            return Err(self.settings(format!(
-                "`cleanSource` would take files away from stream `{other}`, which reads the same \
-                 source: let one of them load and both tables follow, or switch it off"
-            )));
+        // What others cleaned is not there to be cleaned again.
+        self.take_in_notes().await?;
+        if after.is_none() || !self.is_alone {
+            self.check_alone().await?;
         }
         let now = self.clock.now();
         let due: Vec<Known> =
@@ -77,6 +75,20 @@ impl<T: FileTarget> Stream<T> {
         }
         self.note_cleaned(&notes).await?;
         Ok(done)
+    }
+
+    /// Refuses to clean what another stream may still have to read.
+    async fn check_alone(&mut self) -> Result<(), Error<T::Error>> {
+        self.is_alone = false;
+        let others = self.memory.others_of(&self.config.source).await;
+        if let Some((other, source)) = others.map_err(|error| self.state(error))?.first() {
+            return Err(self.settings(format!(
+                "`cleanSource` would take files away from stream `{other}`, which reads `{source}`: \
+                 let one of them load and both tables follow, or switch it off"
+            )));
+        }
+        self.is_alone = true;
+        Ok(())
     }
 
     /// Keeps notes of what was cleaned, behind those of others.

@@ -137,8 +137,9 @@ impl Memory {
         if known == FORMAT { Ok(manifest) } else { Err(self.unusable(MANIFEST, other(known))) }
     }
 
-    /// Returns the names of other streams that keep their state beside this one and read `source`.
-    pub(super) async fn others_of(&self, source: &str) -> Result<Vec<String>, Error> {
+    /// Returns other streams that keep their state beside this one, and their sources, which are a
+    /// part of `source` or have it as a part. Sources end in a slash.
+    pub(super) async fn others_of(&self, source: &str) -> Result<Vec<(String, String)>, Error> {
         let listed = self.store.list_with_delimiter(None).await.map_err(|source| Error::Store {
             action: "listing streams of",
             key: self.stream.clone(),
@@ -149,8 +150,11 @@ impl Memory {
         for name in names.filter(|name| *name != self.stream) {
             let folder = Folder::new(Arc::clone(&self.store), name.to_owned());
             let manifest: Option<Manifest> = folder.read(MANIFEST).await?;
-            if manifest.is_some_and(|manifest| manifest.source == source) {
-                others.push(name.to_owned());
+            let is_shared = |other: &Manifest| {
+                other.source.starts_with(source) || source.starts_with(&other.source)
+            };
+            if let Some(other) = manifest.filter(is_shared) {
+                others.push((name.to_owned(), other.source));
             }
         }
         Ok(others)

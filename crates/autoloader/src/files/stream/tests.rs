@@ -82,16 +82,41 @@ async fn a_cleaned_file_is_remembered_and_counts_as_seen() {
 
 #[tokio::test]
 async fn cleaning_beside_another_stream_of_the_source_is_refused() {
+    for (name, source, is_refused) in [
+        ("the same", world::SOURCE, true),
+        ("a folder of it", "s3://bucket/source/x/", true),
+        ("one that it is a folder of", "s3://bucket/", true),
+        ("a folder whose name begins alike", "s3://bucket/source2/", false),
+        ("another bucket", "s3://other/source/", false),
+    ] {
+        let (world, store) = (World::new(Overwrites::Ignore), bucket().await);
+        world.put("a", 1, &["a=1"]);
+        let mut manner = world.manner();
+        manner.config.name = "other".to_owned();
+        manner.config.source = source.to_owned();
+        world.stream(manner, &Faults::none()).recall().await.expect(name);
+        let mut stream = world.stream(world.manner(), &Faults::none());
+        let cleaned = stream.clean(&moving(&store), None).await;
+        let is_told = |error: Error<_>| error.to_string().contains("stream `other`");
+        assert_eq!(cleaned.is_err_and(is_told), is_refused, "{name}");
+        let off = Cleaner::new(store, "source", CleanSource::Off).expect(name);
+        assert_eq!(stream.clean(&off, None).await.expect(name), Cleaning::default());
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_cleaned_is_not_cleaned_again() {
     let (world, store) = (World::new(Overwrites::Ignore), bucket().await);
     world.put("a", 1, &["a=1"]);
-    let mut manner = world.manner();
-    manner.config.name = "other".to_owned();
-    world.stream(manner, &Faults::none()).recall().await.unwrap();
-    let mut stream = world.stream(world.manner(), &Faults::none());
-    let refused = stream.clean(&moving(&store), None).await.unwrap_err();
-    assert!(refused.to_string().contains("stream `other`"), "{refused}");
-    let off = Cleaner::new(store, "source", CleanSource::Off).unwrap();
-    assert_eq!(stream.clean(&off, None).await.unwrap(), Cleaning::default());
+    let mut one = world.stream(world.manner(), &Faults::none());
+    assert!(matches!(one.run_once().await.unwrap(), Progress::Loaded(_)));
+    let mut other = world.stream(world.manner(), &Faults::none());
+    other.recall().await.unwrap();
+    world.clock.jump(TimeDelta::seconds(61));
+    let cleaner = moving(&store);
+    let done = one.clean(&cleaner, None).await.unwrap();
+    assert_eq!(done, Cleaning { gone: 1, ..Cleaning::default() });
+    assert_eq!(other.clean(&cleaner, None).await.unwrap(), Cleaning::default());
 }
 
 #[tokio::test]
