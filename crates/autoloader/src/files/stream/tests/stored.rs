@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use arrow::util::display::array_value_to_string;
-use async_trait::async_trait;
-use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
 
 use super::{
@@ -14,32 +12,15 @@ use super::{
 use crate::{
     faults::Faults,
     files::{
-        LoadOptions, SourceFile,
-        choice::Candidate,
+        Discoverer, LoadOptions,
         columns::StoredColumns,
+        discover::Source,
         options::{Format, Overwrites},
-        plan::{FilePlan, Found},
-        ports::{Discover, PortError},
         reading::StoreReader,
         schema::{Iso, SchemaStore, field_text},
-        seen::Seen,
         stream::{Progress, Stream, StreamParts},
     },
 };
-
-/// Finds all that is there.
-#[derive(Debug)]
-struct Listing(Arc<InMemory>);
-
-#[async_trait]
-impl Discover for Listing {
-    async fn look(&mut self, _seen: &Seen) -> Result<Vec<Candidate>, PortError> {
-        let candidate = |meta| Candidate { file: SourceFile::from(meta), found: Found::Listing };
-        Ok(self.0.list(None).map_ok(candidate).try_collect().await.unwrap())
-    }
-
-    async fn planned(&mut self, _plan: &FilePlan) {}
-}
 
 /// A folder of files, and the table that it is loaded into.
 struct Folder {
@@ -69,9 +50,17 @@ impl Folder {
         };
         let mut config = self.world.manner().config;
         config.keeps_metadata = options.schema.metadata_column.is_some();
+        let source = Source {
+            store: Arc::clone(&files),
+            prefix: None,
+            is_local: false,
+            names: Arc::new(|_| true),
+        };
+        let (discovery, overwrites) = (config.discovery.clone(), config.overwrites);
+        let discover = Discoverer::new(source, discovery, overwrites, Vec::new(), None);
         Stream::new(StreamParts {
             config,
-            discover: Box::new(Listing(Arc::clone(&self.files))),
+            discover: Box::new(discover),
             reader: Arc::new(StoreReader {
                 store: Arc::clone(&files),
                 format: self.read_as.clone().unwrap_or_else(|| options.format.clone()),
