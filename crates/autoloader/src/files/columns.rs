@@ -14,8 +14,8 @@ use super::{
     ports::{Grown, PortError, ReadError, Schemas, Shape},
     reading::{Stop, each_piece},
     schema::{
-        Evolution, FileObservation, InferError, Observed, SchemaStore, SchemaVersion, decide,
-        fixed_columns, given, infer, sample, wished,
+        Evolution, FileObservation, InferError, Observed, SampledFile, SchemaStore, SchemaVersion,
+        decide, fixed_columns, given, infer, sample, wished,
     },
     source_file::SourceFile,
 };
@@ -25,6 +25,9 @@ const LOOKS_MAX: usize = 4;
 
 /// Versions tried for what the options give. One is enough, unless others make versions meanwhile.
 const ADOPTIONS_MAX: u32 = 8;
+
+/// Files that are named as those that made the columns grow: enough for who looks for the reason.
+const SAMPLE_MAX: usize = 100;
 
 /// Keeps a stream's columns beside its plans.
 #[derive(Debug)]
@@ -155,7 +158,12 @@ impl Schemas for StoredColumns {
         Ok(self.shape(&found))
     }
 
-    async fn grow(&mut self, of: u64, unknown: &Observed) -> Result<Grown, PortError> {
+    async fn grow(
+        &mut self,
+        of: u64,
+        unknown: &Observed,
+        files: &[SourceFile],
+    ) -> Result<Grown, PortError> {
         let newest = self.versions.newest().await.map_err(kept)?;
         let Some(newest) = newest.filter(|newest| newest.version == of) else {
             // Somebody else grew them meanwhile: what was unknown may be known there.
@@ -167,6 +175,8 @@ impl Schemas for StoredColumns {
             Evolution::Keep => Ok(Grown::No),
             Evolution::Fail { problem } => Ok(Grown::Stop { problem }),
             Evolution::New { schema, must_stop, .. } => {
+                let sample = files.iter().take(SAMPLE_MAX).map(SampledFile::from).collect();
+                let schema = SchemaVersion { sample, ..schema };
                 self.versions.create(schema).await.map_err(kept)?;
                 Ok(match problem.filter(|_| must_stop) {
                     Some(problem) => Grown::Stop { problem },

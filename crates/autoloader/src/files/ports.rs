@@ -127,11 +127,16 @@ pub trait Schemas: Send + fmt::Debug {
     /// It is gone, or cannot be read.
     async fn version(&mut self, version: u64) -> Result<Shape, PortError>;
 
-    /// Decides about fields that version `of` does not have.
+    /// Decides about fields that version `of` does not have, and that were found in `files`.
     ///
     /// # Errors
     /// A new version cannot be written.
-    async fn grow(&mut self, of: u64, unknown: &Observed) -> Result<Grown, PortError>;
+    async fn grow(
+        &mut self,
+        of: u64,
+        unknown: &Observed,
+        files: &[SourceFile],
+    ) -> Result<Grown, PortError>;
 }
 
 /// A failure behind a port: what it asks of the caller, and its cause.

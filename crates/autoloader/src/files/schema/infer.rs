@@ -37,7 +37,7 @@ impl FileObservation {
     /// Returns the observation of a file in which nothing was seen.
     #[must_use]
     pub fn nothing(file: &SourceFile) -> Self {
-        let file = SampledFile { path: file.path.clone(), etag: file.etag.clone() };
+        let file = SampledFile::from(file);
         Self { file, observed: Observed::Nothing, order: None }
     }
 }

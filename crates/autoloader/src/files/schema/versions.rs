@@ -19,6 +19,7 @@ use crate::{
     files::{
         ReadSchema,
         options::{EvolutionMode, SchemaOptions},
+        source_file::SourceFile,
     },
     folder::Folder,
 };
@@ -51,6 +52,12 @@ pub struct SampledFile {
     /// The store's tag of the bytes that were read, where it gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+}
+
+impl From<&SourceFile> for SampledFile {
+    fn from(file: &SourceFile) -> Self {
+        Self { path: file.path.clone(), etag: file.etag.clone() }
+    }
 }
 
 impl SchemaVersion {

@@ -169,7 +169,7 @@ impl<T: FileTarget> Stream<T> {
             match self.verdict(planned, &mut worker).await? {
                 None => {
                     pass.files.insert(file.path.clone(), taken.found);
-                    if version.is_none() && taken.unknown != Observed::default() {
+                    if taken.unknown != Observed::default() {
                         with_fields.push(file.clone());
                     }
                     pass.unknown.merge(taken.unknown);
@@ -186,11 +186,11 @@ impl<T: FileTarget> Stream<T> {
         if pass.is_void {
             return Ok(Read::WithoutSome);
         }
-        if !with_fields.is_empty() {
+        if version.is_none() && !with_fields.is_empty() {
             return Ok(Read::Fields(pass, with_fields));
         }
         if pass.unknown != Observed::default() {
-            match self.schemas.grow(shape.version, &pass.unknown).await? {
+            match self.schemas.grow(shape.version, &pass.unknown, &with_fields).await? {
                 Grown::No => (),
                 Grown::Yes => return Ok(Read::Grown),
                 Grown::Stop { problem } => return Err(Error::Schema { problem }),

@@ -239,7 +239,12 @@ impl Schemas for DoubleSchemas {
         Ok(shape(version, &self.versions.lock().unwrap()[version]))
     }
 
-    async fn grow(&mut self, of: u64, unknown: &Observed) -> Result<Grown, PortError> {
+    async fn grow(
+        &mut self,
+        of: u64,
+        unknown: &Observed,
+        _files: &[SourceFile],
+    ) -> Result<Grown, PortError> {
         let fate = self.faults.step().await;
         if fate == Fate::Refused {
             return Err(refused("growing columns"));

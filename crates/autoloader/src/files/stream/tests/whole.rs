@@ -16,6 +16,7 @@ use crate::{
         Load, LoadOptions, SourceStore,
         discover::tests::queue::Queue,
         open_stream,
+        schema::SchemaStore,
         seen::{Known, Status},
     },
 };
@@ -174,6 +175,10 @@ async fn a_folder_is_loaded_whatever_its_store_and_format() {
                 .map(|(file, row)| format!("file_name={file} {row}"))
                 .collect();
             assert_eq!(outside.rows(), expected, "{name}, local: {is_local}");
+            let versions = SchemaStore::new(Arc::<InMemory>::clone(&outside.state), "s");
+            let grown = versions.newest().await.expect(name).expect(name);
+            let by: Vec<&str> = grown.sample.iter().map(|file| file.path.as_str()).collect();
+            assert_eq!((grown.version, by), (2, vec!["x/3"]), "{name}: what made them grow");
         }
     }
 }
