@@ -4,7 +4,10 @@ use std::convert::Infallible;
 
 use model::{ErrorKind, HintError};
 
-use crate::{object::ObjectProblem, target::BatchId};
+use crate::{
+    object::ObjectProblem,
+    target::{BatchId, TargetError},
+};
 
 /// Why a loader stopped. `E` is the target's own error; without a target there is none.
 ///
@@ -116,18 +119,8 @@ where
         source: tokio::task::JoinError,
     },
     /// The target failed.
-    #[error("{action} batch {batch}")]
-    Target {
-        /// What was being done: `appending`, or `asking the target for what precedes`.
-        action: &'static str,
-        /// The batch.
-        batch: BatchId,
-        /// What the failure asks of the caller.
-        kind: ErrorKind,
-        /// What the target said.
-        #[source]
-        source: E,
-    },
+    #[error(transparent)]
+    Target(TargetError<E>),
 }
 
 impl<E> Error<E>
@@ -147,7 +140,7 @@ where
             Self::Settings { .. } | Self::Partitions { .. } => ErrorKind::Config,
             Self::Contended { .. } => ErrorKind::Conflict,
             Self::Columns { .. } | Self::Worker { .. } => ErrorKind::Internal,
-            Self::Target { kind, .. } => *kind,
+            Self::Target(error) => error.kind,
         }
     }
 }
@@ -173,7 +166,7 @@ impl Error {
             Self::Contended { attempts } => Error::Contended { attempts },
             Self::Columns { key, source } => Error::Columns { key, source },
             Self::Worker { key, source } => Error::Worker { key, source },
-            Self::Target { source, .. } => match source {},
+            Self::Target(error) => match error.source {},
         }
     }
 }

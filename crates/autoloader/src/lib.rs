@@ -30,4 +30,4 @@ pub use error::Error;
 pub use loader::{Backlog, BatchReport, Loader, LoaderConfig, Progress, Trigger};
 pub use object::{ObjectRows, verify_object};
 pub use schema::{Column, ColumnKind, RowSchema, output_schema};
-pub use target::{Appended, BatchId, Target};
+pub use target::{Appended, BatchId, Target, TargetError};

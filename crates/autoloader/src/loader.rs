@@ -34,7 +34,7 @@ use crate::{
     plan::{BatchChoice, BatchLimits, Cursors, PLAN_FORMAT, Plan},
     schema::RowSchema,
     state::{CommitMark, Meta, PLANS_KEPT, State},
-    target::{Appended, BatchId, Target},
+    target::{Appended, BatchId, Target, TargetError},
 };
 
 #[cfg(test)]
@@ -532,5 +532,5 @@ fn target_error<T: Target>(
     batch: BatchId,
     source: T::Error,
 ) -> Error<T::Error> {
-    Error::Target { action, batch, kind: T::kind(&source), source }
+    Error::Target(TargetError { action, batch, kind: T::kind(&source), source })
 }

@@ -10,6 +10,24 @@ use serde::{Deserialize, Serialize};
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 
+/// A failure of a target, and what was being done to which batch.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} batch {batch}")]
+pub struct TargetError<E>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// What was being done, such as `committing`.
+    pub action: &'static str,
+    /// The batch.
+    pub batch: BatchId,
+    /// What the failure asks of the caller.
+    pub kind: ErrorKind,
+    /// What the target said.
+    #[source]
+    pub source: E,
+}
+
 /// The number of a batch: 0, 1, 2, … without holes. Never given to another batch.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

@@ -3,7 +3,7 @@
 use model::ErrorKind;
 
 use super::ports::{PortError, ReadError};
-use crate::target::BatchId;
+use crate::target::{BatchId, TargetError};
 
 /// Why a stream stopped. `E` is the target's own error.
 #[derive(Debug, thiserror::Error)]
@@ -102,18 +102,8 @@ where
         attempts: u32,
     },
     /// The target failed.
-    #[error("{action} batch {batch}")]
-    Target {
-        /// What was being done.
-        action: &'static str,
-        /// The batch.
-        batch: BatchId,
-        /// What the failure asks of the caller.
-        kind: ErrorKind,
-        /// What the target said.
-        #[source]
-        source: E,
-    },
+    #[error(transparent)]
+    Target(TargetError<E>),
 }
 
 impl<E> Error<E>
@@ -135,7 +125,7 @@ where
             | Self::Growing { .. } => ErrorKind::Data,
             Self::Rows { .. } => ErrorKind::Internal,
             Self::Ended { .. } => ErrorKind::Transient,
-            Self::Target { kind, .. } => *kind,
+            Self::Target(error) => error.kind,
         }
     }
 }

@@ -36,7 +36,7 @@ use super::{
     seen::Seen,
     target::FileTarget,
 };
-use crate::target::{Appended, BatchId};
+use crate::target::{Appended, BatchId, TargetError};
 
 mod ahead;
 mod backfill;
@@ -353,7 +353,8 @@ fn target_error<T: FileTarget>(
     last: Option<BatchId>,
     source: T::Error,
 ) -> Error<T::Error> {
-    Error::Target { action, batch: BatchId::after(last), kind: T::kind(&source), source }
+    let batch = BatchId::after(last);
+    Error::Target(TargetError { action, batch, kind: T::kind(&source), source })
 }
 
 #[cfg(test)]

@@ -36,13 +36,15 @@ pub struct Messages {
 
 impl Messages {
     /// Adds those of another receiving.
-    pub fn add(&mut self, other: Self) {
-        self.received += other.received;
-        self.test += other.test;
-        self.other += other.other;
-        self.foreign += other.foreign;
-        self.broken += other.broken;
-        self.gone += other.gone;
+    pub fn add(&mut self, more: Self) {
+        // Named one by one, so that none that comes is forgotten here.
+        let Self { received, test, other, foreign, broken, gone } = more;
+        self.received += received;
+        self.test += test;
+        self.other += other;
+        self.foreign += foreign;
+        self.broken += broken;
+        self.gone += gone;
     }
 }
 
