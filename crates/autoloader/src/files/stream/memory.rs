@@ -30,7 +30,8 @@ use crate::{
 };
 
 /// A snapshot is written after this many batches: reading as many plans at a start takes a second
-/// on a bucket, and a snapshot of a million files is ten megabytes.
+/// on a bucket, and a snapshot of a million files is some 35 megabytes: 34 bytes a file with tags as
+/// services give them, of 364 unpacked.
 const SNAPSHOT_EVERY: u64 = 100;
 
 /// Snapshots kept: the newest may be half written when a disk fills up.

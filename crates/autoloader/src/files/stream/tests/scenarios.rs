@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use object_store::{ObjectStoreExt, path::Path};
 
 use super::{
+    ports::Growing,
     target::MemoryTarget,
     world::{Manner, Row, World},
 };
@@ -80,6 +81,12 @@ const fn row(
 ) -> Scenario {
     Scenario { name, overwrites, steps, rows }
 }
+
+const ONE_A_BATCH: Step = Step::Told(|m| m.config.limits.files_max = 1);
+const ONE_TRY: Step = Step::Told(|m| m.config.bad.failures_max = 1);
+const WITHOUT_EXISTING: Step = Step::Told(|m| m.config.discovery.includes_existing = false);
+const RESCUE: Step = Step::Told(|m| m.growing = Growing::Rescue);
+const EVOLVE: Step = Step::Told(|m| m.growing = Growing::Evolve);
 
 const ONE: &[&str] = &["a=1"];
 const TWO: &[&str] = &["a=1", "a=2"];

@@ -1,7 +1,7 @@
 //! What becomes of broken records, broken files, and files that change under the reader.
 
 use super::{
-    BROKEN, ONE, OTHER, Scenario,
+    BROKEN, ONE, ONE_A_BATCH, ONE_TRY, OTHER, Scenario,
     Step::{Bad, DiesDecided, DiesPlanned, Load, Put, Remove, Stands, Stops, Told},
     TWO, play, row,
 };
@@ -115,7 +115,7 @@ const BAD_DATA: &[Scenario] = &[
         "a poisoned file that was mended is loaded, whatever the policy",
         Overwrites::Ignore,
         &[
-            Told(|m| m.config.bad.failures_max = 1),
+            ONE_TRY,
             Put("a", 1, BROKEN),
             Load(1),
             Stands("a", "poisoned"),
@@ -194,13 +194,7 @@ const BAD_DATA: &[Scenario] = &[
     row(
         "a plan is the same under other limits",
         Overwrites::Ignore,
-        &[
-            Put("a", 1, ONE),
-            Put("b", 1, ONE),
-            DiesPlanned,
-            Told(|m| m.config.limits.files_max = 1),
-            Load(1),
-        ],
+        &[Put("a", 1, ONE), Put("b", 1, ONE), DiesPlanned, ONE_A_BATCH, Load(1)],
         "a:a1 b:a1",
     ),
 ];

@@ -1,7 +1,7 @@
 //! What new columns do to a stream, and what they bring back.
 
 use super::{
-    ONE, OTHER, Scenario,
+    EVOLVE, ONE, OTHER, RESCUE, Scenario,
     Step::{Load, Put, Remove, Stands, Stops, Told, Undo},
     WITH_B, play, row,
 };
@@ -29,18 +29,18 @@ const COLUMNS: &[Scenario] = &[
     row(
         "rescue: the value is kept aside",
         Overwrites::Ignore,
-        &[Told(|m| m.growing = Growing::Rescue), Put("a", 1, WITH_B), Load(1)],
+        &[RESCUE, Put("a", 1, WITH_B), Load(1)],
         "a:a3(b4)",
     ),
     row(
         "evolve brings back what was rescued before its column came",
         Overwrites::Ignore,
         &[
-            Told(|m| m.growing = Growing::Rescue),
+            RESCUE,
             Put("a", 1, WITH_B),
             Put("c", 1, ONE),
             Load(1),
-            Told(|m| m.growing = Growing::Evolve),
+            EVOLVE,
             Put("b", 2, WITH_B),
             Load(2),
             Load(0),
@@ -51,12 +51,12 @@ const COLUMNS: &[Scenario] = &[
         "the backfill takes no rows of versions that cannot be read again",
         Overwrites::Append,
         &[
-            Told(|m| m.growing = Growing::Rescue),
+            RESCUE,
             Put("a", 1, WITH_B),
             Load(1),
             Put("a", 2, WITH_B),
             Load(1),
-            Told(|m| m.growing = Growing::Evolve),
+            EVOLVE,
             Put("b", 3, WITH_B),
             Load(1),
             Load(0),
@@ -67,7 +67,7 @@ const COLUMNS: &[Scenario] = &[
         "the backfill keeps to the limits",
         Overwrites::Ignore,
         &[
-            Told(|m| m.growing = Growing::Rescue),
+            RESCUE,
             Put("a", 1, WITH_B),
             Put("b", 1, WITH_B),
             Load(1),
@@ -85,11 +85,11 @@ const COLUMNS: &[Scenario] = &[
         "a file that is gone keeps its rescued rows, and is not asked for again",
         Overwrites::Ignore,
         &[
-            Told(|m| m.growing = Growing::Rescue),
+            RESCUE,
             Put("a", 1, WITH_B),
             Load(1),
             Remove("a"),
-            Told(|m| m.growing = Growing::Evolve),
+            EVOLVE,
             Put("b", 2, WITH_B),
             Load(2),
             Stands("a", "loaded"),
@@ -101,11 +101,11 @@ const COLUMNS: &[Scenario] = &[
         "a file that was overwritten is not taken by the backfill",
         Overwrites::Ignore,
         &[
-            Told(|m| m.growing = Growing::Rescue),
+            RESCUE,
             Put("a", 1, WITH_B),
             Load(1),
             Put("a", 2, OTHER),
-            Told(|m| m.growing = Growing::Evolve),
+            EVOLVE,
             Put("b", 2, WITH_B),
             Load(2),
             Stands("a", "loaded"),
@@ -116,15 +116,7 @@ const COLUMNS: &[Scenario] = &[
     row(
         "an undone file is not brought back by a new column",
         Overwrites::Ignore,
-        &[
-            Told(|m| m.growing = Growing::Rescue),
-            Put("a", 1, WITH_B),
-            Load(1),
-            Undo("a", 1),
-            Told(|m| m.growing = Growing::Evolve),
-            Put("b", 2, WITH_B),
-            Load(1),
-        ],
+        &[RESCUE, Put("a", 1, WITH_B), Load(1), Undo("a", 1), EVOLVE, Put("b", 2, WITH_B), Load(1)],
         "b:a3b4",
     ),
     row(
@@ -143,7 +135,7 @@ const COLUMNS: &[Scenario] = &[
             }),
             Put("a", 1, WITH_B),
             Load(1),
-            Told(|m| m.growing = Growing::Evolve),
+            EVOLVE,
             Put("b", 2, WITH_B),
             Load(1),
         ],

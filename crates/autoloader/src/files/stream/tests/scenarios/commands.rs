@@ -1,9 +1,9 @@
 //! What people ask for: redrive, replay, undo, import.
 
 use super::{
-    BROKEN, ONE, OTHER, Scenario,
+    BROKEN, ONE, ONE_A_BATCH, ONE_TRY, OTHER, Scenario,
     Step::{Import, Load, Put, Redrive, Refuses, Remove, Replay, Stands, Told, Undo},
-    TWO, play, row,
+    TWO, WITHOUT_EXISTING, play, row,
 };
 use crate::files::options::Overwrites;
 
@@ -66,14 +66,7 @@ const COMMANDS: &[Scenario] = &[
     row(
         "replay of many files is one transaction",
         Overwrites::Ignore,
-        &[
-            Told(|m| m.config.limits.files_max = 1),
-            Put("xa", 1, ONE),
-            Put("xb", 1, ONE),
-            Load(2),
-            Replay("x", 1),
-            Undo("x", 1),
-        ],
+        &[ONE_A_BATCH, Put("xa", 1, ONE), Put("xb", 1, ONE), Load(2), Replay("x", 1), Undo("x", 1)],
         "",
     ),
     row(
@@ -91,19 +84,14 @@ const COMMANDS: &[Scenario] = &[
     row(
         "replay of an existing file that was left out loads it",
         Overwrites::Ignore,
-        &[
-            Told(|m| m.config.discovery.includes_existing = false),
-            Put("a", 1, ONE),
-            Load(1),
-            Replay("a", 1),
-        ],
+        &[WITHOUT_EXISTING, Put("a", 1, ONE), Load(1), Replay("a", 1)],
         "a:a1",
     ),
     row(
         "redrive tries a poisoned file again",
         Overwrites::Ignore,
         &[
-            Told(|m| m.config.bad.failures_max = 1),
+            ONE_TRY,
             Put("a", 1, BROKEN),
             Load(1),
             Stands("a", "poisoned"),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    ONE, OTHER, Scenario,
+    ONE, ONE_A_BATCH, OTHER, Scenario,
     Step::{Again, Load, Put, Stands, Stops, Told, Waits},
-    TWO, play, row,
+    TWO, WITHOUT_EXISTING, play, row,
 };
 use crate::files::{
     options::{LoadTrigger, Overwrites},
@@ -83,13 +83,7 @@ const DISCOVERY: &[Scenario] = &[
     row(
         "availableNow obeys the limits",
         Overwrites::Ignore,
-        &[
-            Told(|m| m.config.limits.files_max = 1),
-            Put("a", 1, ONE),
-            Put("b", 1, ONE),
-            Load(2),
-            Again(0),
-        ],
+        &[ONE_A_BATCH, Put("a", 1, ONE), Put("b", 1, ONE), Load(2), Again(0)],
         "a:a1 b:a1",
     ),
     row(
@@ -109,7 +103,7 @@ const DISCOVERY: &[Scenario] = &[
         "includeExistingFiles=false: what is there is only remembered",
         Overwrites::Ignore,
         &[
-            Told(|m| m.config.discovery.includes_existing = false),
+            WITHOUT_EXISTING,
             Put("a", 1, ONE),
             Load(1),
             Stands("a", "skipped"),
@@ -122,36 +116,19 @@ const DISCOVERY: &[Scenario] = &[
     row(
         "includeExistingFiles=false in an empty folder: what comes next is new",
         Overwrites::Ignore,
-        &[
-            Told(|m| m.config.discovery.includes_existing = false),
-            Load(1),
-            Put("b", 2, ONE),
-            Load(1),
-        ],
+        &[WITHOUT_EXISTING, Load(1), Put("b", 2, ONE), Load(1)],
         "b:a1",
     ),
     row(
         "includeExistingFiles=false: a file overwritten later is left alone by default",
         Overwrites::Ignore,
-        &[
-            Told(|m| m.config.discovery.includes_existing = false),
-            Put("a", 1, ONE),
-            Load(1),
-            Put("a", 2, OTHER),
-            Load(0),
-        ],
+        &[WITHOUT_EXISTING, Put("a", 1, ONE), Load(1), Put("a", 2, OTHER), Load(0)],
         "",
     ),
     row(
         "includeExistingFiles=false: a file overwritten later is loaded by allowOverwrites",
         Overwrites::Append,
-        &[
-            Told(|m| m.config.discovery.includes_existing = false),
-            Put("a", 1, ONE),
-            Load(1),
-            Put("a", 2, OTHER),
-            Load(1),
-        ],
+        &[WITHOUT_EXISTING, Put("a", 1, ONE), Load(1), Put("a", 2, OTHER), Load(1)],
         "a:a7",
     ),
     row(

@@ -1,7 +1,7 @@
 //! What becomes of rows when files are overwritten or removed.
 
 use super::{
-    BROKEN, ONE, OTHER, Scenario,
+    BROKEN, ONE, ONE_TRY, OTHER, Scenario,
     Step::{DiesPlanned, Load, Put, Remove, Stands, Stops, Told},
     TWO, play, row,
 };
@@ -66,7 +66,7 @@ const OVERWRITES: &[Scenario] = &[
         "replacing after poison and mending does too",
         Overwrites::Replace,
         &[
-            Told(|m| m.config.bad.failures_max = 1),
+            ONE_TRY,
             Put("a", 1, ONE),
             Load(1),
             Put("a", 2, BROKEN),

@@ -1,8 +1,8 @@
 //! What a stream makes of its state and table after a restart.
 
 use super::{
-    ONE, Scenario,
-    Step::{Load, Lost, Put, Restored, Stands, Stops, Told},
+    ONE, ONE_A_BATCH, Scenario,
+    Step::{Load, Lost, Put, Restored, Stands, Stops},
     play, row,
 };
 use crate::files::options::Overwrites;
@@ -40,7 +40,7 @@ const STATE: &[Scenario] = &[
         "snapshots save reading the plans before them",
         Overwrites::Ignore,
         &[
-            Told(|m| m.config.limits.files_max = 1),
+            ONE_A_BATCH,
             Put("a", 1, ONE),
             Put("b", 2, ONE),
             Put("c", 3, ONE),
@@ -58,7 +58,7 @@ const STATE: &[Scenario] = &[
         "a snapshot that cannot be read is no loss while the plans are there",
         Overwrites::Ignore,
         &[
-            Told(|m| m.config.limits.files_max = 1),
+            ONE_A_BATCH,
             Put("a", 1, ONE),
             Put("b", 2, ONE),
             Put("c", 3, ONE),
