@@ -11,7 +11,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, BufWriter, Read, Write},
     sync::Arc,
 };
 
@@ -49,6 +49,9 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// zstd's own default: the text shrinks tenfold.
 const LEVEL: i32 = 3;
+
+/// Text that is packed at a time.
+const PAGE_BYTES: usize = 64 << 10;
 
 const MANIFEST: &str = "stream.json";
 
@@ -328,14 +331,16 @@ async fn aside<R: Send + 'static>(
 }
 
 fn packed(seen: &Seen, batch: BatchId, notes: u64, bytes_max: u64) -> std::io::Result<Vec<u8>> {
-    let mut packer = Packer { encoder: zstd::stream::Encoder::new(Vec::new(), LEVEL)?, bytes_max };
+    let packer = Packer { encoder: zstd::stream::Encoder::new(Vec::new(), LEVEL)?, bytes_max };
+    // JSON is written word by word, and packing a word costs as much as packing a page.
+    let mut packer = BufWriter::with_capacity(PAGE_BYTES, packer);
     let head = SnapshotHead { format: FORMAT, batch, notes, files: seen.len() };
     serde_json::to_writer(&mut packer, &head)?;
     for known in seen.rows() {
         packer.write_all(b"\n")?;
         serde_json::to_writer(&mut packer, known)?;
     }
-    packer.encoder.finish()
+    packer.into_inner().map_err(std::io::IntoInnerError::into_error)?.encoder.finish()
 }
 
 /// Packs as much as whoever unpacks it takes.
