@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{FieldRef, Fields, Schema};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use model::ErrorKind;
@@ -12,13 +12,16 @@ use super::{
     format::{Observer, ReadTimes, observe},
     options::{Format, SchemaOptions},
     ports::{Grown, PortError, ReadError, Schemas, Shape},
-    reading::{Stop, each_piece},
+    reading::{Stop, each_piece, ranges::fields_by_ranges},
     schema::{
         Evolution, FileObservation, InferError, Observed, SampledFile, SchemaStore, SchemaVersion,
         decide, fixed_columns, given, infer, sample, wished,
     },
     source_file::SourceFile,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// Files looked into at the same time: hides a bucket's latency where files are small.
 const LOOKS_MAX: usize = 4;
@@ -111,11 +114,16 @@ impl StoredColumns {
             return Ok(Some(FileObservation::nothing(file)));
         }
         let doing = || format!("looking into `{}` for columns", file.path);
-        let is_case_sensitive = self.options.is_case_sensitive;
-        let observer = observe(&self.format, file, is_case_sensitive, Arc::clone(&self.times))
-            .map_err(|problem| failed(&doing(), problem.kind(), problem))?;
-        match each_piece(&*self.source, file, observer, look).await {
-            Ok(observer) => Ok(Some(observer.seen())),
+        let seen = if self.format == Format::Parquet {
+            fields_by_ranges(&self.source, file).await.map(|fields| told(file, fields))
+        } else {
+            let times = Arc::clone(&self.times);
+            let observer = observe(&self.format, file, self.options.is_case_sensitive, times)
+                .map_err(|problem| failed(&doing(), problem.kind(), problem))?;
+            each_piece(&*self.source, file, observer, look).await.map(Observer::seen)
+        };
+        match seen {
+            Ok(seen) => Ok(Some(seen)),
             Err(problem @ (ReadError::Store { .. } | ReadError::Refused(_))) => {
                 Err(failed(&doing(), problem.kind(), problem))
             }
@@ -127,9 +135,19 @@ impl StoredColumns {
     }
 }
 
+/// What is seen of a file that says its columns and their types.
+fn told(file: &SourceFile, fields: Fields) -> FileObservation {
+    let member = |field: &FieldRef| (field.name().clone(), Observed::of_type(field.data_type()));
+    let observed = Observed::Object(fields.iter().map(member).collect());
+    FileObservation { observed, order: Some(fields), ..FileObservation::nothing(file) }
+}
+
 /// Looks at a piece of a file.
 fn look(observer: &mut Observer, piece: &[u8], is_last: bool) -> Result<(), Stop> {
     observer.push(piece)?;
+    if observer.is_told() {
+        return Err(Stop::Unwanted);
+    }
     if is_last {
         observer.finish()?;
     }

@@ -6,16 +6,17 @@
 //! lines        UTF-8 ──▶ lines with their numbers and offsets
 //! ahead        UTF-8 ──▶ text that waits, where lines do not end records
 //! json, csv, text, binary   ──▶ Rows: values in columns, the rest rescued
+//! avro, parquet             ──▶ TypedRows: the same, of files that say their types
 //! observe      a whole file ──▶ what its columns hold
 //! ```
 //!
 //! A reader is pushed bytes of any lengths and hands on what they bring; how they were cut changes
 //! nothing but the cut of its batches. It holds a stretch at most, and the record that is not yet
-//! at its end.
+//! at its end. Only Parquet, which begins at its end, asks for the bytes that it wants.
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Fields};
 use model::ErrorKind;
 
 use self::encoding::ToUtf8;
@@ -34,9 +35,11 @@ mod encoding;
 mod json;
 mod lines;
 mod observe;
+pub(super) mod parquet;
 mod rows;
 mod text;
 mod times;
+mod typed;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +66,11 @@ pub trait TextReader: std::fmt::Debug + Send {
     /// header or by the number of its values.
     fn header(&self) -> &[String] {
         &[]
+    }
+
+    /// Returns the file's columns with their types as soon as it said them, where it does: Avro.
+    fn fields(&self) -> Option<&Fields> {
+        None
     }
 }
 
@@ -107,6 +115,14 @@ pub enum FileProblem {
     /// Columns that do not fit together, which is a defect of the reader.
     #[error("rows do not fit the file's columns: {0}")]
     Rows(#[source] arrow::error::ArrowError),
+    /// A file that is none of its format, or damaged.
+    #[error("the {format} file cannot be read: {reason}")]
+    File {
+        /// Its format.
+        format: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// A format that is read by other means, or a file of it without its path.
     #[error("{0} is not read as text")]
     Format(&'static str),
@@ -120,6 +136,7 @@ impl FileProblem {
             Self::Damaged { .. }
             | Self::Layers { .. }
             | Self::Document(_)
+            | Self::File { .. }
             | Self::TooLarge { .. } => ErrorKind::Data,
             Self::Column { .. } | Self::Format(_) => ErrorKind::Config,
             Self::Rows(_) => ErrorKind::Internal,
@@ -152,7 +169,7 @@ pub fn open_with(
             Box::new(text::TextFile::new(*is_whole, line_sep.as_deref(), utf8, schema, times)?)
         }
         Format::Binary => return Err(FileProblem::Format("binaryFile without its path")),
-        // Formats that are read by columns and not from front to back have a reader of their own.
+        // It is read by columns and not from front to back.
         Format::Parquet => return Err(FileProblem::Format("Parquet")),
         Format::Avro => return Err(FileProblem::Format("Avro")),
     })
@@ -170,11 +187,15 @@ pub fn open_file(
 ) -> Result<OpenFile, FileProblem> {
     if matches!(format, Format::Binary) {
         let reader = Box::new(binary::BinaryFile::new(file, &schema)?);
-        return Ok(OpenFile { unpacker: None, reader });
+        return Ok(OpenFile { unpacker: None, reader, step_bytes: usize::MAX });
     }
     let reader = open_with(format, schema, times)?;
-    Ok(OpenFile { unpacker: Some(Unpacker::new(file.name())), reader })
+    let step_bytes = if *format == Format::Avro { PACKED_STEP_BYTES } else { usize::MAX };
+    Ok(OpenFile { unpacker: Some(Unpacker::new(file.name())), reader, step_bytes })
 }
+
+/// Bytes in a step of a format that packs its records itself: a byte may be a thousand of rows.
+const PACKED_STEP_BYTES: usize = 64 << 10;
 
 /// A file that is being read from its bytes as stored.
 #[derive(Debug)]
@@ -182,6 +203,7 @@ pub struct OpenFile {
     /// `None`: its bytes are read as they are.
     unpacker: Option<Unpacker>,
     reader: Box<dyn TextReader>,
+    step_bytes: usize,
 }
 
 impl OpenFile {
@@ -195,10 +217,11 @@ impl OpenFile {
         bytes: &[u8],
         each: &mut dyn FnMut(Decoded) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Self { unpacker, reader } = self;
+        let Self { unpacker, reader, step_bytes } = self;
+        let mut steps = |bytes: &[u8]| steps(reader, bytes, *step_bytes, each);
         match unpacker {
-            Some(unpacker) => unpacker.push(bytes, &mut |bytes| step(reader, bytes, each)),
-            None => step(reader, bytes, each),
+            Some(unpacker) => unpacker.push(bytes, &mut steps),
+            None => steps(bytes),
         }
     }
 
@@ -210,9 +233,9 @@ impl OpenFile {
         &mut self,
         each: &mut dyn FnMut(Decoded) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Self { unpacker, reader } = self;
+        let Self { unpacker, reader, step_bytes } = self;
         if let Some(unpacker) = unpacker {
-            unpacker.finish(&mut |bytes| step(reader, bytes, each))?;
+            unpacker.finish(&mut |bytes| steps(reader, bytes, *step_bytes, each))?;
         }
         let mut last = Decoded::default();
         reader.finish(&mut last)?;
@@ -223,15 +246,26 @@ impl OpenFile {
     pub fn header(&self) -> &[String] {
         self.reader.header()
     }
+
+    /// As [`TextReader::fields`].
+    pub fn fields(&self) -> Option<&Fields> {
+        self.reader.fields()
+    }
 }
 
-/// Reads one step of unpacked bytes.
-fn step<E: From<FileProblem>>(
+/// Reads unpacked bytes step by step.
+fn steps<E: From<FileProblem>>(
     reader: &mut Box<dyn TextReader>,
     bytes: &[u8],
+    step_bytes: usize,
     each: &mut dyn FnMut(Decoded) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut decoded = Decoded::default();
-    reader.push(bytes, &mut decoded)?;
-    if decoded.is_empty() { Ok(()) } else { each(decoded) }
+    for step in bytes.chunks(step_bytes) {
+        let mut decoded = Decoded::default();
+        reader.push(step, &mut decoded)?;
+        if !decoded.is_empty() {
+            each(decoded)?;
+        }
+    }
+    Ok(())
 }

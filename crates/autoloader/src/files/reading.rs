@@ -1,12 +1,14 @@
 //! Reading the planned version of a file from its store, stretch by stretch.
+//!
+//! From front to back in pieces, or, where the format begins at its end, by [`ranges`].
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
 use futures::StreamExt;
 use model::ErrorKind;
-use object_store::{GetOptions, GetResult, ObjectStore};
+use object_store::{GetOptions, GetRange, GetResult, ObjectStore};
 use tokio::sync::mpsc;
 
 use super::{
@@ -16,6 +18,8 @@ use super::{
     ports::{ReadError, ReadRows},
     source_file::SourceFile,
 };
+
+pub(super) mod ranges;
 
 /// Stored bytes decoded at a time, 1 MiB: worth a blocking thread, and small beside a stretch.
 const PIECE_BYTES: usize = 1 << 20;
@@ -39,6 +43,9 @@ impl ReadRows for StoreReader {
         schema: Arc<ReadSchema>,
         stretches: &mpsc::Sender<Decoded>,
     ) -> Result<(), ReadError> {
+        if self.format == Format::Parquet {
+            return ranges::read_by_ranges(&self.store, file, schema, stretches).await;
+        }
         let opened = open_file(&self.format, file, schema, Arc::clone(&self.times));
         let opened = opened.map_err(|problem| refused(0, problem))?;
         let rows = (opened, stretches.clone());
@@ -72,13 +79,18 @@ impl From<FileProblem> for Stop {
     }
 }
 
-/// Opens exactly the version of a file that `file` names.
+/// Opens exactly the version of a file that `file` names, or a range of it.
 pub(super) async fn open_version(
     store: &dyn ObjectStore,
     file: &SourceFile,
+    range: Option<Range<u64>>,
 ) -> Result<GetResult, ReadError> {
     let location = file.location().map_err(stored)?;
-    let options = GetOptions { if_match: file.etag.clone(), ..GetOptions::default() };
+    let options = GetOptions {
+        if_match: file.etag.clone(),
+        range: range.map(GetRange::Bounded),
+        ..GetOptions::default()
+    };
     let found = store.get_opts(&location, options).await.map_err(stored)?;
     let now = SourceFile::from(found.meta.clone());
     // A store that gives no tags cannot be held to one.
@@ -93,7 +105,7 @@ pub(super) async fn each_piece<T: Send + 'static>(
     mut taker: T,
     take: fn(&mut T, &[u8], bool) -> Result<(), Stop>,
 ) -> Result<T, ReadError> {
-    let mut bytes = open_version(store, file).await?.into_stream();
+    let mut bytes = open_version(store, file, None).await?.into_stream();
     let (mut piece, mut read) = (BytesMut::new(), 0);
     loop {
         let more = bytes.next().await.transpose().map_err(stored)?;
@@ -109,17 +121,18 @@ pub(super) async fn each_piece<T: Send + 'static>(
             (taker, done)
         };
         let done;
-        // A reader that panics has a defect, and the file is where it shows.
-        (taker, done) = tokio::task::spawn_blocking(work).await.map_err(|_| ReadError::Broken {
-            offset,
-            reason: "the reader died of it; this is a bug of ours".to_owned(),
-        })?;
+        (taker, done) = tokio::task::spawn_blocking(work).await.map_err(|_| died_at(offset))?;
         match done {
             Ok(()) if !is_last => (),
             Ok(()) | Err(Stop::Unwanted) => return Ok(taker),
             Err(Stop::Problem(problem)) => return Err(refused(offset, problem)),
         }
     }
+}
+
+/// A reader that panics has a defect, and the file is where it shows.
+fn died_at(offset: u64) -> ReadError {
+    ReadError::Broken { offset, reason: "the reader died of it; this is a bug of ours".to_owned() }
 }
 
 /// Says whether a file is at fault, which was read up to `offset`, or none in particular.

@@ -45,6 +45,7 @@ pub(crate) use observing::Strings;
 pub use observing::{Iso, NESTING_MAX, TimeTexts};
 pub use partition::{PartitionValue, partition_values, values_of};
 pub use sample::sample;
+pub(crate) use types::{folded, map_parts};
 pub use types::{list_of, map_of, ntz, timestamp};
 pub use typing::{Detail, Times, TypeRules};
 pub use versions::{SampledFile, SchemaStore, SchemaVersion};

@@ -47,7 +47,15 @@ impl Observer {
     /// As [`OpenFile::push`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), FileProblem> {
         let Self { file, seen } = self;
-        file.push(bytes, &mut |decoded| note(seen, decoded))
+        file.push(bytes, &mut |decoded| note(seen, decoded))?;
+        seen.order = file.fields().cloned();
+        Ok(())
+    }
+
+    /// Whether the file said its columns and their types, so that nothing more is to be seen.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        self.seen.order.is_some()
     }
 
     /// Ends the file.

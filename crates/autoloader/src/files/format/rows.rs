@@ -184,7 +184,7 @@ pub(super) fn bad(line: u64, offset: u64, reason: String, record: &[u8]) -> BadR
 
 /// Returns the field with every field inside nullable, as Spark's readers have it: no file
 /// promises that a value is there.
-fn nullable(field: &Field) -> Field {
+pub(super) fn nullable(field: &Field) -> Field {
     let all = |fields: &Fields| fields.iter().map(|field| nullable(field)).collect::<Fields>();
     let data_type = match field.data_type() {
         DataType::Struct(fields) => DataType::Struct(all(fields)),
