@@ -28,6 +28,7 @@ use super::{
 };
 
 mod ahead;
+mod avro;
 mod binary;
 pub mod compression;
 mod csv;
@@ -171,7 +172,7 @@ pub fn open_with(
         Format::Binary => return Err(FileProblem::Format("binaryFile without its path")),
         // It is read by columns and not from front to back.
         Format::Parquet => return Err(FileProblem::Format("Parquet")),
-        Format::Avro => return Err(FileProblem::Format("Avro")),
+        Format::Avro => Box::new(avro::AvroFile::new(schema)),
     })
 }
 

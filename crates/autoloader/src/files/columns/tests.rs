@@ -48,6 +48,7 @@ async fn files_that_say_their_types_make_columns_and_fill_them() {
             "list ARRAY<BIGINT>,point STRUCT<x: INT, y: STRING>,map MAP<STRING, BIGINT>,points ARRAY<STRUCT<x: INT>>",
             3,
         ),
+        ("c.avro", Format::Avro, sample!("codec_snappy.avro"), "a BIGINT,b STRING", 300),
     ] {
         let file = put(&store, name, bytes).await;
         let broken = put(&store, "broken", b"PAR1, or is it Obj?").await;
