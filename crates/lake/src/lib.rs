@@ -12,7 +12,9 @@
 //! again: an error never means "not committed".
 
 mod bronze;
+mod data_file;
 mod error;
+mod files;
 mod flow;
 mod gold;
 mod location;
@@ -31,6 +33,7 @@ pub use datafusion;
 pub use crate::{
     bronze::{BronzeTarget, row_schema},
     error::Error,
+    files::{FileTable, FileTableConfig, StagedRows, put_table},
     location::Location,
     maintenance::{Maintenance, MaintenanceConfig, MaintenanceReport},
     reader::{Change, Reader, ResultTooLarge},

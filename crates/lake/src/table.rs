@@ -22,7 +22,7 @@ use url::Url;
 use crate::{Error, location::Location, schema::TableDef};
 
 pub(crate) use self::{
-    commit::{Change, Txn},
+    commit::{Change, Txn, commit_properties},
     read::{DataFile, Files, concat},
 };
 
@@ -216,11 +216,14 @@ fn open_error(def: &TableDef, source: DeltaTableError) -> Error {
 /// asked of the library's registry of schemes: every store we open can do that.
 fn place(location: &Location, def: &TableDef) -> Result<LogStoreRef, Error> {
     let url = location.table(def.layer, def.name)?;
+    log_store(location, &url).map_err(|source| open_error(def, source))
+}
+
+/// Returns the log of the table at `url`, in the store of `location`.
+pub(crate) fn log_store(location: &Location, url: &Url) -> Result<LogStoreRef, DeltaTableError> {
     let config = StorageConfig::default();
-    let table = config
-        .decorate_store(Arc::clone(&location.store), &url)
-        .map_err(|source| open_error(def, source))?;
-    Ok(default_logstore(Arc::new(table), Arc::clone(&location.store), &url, &config))
+    let table = config.decorate_store(Arc::clone(&location.store), url)?;
+    Ok(default_logstore(Arc::new(table), Arc::clone(&location.store), url, &config))
 }
 
 /// Creates the empty table; a race with another creator is lost without harm.

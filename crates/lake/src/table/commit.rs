@@ -32,6 +32,29 @@ pub(crate) struct Change {
     pub metrics: Vec<(String, Value)>,
 }
 
+/// Returns how every commit is made. One that is `fixed` goes on its own snapshot or not at all: the
+/// library lets a remove pass a compaction that has just moved the same rows to another file, and
+/// both copies would stay.
+pub(crate) fn commit_properties(
+    txn: Option<&Txn>,
+    metrics: Vec<(String, Value)>,
+    is_fixed: bool,
+) -> CommitProperties {
+    // Log checkpoints and log cleaning are tasks of their own: a failure there would make a commit
+    // that took effect look like an error.
+    let properties = CommitProperties::default()
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false))
+        .with_metadata(metrics);
+    let properties = match txn {
+        Some(txn) => {
+            properties.with_application_transaction(Transaction::new(&txn.app, txn.version))
+        }
+        None => properties,
+    };
+    if is_fixed { properties.with_max_retries(0) } else { properties }
+}
+
 impl Table {
     /// Commits on the present snapshot, and moves it to the new version.
     ///
@@ -43,18 +66,9 @@ impl Table {
         let operation = self.operation(&change);
         let mut actions: Vec<Action> = change.removes.into_iter().map(Action::Remove).collect();
         actions.extend(change.adds.into_iter().map(Action::Add));
-        // Log checkpoints and log cleaning are tasks of their own: a failure there would make a
-        // commit that took effect look like an error.
-        let properties = CommitProperties::default()
-            .with_application_transaction(Transaction::new(&txn.app, txn.version))
-            .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false))
-            .with_metadata(change.metrics);
-        // The library lets a remove pass a compaction that has just moved the same rows to another
-        // file, and both copies would stay. A replacing commit goes on its own snapshot or not at
-        // all. A compaction may pass appends, which go on all the time; that it never passes
-        // another compaction is due to its transaction number, which two cannot move at once.
-        let properties = if is_replacing { properties.with_max_retries(0) } else { properties };
+        // A compaction may pass appends, which go on all the time; that it never passes another
+        // compaction is due to its transaction number, which two cannot move at once.
+        let properties = commit_properties(Some(txn), change.metrics, is_replacing);
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&self.state), self.log_store(), operation)

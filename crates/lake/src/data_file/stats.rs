@@ -1,0 +1,234 @@
+//! Statistics of a data file as the Delta protocol writes them: rows, nulls, and the range of every
+//! column that people select rows by.
+//!
+//! Decimals and floats have no range: JSON would round them, and a reader could skip a file that has
+//! the row. What holds others (structs, lists, maps) has no statistics of its own.
+
+use std::{cmp::Ordering, fmt};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray},
+    compute::{max, max_string, min, min_string},
+    datatypes::{
+        ArrowPrimitiveType, DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        SchemaRef, TimeUnit, TimestampMicrosecondType,
+    },
+};
+use chrono::SecondsFormat;
+use serde_json::{Map, Value, json};
+
+use crate::rows::{date_of_days, utc};
+
+/// Longer texts have no minimum and maximum in the log; Delta writers cut at the same length.
+const STATS_TEXT_MAX: usize = 32;
+
+/// What a file holds so far.
+#[derive(Debug)]
+pub(super) struct Stats {
+    rows: usize,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    kind: DataType,
+    nulls: usize,
+    range: Range,
+}
+
+/// The least and the greatest value of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Range {
+    /// There is no value yet.
+    Nothing,
+    /// Whole numbers, days since 1970, or microseconds since then.
+    Numbers(i64, i64),
+    Texts(String, String),
+    /// It has values, and no range that could be written.
+    Unknown,
+}
+
+impl Stats {
+    pub(super) fn of(schema: &SchemaRef) -> Self {
+        let columns = schema.fields().iter().map(|field| Column {
+            name: field.name().clone(),
+            kind: field.data_type().clone(),
+            nulls: 0,
+            range: Range::Nothing,
+        });
+        Self { rows: 0, columns: columns.collect() }
+    }
+
+    /// Takes in rows, column by column in the order of the schema.
+    pub(super) fn push(&mut self, columns: &[ArrayRef]) {
+        self.rows += columns.first().map_or(0, |column| column.len());
+        for (column, array) in self.columns.iter_mut().zip(columns) {
+            column.nulls += array.null_count();
+            let range = std::mem::replace(&mut column.range, Range::Nothing);
+            column.range = range.with(Range::of(array));
+        }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut least, mut most, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for column in self.columns.iter().filter(|column| !column.kind.is_nested()) {
+            nulls.insert(column.name.clone(), column.nulls.into());
+            if let Some((low, high)) = column.range.shown(&column.kind) {
+                least.insert(column.name.clone(), low);
+                most.insert(column.name.clone(), high);
+            }
+        }
+        let stats = json!({
+            "numRecords": self.rows, "minValues": least, "maxValues": most, "nullCount": nulls,
+        });
+        stats.fmt(f)
+    }
+}
+
+impl Range {
+    fn of(array: &ArrayRef) -> Self {
+        match array.data_type() {
+            DataType::Int8 => Self::of_numbers::<Int8Type>(array),
+            DataType::Int16 => Self::of_numbers::<Int16Type>(array),
+            DataType::Int32 => Self::of_numbers::<Int32Type>(array),
+            DataType::Int64 => Self::of_numbers::<Int64Type>(array),
+            DataType::Date32 => Self::of_numbers::<Date32Type>(array),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                Self::of_numbers::<TimestampMicrosecondType>(array)
+            }
+            DataType::Utf8 => {
+                let texts = array.as_string::<i32>();
+                match min_string(texts).zip(max_string(texts)) {
+                    Some((low, high)) => Self::of_texts(low, high),
+                    None => Self::Nothing,
+                }
+            }
+            _ if array.null_count() == array.len() => Self::Nothing,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_numbers<T: ArrowPrimitiveType>(array: &ArrayRef) -> Self
+    where
+        i64: From<T::Native>,
+    {
+        let numbers = array.as_primitive::<T>();
+        match min(numbers).zip(max(numbers)) {
+            Some((low, high)) => Self::Numbers(low.into(), high.into()),
+            None => Self::Nothing,
+        }
+    }
+
+    fn of_texts(low: &str, high: &str) -> Self {
+        if low.len().max(high.len()) <= STATS_TEXT_MAX {
+            Self::Texts(low.to_owned(), high.to_owned())
+        } else {
+            Self::Unknown
+        }
+    }
+
+    fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, range) | (range, Self::Nothing) => range,
+            (Self::Numbers(low, high), Self::Numbers(lower, higher)) => {
+                Self::Numbers(low.min(lower), high.max(higher))
+            }
+            (Self::Texts(low, high), Self::Texts(lower, higher)) => {
+                Self::Texts(low.min(lower), high.max(higher))
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Returns how the log writes it.
+    fn shown(&self, kind: &DataType) -> Option<(Value, Value)> {
+        match (self, kind) {
+            (Self::Nothing | Self::Unknown, _) => None,
+            (Self::Texts(low, high), _) => Some((low.as_str().into(), high.as_str().into())),
+            (Self::Numbers(low, high), DataType::Date32) => {
+                let show =
+                    |days: i64| Some(date_of_days(i32::try_from(days).ok()?)?.to_string().into());
+                Some((show(*low)?, show(*high)?))
+            }
+            (Self::Numbers(low, high), DataType::Timestamp(_, zone)) => {
+                // The protocol keeps milliseconds: the range is widened to whole ones.
+                let show = |millis: i64| {
+                    let ts = utc(millis.checked_mul(1000)?)?;
+                    let text = ts.to_rfc3339_opts(SecondsFormat::Millis, true);
+                    let text = if zone.is_some() { &text } else { text.trim_end_matches('Z') };
+                    Some(Value::from(text))
+                };
+                let up = i64::from(high.rem_euclid(1000).cmp(&0) == Ordering::Greater);
+                Some((show(low.div_euclid(1000))?, show(high.div_euclid(1000) + up)?))
+            }
+            (Self::Numbers(low, high), _) => Some(((*low).into(), (*high).into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::{
+        array::{Decimal128Array, Int32Array, StringArray, TimestampMicrosecondArray},
+        datatypes::{Field, Schema},
+    };
+
+    use super::*;
+    use crate::schema::timestamp;
+
+    #[test]
+    fn statistics_say_what_a_file_holds() {
+        let ntz = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("symbol", DataType::Utf8, true),
+            Field::new("ts", timestamp(), true),
+            Field::new("local", ntz, true),
+            Field::new("n", DataType::Int32, true),
+            Field::new("none", DataType::Int32, true),
+            Field::new("long", DataType::Utf8, true),
+            Field::new("price", DataType::Decimal128(38, 10), true),
+        ]));
+        let ts = TimestampMicrosecondArray::from(vec![Some(1_001), None, Some(-1)]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("B"), Some("A"), None])),
+            Arc::new(ts.clone().with_timezone("UTC")),
+            Arc::new(ts),
+            Arc::new(Int32Array::from(vec![3, -2, 1])),
+            Arc::new(Int32Array::from(vec![None, None, None])),
+            Arc::new(StringArray::from(vec![
+                "x".repeat(STATS_TEXT_MAX + 1),
+                "a".into(),
+                "b".into(),
+            ])),
+            Arc::new(Decimal128Array::from(vec![1, 2, 3])),
+        ];
+        let mut stats = Stats::of(&schema);
+        // In two stretches: what is said of all is what both say together.
+        for (from, length) in [(0, 1), (1, 2)] {
+            let stretch: Vec<ArrayRef> =
+                columns.iter().map(|column| column.slice(from, length)).collect();
+            stats.push(&stretch);
+        }
+        let found: Value = serde_json::from_str(&stats.to_string()).expect("JSON");
+        let expected = json!({
+            "numRecords": 3,
+            "minValues": {
+                "symbol": "A", "ts": "1969-12-31T23:59:59.999Z",
+                "local": "1969-12-31T23:59:59.999", "n": -2,
+            },
+            "maxValues": {
+                "symbol": "B", "ts": "1970-01-01T00:00:00.002Z",
+                "local": "1970-01-01T00:00:00.002", "n": 3,
+            },
+            "nullCount": {
+                "symbol": 1, "ts": 1, "local": 1, "n": 0, "none": 3, "long": 0, "price": 0,
+            },
+        });
+        assert_eq!(found, expected);
+    }
+}
