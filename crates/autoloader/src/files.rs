@@ -29,6 +29,7 @@ pub mod open;
 pub mod options;
 pub mod plan;
 pub mod ports;
+pub mod preview;
 pub mod reading;
 pub mod schema;
 pub mod seen;

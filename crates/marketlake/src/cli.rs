@@ -51,7 +51,7 @@ pub(crate) enum Output {
     Text,
     /// JSON for programs.
     Json,
-    /// Comma-separated values (only `query`).
+    /// Comma-separated values (only `query` and `files list`).
     Csv,
 }
 
@@ -69,7 +69,14 @@ pub(crate) enum Command {
     /// Run one stage: seal the topic's records into immutable landing objects.
     Land(StageArgs),
     /// Run one stage: load landing objects into the bronze tables, each batch exactly once.
-    Load(StageArgs),
+    ///
+    /// With SOURCE and TABLE it loads any folder of files into a Delta table instead, each file
+    /// exactly once, and stands alone: no other part of marketlake is needed.
+    #[command(after_long_help = autoloader::files::options::help())]
+    Load(LoadArgs),
+    /// Look at, and correct, what `load SOURCE TABLE` has loaded.
+    #[command(subcommand)]
+    Files(Box<FilesCommand>),
     /// Run one stage: turn bronze rows into silver revisions and gold bars, and keep the tables fit.
     Refine(StageArgs),
     /// Run the servers alone: console, HTTP API, metrics, PostgreSQL port.
@@ -121,6 +128,134 @@ pub(crate) struct StageArgs {
     /// End when there is nothing left to do, instead of waiting for more.
     #[arg(long)]
     pub(crate) available_now: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+    /// A folder of files, a file, or a glob: /data/in, s3://bucket/in/*.json, az://container/in.
+    #[arg(requires = "table")]
+    pub(crate) source: Option<String>,
+    /// The Delta table that they are loaded into, created if need be: a folder or an address.
+    #[arg(requires = "source")]
+    pub(crate) table: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// How files are loaded.
+#[derive(Debug, Args)]
+pub(crate) struct HowArgs {
+    /// The format of the files: json, csv, parquet, avro, text or binaryFile.
+    #[arg(long, requires = "source")]
+    pub(crate) format: Option<String>,
+    /// An option of the load under Auto Loader's name, such as `maxFilesPerTrigger=100`; see
+    /// `marketlake load --help`.
+    #[arg(long = "option", short = 'o', value_name = "NAME=VALUE", requires = "source")]
+    #[arg(value_parser = name_and_value)]
+    pub(crate) options: Vec<(String, String)>,
+    /// An option of the source's store, such as `aws_region=eu-west-1`; secrets are references:
+    /// `aws_secret_access_key={{secrets/SCOPE/KEY}}`.
+    #[arg(long = "source-option", value_name = "NAME=VALUE", requires = "source")]
+    #[arg(value_parser = name_and_value)]
+    pub(crate) source_options: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
+
+/// Where a table lies, and which of the streams that fill it is meant.
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    /// An option of the table's store.
+    #[arg(long = "table-option", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) table_options: Vec<(String, String)>,
+    /// The name of this load: each source that is loaded into the same table needs another.
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub(crate) stream: String,
+}
+
+/// A source, a table, and how the one is loaded into the other.
+#[derive(Debug, Args)]
+pub(crate) struct FolderArgs {
+    /// The folder of files that is loaded.
+    pub(crate) source: String,
+    /// The Delta table that they are loaded into.
+    pub(crate) table: String,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// Which files of a load are meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WhichArgs {
+    /// Those whose path below the source fits a glob, such as `2026/*.json`.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) files: Option<String>,
+    /// Those that were last modified on this day, UTC.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) day: Option<NaiveDate>,
+    /// Those that this batch had, and none after it.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) batch: Option<u64>,
+    /// All of them.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilesCommand {
+    /// List every file that was seen, with what became of it: the columns of Auto Loader's
+    /// `cloud_files_state`, and rows, rescued and bad records, first error, table version.
+    List {
+        /// The Delta table.
+        table: String,
+        #[command(flatten)]
+        at: TableArgs,
+        /// Also keep the list as a Delta table beside the table, named `TABLE__files`.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Say what the next load would do, and do nothing: files, bytes, requests, columns, and what
+    /// each evolution mode would make of fields that are no columns.
+    Plan(FolderArgs),
+    /// Read files again, in exchange for their rows: each batch is one transaction.
+    Replay {
+        #[command(flatten)]
+        folder: FolderArgs,
+        #[command(flatten)]
+        which: WhichArgs,
+    },
+    /// Take the rows of files away; the files stay, and are not loaded again.
+    Undo {
+        #[command(flatten)]
+        folder: FolderArgs,
+        #[command(flatten)]
+        which: WhichArgs,
+    },
+    /// Try files again that failed, were missing, or were set aside.
+    Redrive {
+        #[command(flatten)]
+        folder: FolderArgs,
+        #[command(flatten)]
+        which: WhichArgs,
+    },
+    /// Take files for loaded that another loader has loaded: a list of them, CSV or JSON lines, such
+    /// as an export of `cloud_files_state`.
+    Import {
+        #[command(flatten)]
+        folder: FolderArgs,
+        /// The list.
+        #[arg(long, value_name = "FILE")]
+        list: PathBuf,
+    },
+}
+
+/// Takes `NAME=VALUE` apart.
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Args)]

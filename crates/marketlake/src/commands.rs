@@ -16,6 +16,7 @@ use crate::{
 
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod files;
 pub(crate) mod pipeline;
 pub(crate) mod query;
 pub(crate) mod settings;
@@ -90,6 +91,11 @@ impl Context {
     /// Opens the data folder without trying whether it takes data.
     pub(crate) fn open_untried(&self) -> Result<Workbench, Failure> {
         Ok(self.bench(DataDir::open_untried(&self.config.data_dir)?))
+    }
+
+    /// Returns what needs no data folder: addresses are on the command line.
+    pub(crate) fn without_data(&self) -> Workbench {
+        self.bench(DataDir::unmade(&self.config.data_dir))
     }
 
     fn bench(&self, data: DataDir) -> Workbench {

@@ -25,6 +25,7 @@ pub(crate) mod units;
 mod validate;
 
 pub(crate) use layers::{Layers, Origin};
+pub(crate) use validate::store_of;
 
 /// The settings as the rest of the program may rely on them.
 #[derive(Clone, Debug)]

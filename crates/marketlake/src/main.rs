@@ -28,7 +28,7 @@ mod signals;
 mod supervise;
 mod telemetry;
 
-use cli::{Cli, Command, Output, PollArgs};
+use cli::{Cli, Command, FilesCommand, FolderArgs, LoadArgs, Output, PollArgs};
 use commands::{Context, Ended, Setup, pipeline::Only};
 use failure::Failure;
 
@@ -57,8 +57,15 @@ fn report(failure: &Failure, redactor: &Redactor, has_color: bool) {
 fn run(cli: Cli, redactor: &Redactor, has_color: bool) -> Result<u8, Failure> {
     core_dumps::forbid()?;
     let Cli { global, command } = cli;
-    if global.output == Output::Csv && !matches!(command, Command::Query { .. }) {
-        return Err(Failure::config("`--output csv` is only for `query`; use text or json"));
+    let is_list = |command: &FilesCommand| matches!(command, FilesCommand::List { .. });
+    let has_rows = match &command {
+        Command::Query { .. } => true,
+        Command::Files(command) => is_list(command),
+        _ => false,
+    };
+    if global.output == Output::Csv && !has_rows {
+        let problem = "`--output csv` is only for `query` and `files list`; use text or json";
+        return Err(Failure::config(problem));
     }
     let settings = commands::settings::read(&global)?;
     let setup = Setup {
@@ -104,8 +111,20 @@ async fn dispatch(command: Command, setup: Setup, has_color: bool) -> Result<End
         command => {
             let context = setup.resolve().await?;
             start_log(&context.config.log)?;
-            run_resolved(command, context).await
+            Box::pin(run_resolved(command, context)).await
         }
+    }
+}
+
+/// The stage, or a folder of files.
+async fn load(context: Context, args: LoadArgs) -> Result<Ended, Failure> {
+    let LoadArgs { stage, source, table, how } = args;
+    match (source, table) {
+        (Some(source), Some(table)) => {
+            let folder = FolderArgs { source, table, how };
+            commands::files::load(context, folder, stage.available_now).await
+        }
+        _ => commands::pipeline::only(context, Only::Load, &stage).await,
     }
 }
 
@@ -117,7 +136,8 @@ async fn run_resolved(command: Command, context: Context) -> Result<Ended, Failu
             commands::pipeline::only(context, Only::Poll { again_from }, &stage).await
         }
         Command::Land(args) => commands::pipeline::only(context, Only::Land, &args).await,
-        Command::Load(args) => commands::pipeline::only(context, Only::Load, &args).await,
+        Command::Load(args) => load(context, args).await,
+        Command::Files(command) => Box::pin(commands::files::run(context, *command)).await,
         Command::Refine(args) => commands::pipeline::only(context, Only::Refine, &args).await,
         Command::Serve => commands::pipeline::serve(context).await,
         Command::Simulate(args) => commands::simulate::run(context, *args).await,

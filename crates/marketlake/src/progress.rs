@@ -94,6 +94,12 @@ impl Work {
         self.bar.set_length(self.total);
     }
 
+    /// Sets the total to what is done, what is about to be, and what waits behind it.
+    pub(crate) fn expect_in_all(&mut self, next: u64, waiting: u64) {
+        let total = self.bar.position() + next + waiting;
+        self.expect(total.saturating_sub(self.total));
+    }
+
     /// Counts what was done.
     pub(crate) fn advance(&mut self, count: u64) {
         self.bar.inc(count);

@@ -6,7 +6,8 @@ use super::{Breach, repository::Repository};
 const SIZE_MAX: u64 = 256 * 1024;
 
 /// Endings of files that somebody can review.
-const ENDINGS: [&str; 22] = [
+const ENDINGS: [&str; 24] = [
+    "avro",
     "css",
     "csv",
     "gitattributes",
@@ -20,6 +21,7 @@ const ENDINGS: [&str; 22] = [
     "mjs",
     "ndjson",
     "npmrc",
+    "parquet",
     "py",
     "rs",
     "sh",

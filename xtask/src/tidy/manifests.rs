@@ -30,7 +30,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("rusqlite", &["ingest"]),
     ("deltalake-core", &["lake"]),
     ("datafusion", &["lake"]),
-    ("parquet", &["lake"]),
+    ("parquet", &["lake", "autoloader"]),
     ("arrow", &["autoloader", "lake"]),
     ("axum", &["serve", "simulator", "stores"]),
     ("pgwire", &["serve"]),

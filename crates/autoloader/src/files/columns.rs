@@ -24,7 +24,7 @@ use super::{
 mod tests;
 
 /// Files looked into at the same time: hides a bucket's latency where files are small.
-const LOOKS_MAX: usize = 4;
+pub(super) const LOOKS_MAX: usize = 4;
 
 /// Versions tried for what the options give. One is enough, unless others make versions meanwhile.
 const ADOPTIONS_MAX: u32 = 8;
@@ -60,8 +60,16 @@ impl StoredColumns {
         }
     }
 
+    /// Returns the newest version that is kept; `None` before the first one.
+    pub(super) async fn newest_kept(&self) -> Result<Option<SchemaVersion>, PortError> {
+        self.versions.newest().await.map_err(kept)
+    }
+
     /// Makes the first version; `None`: the files have no columns.
-    async fn first(&self, files: &[SourceFile]) -> Result<Option<SchemaVersion>, PortError> {
+    pub(super) async fn first(
+        &self,
+        files: &[SourceFile],
+    ) -> Result<Option<SchemaVersion>, PortError> {
         if let Some(schema) = &self.options.given {
             let paths = files.iter().map(|file| file.path.as_str());
             return given(schema, paths, &self.options).map(Some).map_err(refused);
@@ -88,7 +96,7 @@ impl StoredColumns {
     /// Returns the newest version, with what the options give beyond it.
     async fn adopted(&self, files: &[SourceFile]) -> Result<Option<SchemaVersion>, PortError> {
         for _ in 0..ADOPTIONS_MAX {
-            let Some(newest) = self.versions.newest().await.map_err(kept)? else {
+            let Some(newest) = self.newest_kept().await? else {
                 return Ok(None);
             };
             let paths = files.iter().map(|file| file.path.as_str());
@@ -108,7 +116,10 @@ impl StoredColumns {
     }
 
     /// Looks into a file; `None` when it is gone or broken: its batch will say so.
-    async fn observe(&self, file: &SourceFile) -> Result<Option<FileObservation>, PortError> {
+    pub(super) async fn observe(
+        &self,
+        file: &SourceFile,
+    ) -> Result<Option<FileObservation>, PortError> {
         if fixed_columns(&self.format).is_some() {
             // Only its path may spell columns.
             return Ok(Some(FileObservation::nothing(file)));
@@ -182,7 +193,7 @@ impl Schemas for StoredColumns {
         unknown: &Observed,
         files: &[SourceFile],
     ) -> Result<Grown, PortError> {
-        let newest = self.versions.newest().await.map_err(kept)?;
+        let newest = self.newest_kept().await?;
         let Some(newest) = newest.filter(|newest| newest.version == of) else {
             // Somebody else grew them meanwhile: what was unknown may be known there.
             return Ok(Grown::Yes);

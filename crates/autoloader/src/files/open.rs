@@ -66,11 +66,25 @@ pub struct Load<T> {
     pub clock: Arc<dyn Clock>,
 }
 
+impl<T> Load<T> {
+    /// Returns who keeps the columns.
+    pub fn columns(&self) -> StoredColumns {
+        StoredColumns {
+            versions: SchemaStore::new(Arc::clone(&self.state), &self.stream),
+            source: Arc::clone(&self.source.store),
+            format: self.options.format.clone(),
+            options: self.options.schema.clone(),
+            times: times(&self.options.format),
+        }
+    }
+}
+
 /// Opens the stream that loads a folder of files. Of source and target nothing is asked yet.
 ///
 /// # Errors
 /// The source's glob is none, or the state cannot be read.
 pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Error<T::Error>> {
+    let schemas = load.columns();
     let Load { stream, source, options, hints, state, target, quarantine, clock } = load;
     let names = names(&source.name, &options)
         .map_err(|problem| Error::Settings { stream: stream.clone(), problem })?;
@@ -96,18 +110,7 @@ pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Erro
         names,
     };
     let discover = Discoverer::new(files, options.discovery, options.overwrites, hints, ts_proven);
-    let reader = StoreReader {
-        store: Arc::clone(&store),
-        format: options.format.clone(),
-        times: Arc::clone(&times),
-    };
-    let schemas = StoredColumns {
-        versions: SchemaStore::new(Arc::clone(&state), &config.name),
-        source: store,
-        format: options.format,
-        options: options.schema,
-        times,
-    };
+    let reader = StoreReader { store, format: options.format, times };
     Ok(Stream::new(StreamParts {
         config,
         state,

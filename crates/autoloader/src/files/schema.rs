@@ -38,7 +38,7 @@ mod wish;
 pub use ddl::{InvalidDdl, field_text, parse_fields, parse_hints, parse_path, parse_type};
 pub use ddl::{path_text, type_text};
 pub use evolve::{Change, Evolution, MODES, decide, mode_name};
-pub use explain::{ModeOutcome, explain, table};
+pub use explain::{ModeOutcome, explain};
 pub use infer::{FileObservation, InferError, fixed_columns, given, infer};
 pub use observed::Observed;
 pub(crate) use observing::Strings;

@@ -46,12 +46,14 @@ mod memory;
 mod next;
 mod pass;
 mod recall;
+mod remembered;
 mod rows;
 
 use backfill::Backfill;
 pub use cleaning::Cleaning;
 use memory::Memory;
 use next::{Next, Sighting};
+pub use remembered::{Remembered, remembered};
 
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -275,6 +277,11 @@ impl<T: FileTarget> Stream<T> {
         }
         self.asked.extend(files);
         Ok(())
+    }
+
+    /// Returns where the source lies, with a slash at the end.
+    pub fn source(&self) -> &str {
+        &self.config.source
     }
 
     /// Returns what was asked for and is in no batch yet.

@@ -43,6 +43,11 @@ impl DataDir {
         Ok(data)
     }
 
+    /// Returns the data folder of that name without making it, for work that keeps nothing there.
+    pub(crate) fn unmade(path: &Path) -> Self {
+        Self { root: path.to_owned() }
+    }
+
     /// Returns the folder of the embedded topic's database.
     pub(crate) fn topic_db(&self) -> PathBuf {
         self.root.join("topic/topic.db")

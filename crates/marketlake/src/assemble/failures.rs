@@ -59,6 +59,21 @@ where
     }
 }
 
+impl<E> OurError for autoloader::files::error::Error<E>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    fn error_kind(&self) -> ErrorKind {
+        self.kind()
+    }
+}
+
+impl OurError for autoloader::files::ports::PortError {
+    fn error_kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
 /// `result.or_fail()?` for results of our crates.
 pub(crate) trait ResultExt<T> {
     /// Turns the error into a failure of its kind.

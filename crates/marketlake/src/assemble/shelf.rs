@@ -116,7 +116,7 @@ impl Workbench {
     }
 
     /// Connects to a store, or to `folder` where the settings name none.
-    async fn connect(
+    pub(super) async fn connect(
         &self,
         setting: &str,
         config: &StoreConfig,

@@ -38,6 +38,7 @@ const LONGEST_DATASET: &str = "exchanges";
 /// A writer that was paused for less than this must find the files it is about to commit.
 const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
+pub(crate) use services::store_of;
 pub(super) use services::{in_scope, scope_names, scopes};
 
 pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Option<Config> {

@@ -1,7 +1,7 @@
 //! What every evolution mode would do with what was seen, as a table: nobody should have to guess.
 
 use super::{
-    evolve::{Change, Evolution, MODES, decide, list_text, mode_name},
+    evolve::{Change, Evolution, MODES, decide, list_text},
     grow::grow,
     observed::Observed,
     versions::SchemaVersion,
@@ -65,30 +65,6 @@ fn fate(left_out: &[Change], unfit: &[String], is_rescuing: bool) -> String {
     let parts: Vec<_> =
         parts.map(|(fate, names)| format!("{fate}: {}", list_text(names))).collect();
     if parts.is_empty() { "all fits".to_owned() } else { parts.join("; ") }
-}
-
-/// Returns the outcomes as lines of columns, a heading first; `*` marks the chosen mode.
-#[must_use]
-pub fn table(outcomes: &[ModeOutcome]) -> Vec<String> {
-    let heading = ["schemaEvolutionMode", "stream", "schema", "values that do not fit"];
-    let mut rows = vec![heading.map(str::to_owned)];
-    rows.extend(outcomes.iter().map(|outcome| {
-        let mark = if outcome.is_chosen { "* " } else { "" };
-        let mode = format!("{mark}{}", mode_name(outcome.mode));
-        [mode, outcome.stream.to_owned(), outcome.schema.clone(), outcome.data.clone()]
-    }));
-    let mut widths = [0; 4];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let line = |row: &[String; 4]| {
-        let cells: Vec<_> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -141,6 +141,13 @@ impl Memory {
         if known == FORMAT { Ok(manifest) } else { Err(self.unusable(MANIFEST, other(known))) }
     }
 
+    /// Returns the source and the pinned options that the stream was told when it began; `None`
+    /// before that.
+    pub(super) async fn told(&self) -> Result<Option<(String, BTreeMap<String, String>)>, Error> {
+        let manifest: Option<Manifest> = self.folder.read(MANIFEST).await?;
+        Ok(manifest.map(|manifest| (manifest.source, manifest.pinned)))
+    }
+
     /// Returns other streams that keep their state beside this one, and their sources, which are a
     /// part of `source` or have it as a part. Sources end in a slash.
     pub(super) async fn others_of(&self, source: &str) -> Result<Vec<(String, String)>, Error> {

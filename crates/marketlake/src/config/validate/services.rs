@@ -183,6 +183,28 @@ pub(super) fn store(
     Some(StoreConfig { address: Some(address.to_owned()), options: options? })
 }
 
+/// Reads how the store at `address` is opened, with options that `flag` gave on the command line.
+pub(crate) fn store_of(
+    flag: &str,
+    address: &str,
+    written: &BTreeMap<String, String>,
+    scopes: &BTreeMap<SecretName, ScopeConfig>,
+) -> Result<StoreConfig, Problems> {
+    let mut problems = Problems::default();
+    let scopes = scopes.keys().cloned().collect();
+    let kind = problems.take(address, stores::check_address(address));
+    let options = kind.and_then(|kind| {
+        options(flag, written, &scopes, &mut problems, |name, _| {
+            let known = stores::check_option(kind, name)?;
+            Ok((known, stores::is_secret_option(kind, name)))
+        })
+    });
+    match options {
+        Some(options) => Ok(StoreConfig { address: Some(address.to_owned()), options }),
+        None => Err(problems),
+    }
+}
+
 /// Reads how pollers share; `Some(None)` is one poller alone.
 pub(super) fn shared_poll(
     file: &PollFile,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::schema::{
-    evolve::tests::version,
+    evolve::{mode_name, tests::version},
     observing::Iso,
     typing::tests::{inferring, json},
 };
@@ -61,4 +61,27 @@ fn columns_are_aligned() {
         line[..byte.unwrap()].chars().count()
     };
     assert!(text.lines().all(|line| at(line) == "addNewColumnsWithTypeWidening  ".len()), "{text}");
+}
+
+/// Returns the outcomes as lines of columns, a heading first; `*` marks the chosen mode.
+fn table(outcomes: &[ModeOutcome]) -> Vec<String> {
+    let heading = ["schemaEvolutionMode", "stream", "schema", "values that do not fit"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    rows.extend(outcomes.iter().map(|outcome| {
+        let mark = if outcome.is_chosen { "* " } else { "" };
+        let mode = format!("{mark}{}", mode_name(outcome.mode));
+        [mode, outcome.stream.to_owned(), outcome.schema.clone(), outcome.data.clone()]
+    }));
+    let mut widths = [0; 4];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; 4]| {
+        let cells: Vec<_> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }

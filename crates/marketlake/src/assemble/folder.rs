@@ -1,0 +1,262 @@
+//! A folder of files and the table that it is loaded into, opened from what the command line says.
+
+use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
+
+use autoloader::files::{
+    Load, LoadOptions, SourceStore,
+    clean::Cleaner,
+    columns::StoredColumns,
+    open_stream,
+    options::{HintSource, PartitionColumns},
+    stream::Stream,
+};
+use lake::{FileTable, FileTableConfig, Location};
+use model::hint::Hints;
+use object_store::{ObjectStore, path::Path, prefix::PrefixStore};
+use stores::{Opened, hints::Queue};
+use url::Url;
+
+use super::{ResultExt, Workbench, options::CurrentOptions};
+use crate::{
+    cli::{FolderArgs, HowArgs, TableArgs},
+    config::{self, StoreConfig},
+    failure::Failure,
+};
+
+/// The folder in a table's own that holds the state of its streams. Readers and vacuums of Delta
+/// leave alone what begins so.
+const STATE: &str = "_marketlake";
+
+/// What stands behind a table's name in that of the table of its bad records, and of its files.
+const QUARANTINE: &str = "__quarantine";
+const LEDGER: &str = "__files";
+
+/// A table and its neighbours, in the store that holds them.
+pub(crate) struct TablePlace {
+    opened: Opened,
+    /// The table's own name in its folder.
+    name: String,
+    stream: String,
+}
+
+impl TablePlace {
+    /// Opens the store of a table; the table itself may not be there yet.
+    pub(crate) async fn open(
+        bench: &Workbench,
+        table: &str,
+        args: &TableArgs,
+    ) -> Result<Self, Failure> {
+        let table = absolute(table)?;
+        let (folder, name) = table.trim_end_matches('/').rsplit_once('/').unwrap_or(("", &table));
+        // `s3://bucket` has nothing in front of the bucket.
+        if folder.is_empty() || folder.ends_with('/') || name.is_empty() {
+            return Err(Failure::config(format!(
+                "`{table}` is no place for a table: it needs a folder of its own, and has neighbours \
+                 beside it; write `{table}/NAME`"
+            )));
+        }
+        check_name(&args.stream)?;
+        let config = store(bench, "--table-option", folder, &args.table_options)?;
+        let opened = bench.connect("TABLE", &config, FilePath::new(folder)).await?;
+        Ok(Self { opened, name: name.to_owned(), stream: args.stream.clone() })
+    }
+
+    /// Returns the address of a table beside this one, or of this one.
+    fn location(&self, suffix: &str) -> Result<Location, Failure> {
+        let name = format!("{}{suffix}/", self.name);
+        let url =
+            self.opened.url.join(&name).map_err(|error| Failure::config(error.to_string()))?;
+        Ok(Location { store: Arc::clone(&self.opened.root), url })
+    }
+
+    /// Returns the store of the streams' states.
+    pub(crate) fn state(&self) -> Arc<dyn ObjectStore> {
+        let folder = Path::from(self.name.as_str()).join(STATE);
+        Arc::new(PrefixStore::new(Arc::clone(&self.opened.store), folder))
+    }
+
+    /// Opens the table to be read and written by the stream.
+    pub(crate) async fn table(&self, config: FileTableConfig) -> Result<FileTable, Failure> {
+        FileTable::open(&self.location("")?, config).await.or_fail()
+    }
+
+    /// Returns where the ledger is kept as a table.
+    pub(crate) fn ledger(&self) -> Result<Location, Failure> {
+        self.location(LEDGER)
+    }
+
+    /// Returns how a table is written when nothing is known of its rows.
+    pub(crate) fn plain_config(&self) -> FileTableConfig {
+        FileTableConfig {
+            stream: self.stream.clone(),
+            metadata_column: None,
+            partition_by: Vec::new(),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
+    }
+}
+
+/// A stream of files with all it needs.
+pub(crate) struct OpenFolder {
+    pub(crate) stream: Stream<FileTable>,
+    pub(crate) cleaner: Cleaner,
+    pub(crate) options: LoadOptions,
+    /// Who keeps the columns, for whoever only wants to know of them.
+    pub(crate) columns: StoredColumns,
+}
+
+/// Opens the stream that loads a folder into a table.
+pub(crate) async fn open_folder(
+    bench: &Workbench,
+    args: &FolderArgs,
+    is_writing: bool,
+) -> Result<OpenFolder, Failure> {
+    let FolderArgs { source, table, how } = args;
+    let options = options(how)?;
+    let place = TablePlace::open(bench, table, &how.table).await?;
+    let (source, hints) = open_source(bench, source, how, &options).await?;
+    let cleaner = Cleaner::new(Arc::clone(&source.store), "", options.clean.clone());
+    let cleaner = cleaner.map_err(Failure::config)?;
+    if is_writing {
+        let asked = stores::probe_create_only(&place.state()).await.or_fail();
+        asked.map_err(|failure| failure.context("the store of TABLE"))?;
+    }
+    let target = place
+        .table(FileTableConfig {
+            stream: place.stream.clone(),
+            metadata_column: options.schema.metadata_column.clone(),
+            partition_by: partition_by(&options),
+        })
+        .await?;
+    let quarantine = FileTable::open(&place.location(QUARANTINE)?, place.plain_config()).await;
+    let load = Load {
+        stream: place.stream.clone(),
+        source,
+        options: options.clone(),
+        hints,
+        state: place.state(),
+        target,
+        quarantine: Some(quarantine.or_fail()?),
+        clock: Arc::clone(&bench.clock),
+    };
+    let columns = load.columns();
+    let stream = open_stream(load).await.or_fail()?;
+    Ok(OpenFolder { stream, cleaner, options, columns })
+}
+
+/// The columns that a new table is partitioned by: those that the options name. Columns that are
+/// only found in paths are not: whether a table is to be cut by them is for its owner to say.
+fn partition_by(options: &LoadOptions) -> Vec<String> {
+    match &options.schema.partition_columns {
+        PartitionColumns::Named(names) => names.clone(),
+        PartitionColumns::Inferred => Vec::new(),
+    }
+}
+
+fn options(how: &HowArgs) -> Result<LoadOptions, Failure> {
+    let format = how.format.iter().map(|format| ("format".to_owned(), format.clone()));
+    let told = format.chain(how.options.iter().cloned());
+    LoadOptions::parse(told).map_err(|problems| Failure::config(problems.to_string()))
+}
+
+async fn open_source(
+    bench: &Workbench,
+    source: &str,
+    how: &HowArgs,
+    options: &LoadOptions,
+) -> Result<(SourceStore, Vec<Box<dyn Hints>>), Failure> {
+    let name = absolute(source)?;
+    let path =
+        options.check_source(&name).map_err(|problems| Failure::config(problems.to_string()))?;
+    let (root, prefix) = match local(&path.root) {
+        Some(folder) => of_this_machine(folder)?,
+        None => (path.root.clone(), None),
+    };
+    let config = store(bench, "--source-option", &root, &how.source_options)?;
+    let opened = bench.connect("SOURCE", &config, FilePath::new(&root)).await?;
+    let is_local = local(&root).is_some();
+    let mut hints: Vec<Box<dyn Hints>> = Vec::new();
+    for hint in &options.discovery.hints {
+        let queue = match hint {
+            HintSource::Sqs(url) => Queue::Sqs(url.clone()),
+            HintSource::AzureQueue(queue) => Queue::Azure(queue.clone()),
+            HintSource::LocalWatch => Queue::Watch,
+        };
+        let current = Arc::new(CurrentOptions::new(&bench.scopes, &config.options));
+        let clock = Arc::clone(&bench.clock);
+        hints.push(stores::hints::open(&root, &queue, current, clock).await.or_fail()?);
+    }
+    let url = shown(&opened.url);
+    Ok((SourceStore { name, url, store: opened.store, prefix, is_local }, hints))
+}
+
+/// Returns an address as people write it: a folder of this machine by its path.
+fn shown(url: &Url) -> String {
+    let path = url.to_file_path().ok().filter(|_| url.scheme() == "file");
+    path.and_then(|path| Some(format!("{}/", path.to_str()?.trim_end_matches('/'))))
+        .unwrap_or_else(|| url.to_string())
+}
+
+/// Returns the path of a folder of this machine; `None` for a store elsewhere.
+fn local(address: &str) -> Option<&str> {
+    match address.split_once("://") {
+        Some(("file", path)) => Some(path),
+        Some(_) => None,
+        None => Some(address),
+    }
+}
+
+/// Returns the folder that is listed, and the one file of it that is meant.
+///
+/// A folder that is not there is an error: opening a store would create it, and a misspelt source
+/// would look like one without files.
+fn of_this_machine(path: &str) -> Result<(String, Option<Path>), Failure> {
+    let found = std::fs::metadata(path).map_err(|error| {
+        Failure::config(format!("the source `{path}` cannot be looked at: {error}"))
+    })?;
+    if found.is_dir() {
+        return Ok((path.to_owned(), None));
+    }
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let folder = if folder.is_empty() { "/" } else { folder };
+    Ok((folder.to_owned(), Some(Path::from(name))))
+}
+
+/// Makes a path of this machine absolute: state and rows remember it, whatever the next start's
+/// folder is.
+fn absolute(address: &str) -> Result<String, Failure> {
+    if address.contains("://") {
+        return Ok(address.to_owned());
+    }
+    let path = std::path::absolute(address)
+        .map_err(|error| Failure::config(format!("`{address}`: {error}")))?;
+    let path = path.to_str().map(str::to_owned);
+    path.ok_or_else(|| Failure::config(format!("`{address}` is no text of UTF-8")))
+}
+
+/// Checks the name of a stream, which is the name of a folder.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) && !name.starts_with(['.', '_'])
+    {
+        return Ok(());
+    }
+    Err(Failure::config(format!(
+        "`--stream {name}`: write 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter \
+         or a digit"
+    )))
+}
+
+fn store(
+    bench: &Workbench,
+    flag: &str,
+    address: &str,
+    options: &[(String, String)],
+) -> Result<StoreConfig, Failure> {
+    let options: BTreeMap<String, String> = options.iter().cloned().collect();
+    config::store_of(flag, address, &options, &bench.config.scopes)
+        .map_err(|problems| Failure::config(problems.to_string()))
+}
