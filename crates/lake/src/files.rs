@@ -30,7 +30,7 @@ use deltalake_core::{
     DeltaTable, DeltaTableError,
     kernel::{Action, engine::arrow_conversion::TryIntoArrow, transaction::CommitBuilder},
     logstore::{LogStoreRef, get_actions},
-    protocol::{DeltaOperation, SaveMode},
+    protocol::{DeltaOperation, SaveMode, checkpoints::create_checkpoint},
     table::state::DeltaTableState,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -45,6 +45,9 @@ use crate::{
 
 /// Eight lost races in a row mean that another stream writes the table, not bad luck.
 const COMMIT_ATTEMPTS_MAX: u32 = 8;
+
+/// Versions between two checkpoints, as Delta's writers have it.
+const CHECKPOINT_EVERY: u64 = 100;
 
 /// Log entries read at the same time: hides a bucket's latency.
 const READS_AT_ONCE: usize = 16;
@@ -234,6 +237,22 @@ impl FileTable {
         Ok(committed.version)
     }
 
+    /// Writes a checkpoint of the log now and then, so that opening the table stays quick. A failure
+    /// is logged: the log has all of it, and the batch is there.
+    async fn checkpoint(&self, version: u64) {
+        if !version.is_multiple_of(CHECKPOINT_EVERY) {
+            return;
+        }
+        let mut handle = DeltaTable::new(LogStoreRef::clone(&self.log_store));
+        let written = match handle.load().await {
+            Ok(()) => create_checkpoint(&handle, None).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::warn!(table = self.name, %error, "a checkpoint of the log was not written");
+        }
+    }
+
     fn content(&self, problem: String) -> Error {
         Error::Content { table: self.name.clone(), problem }
     }
@@ -332,7 +351,10 @@ impl FileTarget for FileTable {
             }
             let (actions, is_fixed) = self.actions(rows.as_ref(), change).await?;
             match self.commit(actions, is_fixed, Some(txn.clone()), &change.metrics).await {
-                Ok(version) => return Ok(Appended::Committed { version }),
+                Ok(version) => {
+                    self.checkpoint(version).await;
+                    return Ok(Appended::Committed { version });
+                }
                 Err(error) => last_error = Some(error),
             }
         }

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 /// The feature of columns whose clock has no zone; readers that do not know it must not read.
 const NTZ: &str = "timestampNtz";
 
-/// Log entries between two checkpoints, as in every table of the lake.
-const CHECKPOINT_EVERY: (&str, &str) = ("delta.checkpointInterval", "100");
+/// Other writers need not write checkpoints sooner than we do.
+const CHECKPOINT_INTERVAL: (&str, &str) = ("delta.checkpointInterval", "100");
 
 /// Returns what creates an empty table.
 pub(super) fn birth(
@@ -26,7 +26,7 @@ pub(super) fn birth(
 ) -> Result<Vec<Action>, DeltaTableError> {
     let plain = json!({"minReaderVersion": 1, "minWriterVersion": 2});
     let protocol = if has_ntz(columns) { with_ntz(plain) } else { plain };
-    let metadata = new_metadata(&kernel(columns)?, partition_by, [CHECKPOINT_EVERY])?;
+    let metadata = new_metadata(&kernel(columns)?, partition_by, [CHECKPOINT_INTERVAL])?;
     Ok(vec![Action::Protocol(parsed(protocol)?), Action::Metadata(metadata)])
 }
 

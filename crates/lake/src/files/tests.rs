@@ -185,3 +185,25 @@ async fn tables_with_rules_of_their_own_are_refused() {
         assert_eq!(error.kind(), ErrorKind::Data);
     }
 }
+
+#[tokio::test]
+async fn a_long_log_gets_a_checkpoint() {
+    let store = Location::in_memory();
+    let mut first = table(&store, "long", &[]).await;
+    for batch in 0..CHECKPOINT_EVERY {
+        let done = first.commit_once(BatchId(batch), None, &Change::default()).await;
+        done.expect("commits");
+    }
+    let files = first.log_store.object_store(None);
+    let path = "_delta_log/_last_checkpoint".into();
+    let hint = object_store::ObjectStoreExt::get(&files, &path)
+        .await
+        .expect("is there")
+        .bytes()
+        .await
+        .expect("reads");
+    let hint: serde_json::Value = serde_json::from_slice(&hint).expect("JSON");
+    assert_eq!(hint["version"], CHECKPOINT_EVERY);
+    let mut again = table(&store, "long", &[]).await;
+    assert_eq!(again.last_batch().await.expect("reads"), Some(BatchId(CHECKPOINT_EVERY - 1)));
+}
