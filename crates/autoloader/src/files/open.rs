@@ -110,7 +110,7 @@ pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Erro
         names,
     };
     let discover = Discoverer::new(files, options.discovery, options.overwrites, hints, ts_proven);
-    let reader = StoreReader { store, format: options.format, times };
+    let reader = StoreReader { store, url: config.source.clone(), format: options.format, times };
     Ok(Stream::new(StreamParts {
         config,
         state,

@@ -29,6 +29,8 @@ const PIECE_BYTES: usize = 1 << 20;
 pub struct StoreReader {
     /// Where the paths of files begin.
     pub store: Arc<dyn ObjectStore>,
+    /// The address of that place, with a slash at the end, for rows that say where they are from.
+    pub url: String,
     /// What they hold.
     pub format: Format,
     /// How texts become times.
@@ -46,7 +48,8 @@ impl ReadRows for StoreReader {
         if self.format == Format::Parquet {
             return ranges::read_by_ranges(&self.store, file, schema, stretches).await;
         }
-        let opened = open_file(&self.format, file, schema, Arc::clone(&self.times));
+        let address = SourceFile { path: format!("{}{}", self.url, file.path), ..file.clone() };
+        let opened = open_file(&self.format, &address, schema, Arc::clone(&self.times));
         let opened = opened.map_err(|problem| refused(0, problem))?;
         let rows = (opened, stretches.clone());
         each_piece(&*self.store, file, rows, read_piece).await.map(|_| ())
@@ -165,7 +168,10 @@ fn stored(source: object_store::Error) -> ReadError {
 mod tests {
     use std::io::Write as _;
 
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::{
+        array::AsArray,
+        datatypes::{DataType, Field, Schema},
+    };
     use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 
     use super::*;
@@ -187,7 +193,12 @@ mod tests {
 
     fn reader(store: &Arc<InMemory>, format: Format) -> StoreReader {
         let store = Arc::<InMemory>::clone(store) as _;
-        StoreReader { store, format, times: Arc::new(TextOptions::default()) }
+        StoreReader {
+            store,
+            url: "s3://b/".to_owned(),
+            format,
+            times: Arc::new(TextOptions::default()),
+        }
     }
 
     fn text() -> Format {
@@ -237,6 +248,19 @@ mod tests {
         store.put(&Path::from("cut.zst"), cut.to_vec().into()).await.expect("puts");
         let cut = file(&store, "cut.zst").await;
         assert!(matches!(rows(&reader, &cut).await, Err(ReadError::Broken { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_binary_file_says_where_it_lies() {
+        let store = Arc::new(InMemory::new());
+        store.put(&Path::from("in/a.bin"), "bytes".into()).await.expect("puts");
+        let (reader, file) = (reader(&store, Format::Binary), file(&store, "in/a.bin").await);
+        let (sender, mut stretches) = mpsc::channel::<Decoded>(2);
+        let schema = schema("path", DataType::Utf8);
+        reader.read(&file, schema, &sender).await.expect("reads");
+        let found = stretches.recv().await.expect("rows");
+        let paths = found.batches[0].column(0).as_string::<i32>();
+        assert_eq!(paths.value(0), "s3://b/in/a.bin");
     }
 
     #[tokio::test]

@@ -59,7 +59,8 @@ async fn files_that_say_their_types_make_columns_and_fill_them() {
         assert_eq!(found.join(","), ddl, "{name}");
 
         let source = Arc::<InMemory>::clone(&store) as _;
-        let reader = StoreReader { store: source, format, times: Arc::new(Iso) };
+        let reader =
+            StoreReader { store: source, url: String::new(), format, times: Arc::new(Iso) };
         let (sender, mut stretches) = mpsc::channel::<Decoded>(1);
         let read = shape.read;
         let (late, again) = (file.clone(), Arc::clone(&read));

@@ -169,7 +169,8 @@ impl Records {
                 continue;
             }
             let raw = member.value.span.of(text);
-            if schema.is_rescuing {
+            // A null of no column is nothing that could be lost.
+            if schema.is_rescuing && raw != "null" {
                 rows.rescue(quoted, raw);
             }
             if schema.is_observing {

@@ -115,6 +115,7 @@ fn fields_without_a_column_are_rescued_or_dropped() {
             "{\"c\":1,\"b\":\"x\",\"a\":2}",
             &["∅ + {\"c\":1,\"b\":\"x\",\"a\":2}"],
         ),
+        row("rescue: not a null, which says nothing", "a:long", "{\"a\":1,\"z\":null}", &["1"]),
         row("rescue: another case is another field", "a:long", "{\"A\":1}", &["∅ + {\"A\":1}"]),
         row(
             "rescue: the earlier of a repeated field, the last one wins",

@@ -62,6 +62,7 @@ impl Folder {
             config,
             discover: Box::new(discover),
             reader: Arc::new(StoreReader {
+                url: String::new(),
                 store: Arc::clone(&files),
                 format: self.read_as.clone().unwrap_or_else(|| options.format.clone()),
                 times: Arc::new(Iso),
