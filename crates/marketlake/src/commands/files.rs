@@ -91,6 +91,8 @@ struct Totals {
     rows_rescued: u64,
     records_bad: u64,
     set_aside: u64,
+    /// Files that were found and wait for the next batch, and their bytes.
+    outstanding: (u64, u64),
     table_version: Option<u64>,
 }
 
@@ -102,6 +104,8 @@ impl Totals {
                 "batches": batches, "files": files, "bytes": bytes, "rows": rows,
                 "rows_rescued": rows_rescued, "records_bad": records_bad,
                 "files_set_aside": set_aside, "table_version": self.table_version,
+                "numFilesOutstanding": self.outstanding.0,
+                "numBytesOutstanding": self.outstanding.1,
             });
             return render::print(&format!("{totals}\n"));
         }
@@ -158,6 +162,7 @@ impl Stage for FolderStage {
             totals.records_bad += outcomes().map(|file| file.records_bad).sum::<u64>();
             let aside = outcomes().filter(|file| file.set_aside.is_some()).count();
             totals.set_aside += u64::try_from(aside).unwrap_or_default();
+            totals.outstanding = report.waiting;
             if let autoloader::Appended::Committed { version } = report.appended {
                 totals.table_version = Some(version);
             }
@@ -167,7 +172,18 @@ impl Stage for FolderStage {
                 tracing::warn!(path, ?why, reason = error.reason, "a file was set aside");
             }
         }
-        self.work.expect_in_all(files, report.waiting.0);
+        // Under Auto Loader's names for what waits.
+        let (outstanding, bytes_outstanding) = report.waiting;
+        tracing::info!(
+            batch = %report.plan.batch,
+            files,
+            rows,
+            seconds = report.took.as_secs_f64(),
+            numFilesOutstanding = outstanding,
+            numBytesOutstanding = bytes_outstanding,
+            "loaded"
+        );
+        self.work.expect_in_all(files, outstanding);
         self.work.advance(files);
         Ok(Step { has_moved: true, rows, ..Step::default() })
     }
