@@ -5,6 +5,7 @@
 //! one commit.
 
 mod columns;
+mod fit;
 mod protocol;
 mod rewrite;
 mod staged;

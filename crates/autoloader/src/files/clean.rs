@@ -28,6 +28,8 @@ pub struct Cleaner {
     store: Arc<dyn ObjectStore>,
     /// The folder of the source in that store, without a slash at the end; empty for all of it.
     source: String,
+    /// The address of the store's root, for people who look for a file that was moved.
+    address: String,
     clean: CleanSource,
 }
 
@@ -55,7 +57,14 @@ impl Cleaner {
     ) -> Result<Self, String> {
         let source = source.trim_matches('/').to_owned();
         check(&source, &clean)?;
-        Ok(Self { store, source, clean })
+        Ok(Self { store, source, address: String::new(), clean })
+    }
+
+    /// Says where moved files are by the address of the store's root, with a slash at the end.
+    #[must_use]
+    pub fn at(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
+        self
     }
 
     pub(super) const fn rule(&self) -> &CleanSource {
@@ -91,6 +100,7 @@ impl Cleaner {
                 Err(error) => return Err(error),
             }
         }
+        let moved_to = moved_to.map(|name| format!("{}{name}", self.address));
         Ok(Fate::Gone { moved_to })
     }
 
@@ -111,11 +121,7 @@ impl Cleaner {
     ) -> object_store::Result<String> {
         for name in archive_names(destination, known) {
             let to = Path::parse(&name)?;
-            let copy = CopyOptions::new().with_mode(CopyMode::Create);
-            match self.store.copy_opts(&there.location, &to, copy).await {
-                Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => (),
-                Err(error) => return Err(error),
-            }
+            self.copy(&there.location, &to).await?;
             // What is there may be ours from before a crash, or an older version of the file.
             if self.is_same(&there.location, &to).await? {
                 return Ok(name);
@@ -129,6 +135,24 @@ impl Cleaner {
             )
             .into(),
         })
+    }
+
+    /// Copies a file to where nothing is; what is there stays.
+    async fn copy(&self, from: &Path, to: &Path) -> object_store::Result<()> {
+        let create = CopyOptions::new().with_mode(CopyMode::Create);
+        match self.store.copy_opts(from, to, create).await {
+            Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            // A bucket cannot be told to copy only if there is nothing. Between the look and the
+            // copy another load may archive a file of the same name: see `moveDestination`.
+            Err(
+                object_store::Error::NotSupported { .. }
+                | object_store::Error::NotImplemented { .. },
+            ) => match self.look(to).await? {
+                Some(_) => Ok(()),
+                None => self.store.copy_opts(from, to, CopyOptions::new()).await,
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns where the archive has a file that is no longer in the source.

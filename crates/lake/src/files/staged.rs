@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, UInt32Array, new_null_array},
+    array::{Array, ArrayRef, AsArray, UInt32Array},
     compute::{cast, take_record_batch},
     datatypes::{DataType, Schema, SchemaRef, TimeUnit},
     error::ArrowError,
@@ -21,7 +21,7 @@ use deltalake_core::{
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
 
-use super::FileTable;
+use super::{FileTable, fit::in_columns};
 use crate::{
     Error,
     data_file::{Encoded, Encoder, Partition},
@@ -213,25 +213,6 @@ impl FileTable {
         }
         Ok(())
     }
-}
-
-/// Puts rows into these columns: in their order, in their types, with nulls for what is missing.
-///
-/// # Errors
-/// A value does not fit, or a column that must not be null is.
-pub(super) fn in_columns(
-    rows: &RecordBatch,
-    columns: &SchemaRef,
-) -> Result<RecordBatch, ArrowError> {
-    let column = |field: &Arc<arrow::datatypes::Field>| -> Result<ArrayRef, ArrowError> {
-        match rows.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-            Some(column) => cast(column, field.data_type()),
-            None => Ok(new_null_array(field.data_type(), rows.num_rows())),
-        }
-    };
-    let arrays = columns.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(Arc::clone(columns), arrays)
 }
 
 /// Splits rows by the values of columns; the order within a part is kept.

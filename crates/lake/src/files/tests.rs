@@ -36,7 +36,7 @@ async fn read(table: &mut FileTable) -> Vec<RecordBatch> {
     let mut rows = Vec::new();
     for file in files {
         let (kept, _) = table.kept(&file, &Change::default()).await.expect("reads");
-        rows.extend(kept.iter().map(|rows| staged::in_columns(rows, &columns).expect("fits")));
+        rows.extend(kept.iter().map(|rows| fit::in_columns(rows, &columns).expect("fits")));
     }
     rows
 }
@@ -206,4 +206,36 @@ async fn a_long_log_gets_a_checkpoint() {
     assert_eq!(hint["version"], CHECKPOINT_EVERY);
     let mut again = table(&store, "long", &[]).await;
     assert_eq!(again.last_batch().await.expect("reads"), Some(BatchId(CHECKPOINT_EVERY - 1)));
+}
+
+#[tokio::test]
+async fn rows_of_a_struct_that_grew_can_be_replaced() {
+    let store = Location::in_memory();
+    let mut table = table(&store, "nested", &[]).await;
+    let record = |path: &str, names: &[&str]| {
+        let fields: Vec<Arc<Field>> =
+            names.iter().map(|&name| Arc::new(Field::new(name, DataType::Int64, true))).collect();
+        let values =
+            names.iter().map(|_| Arc::new(Int64Array::from(vec![1])) as ArrayRef).collect();
+        let s = arrow::array::StructArray::new(fields.into(), values, None);
+        let metadata: Vec<ArrayRef> = metadata_fields()
+            .iter()
+            .map(|field| match field.name().as_str() {
+                "file_path" => Arc::new(StringArray::from(vec![path])) as ArrayRef,
+                _ => arrow::array::new_null_array(field.data_type(), 1),
+            })
+            .collect();
+        let metadata = arrow::array::StructArray::new(metadata_fields(), metadata, None);
+        rows(vec![("s", Arc::new(s)), (METADATA, Arc::new(metadata))])
+    };
+    let both = arrow::compute::concat_batches(
+        &record("a", &["x"]).schema(),
+        &[record("a", &["x"]), record("b", &["x"])],
+    );
+    append(&mut table, 0, both.expect("one schema")).await.expect("commits");
+    append(&mut table, 1, record("c", &["x", "y"])).await.expect("commits");
+    let change = Change { removes: ["a".to_owned()].into(), ..Change::default() };
+    table.commit_once(BatchId(2), None, &change).await.expect("rewrites a file of before");
+    let rows: usize = read(&mut table).await.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 2, "b and c");
 }

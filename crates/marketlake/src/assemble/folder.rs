@@ -7,7 +7,7 @@ use autoloader::files::{
     clean::Cleaner,
     columns::StoredColumns,
     open_stream,
-    options::{HintSource, PartitionColumns},
+    options::{CleanSource, HintSource, PartitionColumns},
     stream::Stream,
 };
 use lake::{FileTable, FileTableConfig, Location};
@@ -117,9 +117,7 @@ pub(crate) async fn open_folder(
     let FolderArgs { source, table, how } = args;
     let options = options(how)?;
     let place = TablePlace::open(bench, table, &how.table).await?;
-    let (source, hints) = open_source(bench, source, how, &options).await?;
-    let cleaner = Cleaner::new(Arc::clone(&source.store), "", options.clean.clone());
-    let cleaner = cleaner.map_err(Failure::config)?;
+    let (source, hints, cleaner) = open_source(bench, source, how, &options).await?;
     if is_writing {
         let asked = stores::probe_create_only(&place.state()).await.or_fail();
         asked.map_err(|failure| failure.context("the store of TABLE"))?;
@@ -159,7 +157,12 @@ fn partition_by(options: &LoadOptions) -> Vec<String> {
 fn options(how: &HowArgs) -> Result<LoadOptions, Failure> {
     let format = how.format.iter().map(|format| ("format".to_owned(), format.clone()));
     let told = format.chain(how.options.iter().cloned());
-    LoadOptions::parse(told).map_err(|problems| Failure::config(problems.to_string()))
+    let mut options =
+        LoadOptions::parse(told).map_err(|problems| Failure::config(problems.to_string()))?;
+    if let CleanSource::Move { destination, .. } = &mut options.clean {
+        *destination = absolute(destination)?;
+    }
+    Ok(options)
 }
 
 async fn open_source(
@@ -167,7 +170,7 @@ async fn open_source(
     source: &str,
     how: &HowArgs,
     options: &LoadOptions,
-) -> Result<(SourceStore, Vec<Box<dyn Hints>>), Failure> {
+) -> Result<(SourceStore, Vec<Box<dyn Hints>>, Cleaner), Failure> {
     let name = absolute(source)?;
     let path =
         options.check_source(&name).map_err(|problems| Failure::config(problems.to_string()))?;
@@ -189,8 +192,49 @@ async fn open_source(
         let clock = Arc::clone(&bench.clock);
         hints.push(stores::hints::open(&root, &queue, current, clock).await.or_fail()?);
     }
+    let cleaner = open_cleaner(bench, &opened, &options.clean).await?;
     let url = shown(&opened.url);
-    Ok((SourceStore { name, url, store: opened.store, prefix, is_local }, hints))
+    Ok((SourceStore { name, url, store: opened.store, prefix, is_local }, hints, cleaner))
+}
+
+/// Opens what cleans a source, in a store that reaches the source and where its files are moved.
+async fn open_cleaner(
+    bench: &Workbench,
+    source: &Opened,
+    clean: &CleanSource,
+) -> Result<Cleaner, Failure> {
+    let CleanSource::Move { retention, destination } = clean else {
+        let store = Arc::clone(&source.store);
+        return Cleaner::new(store, "", clean.clone()).map_err(Failure::config);
+    };
+    // That the two are in one store was checked with the options.
+    let (store, address, below, target) = if source.url.scheme() == "file" {
+        let (from, to) = (shown(&source.url), local(destination).unwrap_or(destination));
+        let common = common_folder(&from, to);
+        let config = StoreConfig { address: Some(common.clone()), ..StoreConfig::default() };
+        let name = "cleanSource.moveDestination";
+        let opened = bench.connect(name, &config, FilePath::new(&common)).await?;
+        let below = from[common.len()..].to_owned();
+        (opened.store, common.clone(), below, to[common.len()..].to_owned())
+    } else {
+        let below = Path::from_url_path(source.url.path());
+        let below = below.map_err(|error| Failure::config(error.to_string()))?.to_string();
+        let mut root = source.url.clone();
+        root.set_path("/");
+        // Behind scheme and bucket.
+        let target = destination.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
+        (Arc::clone(&source.root), root.to_string(), below, target)
+    };
+    let clean = CleanSource::Move { retention: *retention, destination: target };
+    Ok(Cleaner::new(store, &below, clean).map_err(Failure::config)?.at(&address))
+}
+
+/// Returns the deepest folder that two absolute paths lie in, with a slash at its end.
+fn common_folder(one: &str, other: &str) -> String {
+    let parts = one.split('/').zip(other.split('/'));
+    let same = parts.take_while(|(one, other)| one == other).map(|(part, _)| part);
+    let folder = same.collect::<Vec<_>>().join("/");
+    format!("{folder}/")
 }
 
 /// Returns an address as people write it: a folder of this machine by its path.
@@ -259,4 +303,21 @@ fn store(
     let options: BTreeMap<String, String> = options.iter().cloned().collect();
     config::store_of(flag, address, &options, &bench.config.scopes)
         .map_err(|problems| Failure::config(problems.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_folders_have_one_in_common() {
+        for (one, other, common) in [
+            ("/data/in/", "/data/archive", "/data/"),
+            ("/data/in/", "/data/in2", "/data/"),
+            ("/data/in/", "/archive", "/"),
+            ("/a/b/c/", "/a/b/d/e", "/a/b/"),
+        ] {
+            assert_eq!(common_folder(one, other), common, "{one} {other}");
+        }
+    }
 }

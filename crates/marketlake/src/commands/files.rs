@@ -1,11 +1,12 @@
 //! `load SOURCE TABLE` and `files`: any folder of files into a Delta table, and what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use autoloader::{
     BatchId,
     files::{
+        SourceFile,
         clean::Cleaner,
         command::{Which, import, parse_list, redrive, replay, undo},
         ledger::{LedgerOf, ledger_rows},
@@ -211,9 +212,14 @@ pub(crate) async fn run(context: Context, command: FilesCommand) -> Result<Ended
     match command {
         FilesCommand::List { table, at, keep } => list(context, &table, &at, keep).await,
         FilesCommand::Plan(folder) => plan::run(context, &folder).await,
-        FilesCommand::Replay { folder, which } => wish(context, &folder, &which, replay).await,
-        FilesCommand::Undo { folder, which } => wish(context, &folder, &which, undo).await,
-        FilesCommand::Redrive { folder, which } => wish(context, &folder, &which, redrive).await,
+        FilesCommand::Replay { folder, which } => {
+            wish(context, &folder, &which, replay, false).await
+        }
+        FilesCommand::Undo { folder, which } => wish(context, &folder, &which, undo, false).await,
+        FilesCommand::Redrive { folder, which } => {
+            // One that failed may have been mended since: what is there now is tried.
+            wish(context, &folder, &which, redrive, true).await
+        }
         FilesCommand::Import { folder, list } => import_list(context, &folder, &list).await,
     }
 }
@@ -265,6 +271,7 @@ async fn wish(
     folder: &FolderArgs,
     which: &WhichArgs,
     select: fn(&Seen, Which<'_>) -> Vec<PlannedFile>,
+    is_newest_meant: bool,
 ) -> Result<Ended, Failure> {
     let glob = which.files.as_deref().map(Glob::new).transpose().map_err(Failure::config)?;
     let fits = |path: &str| glob.as_ref().is_some_and(|glob| glob.matches(path));
@@ -276,7 +283,17 @@ async fn wish(
         (.., Some(batch)) => Which::Batch(BatchId(batch)),
         _ => Which::All,
     };
-    let files = select(open.stream.recall().await.or_fail()?, meant);
+    let mut files = select(open.stream.recall().await.or_fail()?, meant);
+    if is_newest_meant {
+        let found = open.stream.found_now().await.or_fail()?;
+        let found: BTreeMap<&str, &SourceFile> =
+            found.iter().map(|candidate| (candidate.file.path.as_str(), &candidate.file)).collect();
+        for planned in &mut files {
+            if let Some(&now) = found.get(planned.file.path.as_str()) {
+                planned.file = now.clone();
+            }
+        }
+    }
     fulfil(&context, &mut open.stream, files).await
 }
 
