@@ -116,6 +116,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         state,
         target: Counted::default(),
         quarantine: None,
+        is_dry: false,
         clock: Arc::new(ManualClock::new(
             DateTime::from_timestamp(4_000_000_000, 0).ok_or("a time")?,
         )),

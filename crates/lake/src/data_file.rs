@@ -116,7 +116,7 @@ impl Encoded {
 fn folder(partition: &Partition) -> String {
     let is_plain = |text: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain)
+        (1..=100).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(is_plain)
     };
     let mut folder = String::new();
     for (name, value) in partition {

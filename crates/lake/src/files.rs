@@ -15,7 +15,7 @@ mod tests;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use arrow::{
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{Schema, SchemaRef},
     record_batch::RecordBatch,
 };
 use async_trait::async_trait;
@@ -23,7 +23,6 @@ use autoloader::{
     Appended, BatchId,
     files::{
         FileTarget,
-        metadata::metadata_fields,
         target::{Change, Sealed},
     },
 };
@@ -37,7 +36,7 @@ use deltalake_core::{
 use futures::{StreamExt, TryStreamExt, stream};
 use model::ErrorKind;
 
-use self::columns::growth;
+use self::columns::{Missing, growth};
 pub use self::staged::StagedRows;
 use crate::{
     Error, Location,
@@ -170,17 +169,13 @@ impl FileTable {
         self.state.as_ref().ok_or_else(|| self.content("it is gone".to_owned()))
     }
 
+    /// Returns the table's columns; none before the first rows came.
     fn present(&self) -> Result<SchemaRef, Error> {
+        if protocol::is_unborn(self.state()?) {
+            return Ok(Arc::new(Schema::empty()));
+        }
         let schema: Result<Schema, _> = self.state()?.schema().as_ref().try_into_arrow();
         schema.map(Arc::new).map_err(|error| self.content(error.to_string()))
-    }
-
-    /// Returns the columns that a table begins with when its first batch has no rows.
-    fn first_columns(&self) -> SchemaRef {
-        let metadata = self.metadata_column.iter();
-        let fields =
-            metadata.map(|name| Field::new(name, DataType::Struct(metadata_fields()), true));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     async fn last(&self) -> Result<Option<BatchId>, Error> {
@@ -200,11 +195,24 @@ impl FileTable {
         let state = self.state()?;
         let present = self.present()?;
         let wanted = rows.map_or(&present, |rows| &rows.columns);
-        let growth = growth(&present, wanted).map_err(|problem| self.content(problem))?;
+        // Columns that came since the rows were staged are null in them.
+        let growth = growth(&present, wanted, Missing::Null);
+        let growth = growth.map_err(|problem| self.content(problem))?;
         let mut actions = Vec::new();
         if growth.is_any() {
             let metadata = protocol::growth(state, &growth.columns, &self.partition_by);
             actions.extend(metadata.map_err(|source| open_error(&self.name, source))?);
+        }
+        let partitions = match growth.is_any() && present.fields().is_empty() {
+            true => &self.partition_by,
+            false => state.metadata().partition_columns(),
+        };
+        if rows.is_some_and(|rows| rows.partition_by != *partitions) {
+            return Err(self.content(format!(
+                "it is partitioned by ({}), and rows that were staged for it are not: another load \
+                 made it; give this one the same `partitionColumns`, in a new stream",
+                partitions.join(", ")
+            )));
         }
         let rewritten = self.rewrite(&growth, change).await?;
         let is_fixed = growth.is_any() || !rewritten.is_empty();
@@ -299,7 +307,8 @@ impl FileTarget for FileTable {
             self.create(&columns).await?;
         }
         let present = self.present()?;
-        let growth = growth(&present, &columns).map_err(|problem| self.content(problem))?;
+        let growth = growth(&present, &columns, Missing::Refused);
+        let growth = growth.map_err(|problem| self.content(problem))?;
         let partition_by = match present.fields().is_empty() {
             true => self.partition_by.clone(),
             false => self.state()?.metadata().partition_columns().to_vec(),
@@ -330,7 +339,6 @@ impl FileTarget for FileTable {
         let txn = Txn { app: self.app.clone(), version };
         let rows = rows.map(staged::Rows::of_sealed).transpose();
         let rows = rows.map_err(|problem| self.content(problem.to_string()))?;
-        let mut last_error = None;
         let mut is_checked = false;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             // An earlier attempt may have taken effect although it looked like an error.
@@ -348,7 +356,9 @@ impl FileTarget for FileTable {
             }
             if self.state.is_none() {
                 let columns = rows.as_ref().map(|rows| Arc::clone(&rows.columns));
-                self.create(&columns.unwrap_or_else(|| self.first_columns())).await?;
+                self.create(&columns.unwrap_or_else(protocol::unborn)).await?;
+                // Whoever else created it may have committed this batch, too.
+                continue;
             }
             let (actions, is_fixed) = self.actions(rows.as_ref(), change).await?;
             match self.commit(actions, is_fixed, Some(txn.clone()), &change.metrics).await {
@@ -356,21 +366,20 @@ impl FileTarget for FileTable {
                     self.checkpoint(version).await;
                     return Ok(Appended::Committed { version });
                 }
-                Err(error) => last_error = Some(error),
+                // Somebody else was first: once more, on what is there now.
+                Err(error) if error.kind() == ErrorKind::Conflict => (),
+                Err(error) => return Err(error),
             }
         }
-        match last_error {
-            Some(error) if error.kind() != ErrorKind::Conflict => Err(error),
-            _ => Err(Error::Contended { table: self.name.clone(), attempts: COMMIT_ATTEMPTS_MAX }),
-        }
+        Err(Error::Contended { table: self.name.clone(), attempts: COMMIT_ATTEMPTS_MAX })
     }
 }
 
 /// Makes `rows` all that the table at `location` holds, in one commit; the table is created if need
-/// be. Whoever is last, wins.
+/// be.
 ///
 /// # Errors
-/// The table cannot be written, or has other columns.
+/// The table cannot be written, has other columns, or somebody else writes it at the same time.
 pub async fn put_table(location: &Location, rows: &RecordBatch) -> Result<u64, Error> {
     let config = FileTableConfig {
         stream: "whole".to_owned(),
@@ -386,8 +395,13 @@ pub async fn put_table(location: &Location, rows: &RecordBatch) -> Result<u64, E
     for file in table.state()?.log_data().iter() {
         actions.push(Action::Remove(file.remove_action(true)));
     }
-    let (grown, _) = table.actions(Some(&rows), &Change::default()).await?;
-    actions.extend(grown);
+    let growth = growth(&table.present()?, &rows.columns, Missing::Refused);
+    let growth = growth.map_err(|problem| table.content(problem))?;
+    if growth.is_any() {
+        let grown = protocol::growth(table.state()?, &growth.columns, &[]);
+        actions.extend(grown.map_err(|source| open_error(&table.name, source))?);
+    }
+    actions.extend(rows.adds.into_iter().map(Action::Add));
     table.commit(actions, true, None, &[]).await
 }
 

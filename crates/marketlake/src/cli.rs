@@ -217,7 +217,7 @@ pub(crate) enum FilesCommand {
         #[arg(long)]
         keep: bool,
     },
-    /// Say what the next load would do, and do nothing: files, bytes, requests, columns, and what
+    /// Say what the next load would do, and do nothing: files, bytes, columns, and what
     /// each evolution mode would make of fields that are no columns.
     Plan(FolderArgs),
     /// Read files again, in exchange for their rows: each batch is one transaction.

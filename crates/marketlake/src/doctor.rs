@@ -135,7 +135,7 @@ impl Doctor {
             Ok(Report { detail, warning: Some(remedy) }) => (Outcome::Warning, detail, remedy),
             Err(failure) => {
                 let cause = failure.in_one_line(&self.redactor);
-                (Outcome::Failed(kind(&failure)), cause, remedy.to_owned())
+                (Outcome::Failed(failure.kind_for_operator()), cause, remedy.to_owned())
             }
         };
         let detail = self.redactor.scrub(&detail).into_owned();
@@ -153,17 +153,6 @@ impl Doctor {
             remedy: String::new(),
         }));
     }
-}
-
-/// Returns what a failure asks of an operator.
-///
-/// A stage tries again whatever a store refuses, for what is missing may come. Who set a pipeline up
-/// and asks what is wrong is told what will not come by itself.
-fn kind(failure: &Failure) -> ErrorKind {
-    let stored = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref().and_then(::stores::Trouble::of).map(|trouble| trouble.kind())
-    };
-    failure.error.chain().find_map(stored).unwrap_or(failure.kind)
 }
 
 /// Returns the exit code: that of the first failure, as a command that met it would end.

@@ -36,6 +36,17 @@ impl Failure {
         Self { error: self.error.context(text.into()), ..self }
     }
 
+    /// Returns what a failure asks of an operator.
+    ///
+    /// A stage tries again whatever a store refuses, for what is missing may come. Who waits for an
+    /// answer at a terminal is told what will not come by itself.
+    pub(crate) fn kind_for_operator(&self) -> ErrorKind {
+        let stored = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref().and_then(stores::Trouble::of).map(|trouble| trouble.kind())
+        };
+        self.error.chain().find_map(stored).unwrap_or(self.kind)
+    }
+
     /// Returns the causes, outermost first, without those that the one before has said already: some
     /// libraries put their causes into their own text as well.
     fn causes(&self) -> Vec<String> {

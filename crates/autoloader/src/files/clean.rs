@@ -81,8 +81,8 @@ impl Cleaner {
             return Ok(Fate::Kept);
         }
         let moved_to = match (&self.clean, &there) {
-            (CleanSource::Move { destination, .. }, Some(there)) => {
-                Some(self.archive(destination, known, there).await?)
+            (CleanSource::Move { destination, .. }, Some(_)) => {
+                Some(self.archive(destination, known, &from).await?)
             }
             // It went before a crash, or by other hands.
             (CleanSource::Move { destination, .. }, None) => {
@@ -117,13 +117,13 @@ impl Cleaner {
         &self,
         destination: &str,
         known: &Known,
-        there: &ObjectMeta,
+        from: &Path,
     ) -> object_store::Result<String> {
         for name in archive_names(destination, known) {
             let to = Path::parse(&name)?;
-            self.copy(&there.location, &to).await?;
+            self.copy(from, &to).await?;
             // What is there may be ours from before a crash, or an older version of the file.
-            if self.is_same(&there.location, &to).await? {
+            if self.is_same(from, &to).await? {
                 return Ok(name);
             }
         }

@@ -288,11 +288,8 @@ impl Discoverer {
         seen: &Seen,
         look: &mut Look,
     ) -> Result<(), Error> {
-        let failed = |source| Error::Store {
-            action: "listing",
-            key: prefix.map(ToString::to_string).unwrap_or_default(),
-            source,
-        };
+        let listed = prefix.map_or_else(|| self.source.store.to_string(), ToString::to_string);
+        let failed = |source| Error::Store { action: "listing", key: listed.clone(), source };
         let start = look.looked.reach.start().filter(|_| !is_hinted);
         let mut names = 0_u64;
         let mut listed = self.stream(prefix, start).await.map_err(failed)?;

@@ -64,6 +64,8 @@ pub struct Load<T> {
     pub quarantine: Option<T>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether nothing is to be written, because somebody only looks.
+    pub is_dry: bool,
 }
 
 impl<T> Load<T> {
@@ -85,7 +87,7 @@ impl<T> Load<T> {
 /// The source's glob is none, or the state cannot be read.
 pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Error<T::Error>> {
     let schemas = load.columns();
-    let Load { stream, source, options, hints, state, target, quarantine, clock } = load;
+    let Load { stream, source, options, hints, state, target, quarantine, clock, is_dry } = load;
     let names = names(&source.name, &options)
         .map_err(|problem| Error::Settings { stream: stream.clone(), problem })?;
     let times = times(&options.format);
@@ -100,6 +102,7 @@ pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Erro
         trigger: options.trigger,
         keeps_metadata: options.schema.metadata_column.is_some(),
         backfills: options.schema.evolution == EvolutionMode::Evolve,
+        is_dry,
     };
     let ts_proven = proven(&state, &config).await?;
     let store = source.store;

@@ -80,6 +80,8 @@ pub struct StreamConfig {
     pub keeps_metadata: bool,
     /// Whether a new column asks for the files that it was rescued from before.
     pub backfills: bool,
+    /// Whether nothing is to be written, because somebody only looks.
+    pub is_dry: bool,
 }
 
 impl StreamConfig {

@@ -21,13 +21,26 @@ impl Growth {
     }
 }
 
+/// What becomes of a column that the table has and the rows do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// The rows do not fit.
+    Refused,
+    /// It came since they were staged, and is null in them.
+    Null,
+}
+
 /// Returns what makes `present` hold rows of `wanted`, which keeps the order of `present` and puts
 /// what is new behind it.
 ///
 /// # Errors
 /// Why it cannot: as the end of a sentence about the table.
-pub(super) fn growth(present: &SchemaRef, wanted: &SchemaRef) -> Result<Growth, String> {
-    let (fields, change) = grown(present.fields(), wanted.fields(), "")?;
+pub(super) fn growth(
+    present: &SchemaRef,
+    wanted: &SchemaRef,
+    missing: Missing,
+) -> Result<Growth, String> {
+    let (fields, change) = grown(present.fields(), wanted.fields(), "", missing)?;
     let columns = Arc::new(Schema::new(fields));
     Ok(Growth { columns, change, changes_types: change == Change::Types })
 }
@@ -39,15 +52,24 @@ enum Change {
     Types,
 }
 
-fn grown(present: &Fields, wanted: &Fields, inside: &str) -> Result<(Fields, Change), String> {
+fn grown(
+    present: &Fields,
+    wanted: &Fields,
+    inside: &str,
+    missing: Missing,
+) -> Result<(Fields, Change), String> {
     let mut fields: Vec<Arc<Field>> = Vec::new();
     let mut change = Change::None;
     for field in present {
         let path = format!("{inside}{}", field.name());
         let Some(other) = wanted.iter().find(|other| other.name() == field.name()) else {
+            if missing == Missing::Null && field.is_nullable() {
+                fields.push(Arc::clone(field));
+                continue;
+            }
             return Err(format!("it has a column `{path}` that the rows do not have"));
         };
-        let (data_type, inner) = grown_type(field.data_type(), other.data_type(), &path)?;
+        let (data_type, inner) = grown_type(field.data_type(), other.data_type(), &path, missing)?;
         change = change.max(inner);
         fields.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
     }
@@ -65,20 +87,22 @@ fn grown_type(
     present: &DataType,
     wanted: &DataType,
     path: &str,
+    missing: Missing,
 ) -> Result<(DataType, Change), String> {
     match (present, wanted) {
         (DataType::Struct(ours), DataType::Struct(theirs)) => {
-            let (fields, change) = grown(ours, theirs, &format!("{path}."))?;
+            let (fields, change) = grown(ours, theirs, &format!("{path}."), missing)?;
             // A struct that grows inside reads as null there in older files, as a column does.
             Ok((DataType::Struct(fields), change))
         }
         (DataType::List(ours), DataType::List(theirs)) => {
             let inside = format!("{path}.element");
-            let (inner, change) = grown_type(ours.data_type(), theirs.data_type(), &inside)?;
+            let (inner, change) =
+                grown_type(ours.data_type(), theirs.data_type(), &inside, missing)?;
             Ok((DataType::List(Arc::new(ours.as_ref().clone().with_data_type(inner))), change))
         }
         (DataType::Map(ours, is_sorted), DataType::Map(theirs, _)) => {
-            let (inner, change) = grown_type(ours.data_type(), theirs.data_type(), path)?;
+            let (inner, change) = grown_type(ours.data_type(), theirs.data_type(), path, missing)?;
             let entries = Arc::new(ours.as_ref().clone().with_data_type(inner));
             Ok((DataType::Map(entries, *is_sorted), change))
         }
@@ -143,7 +167,7 @@ mod tests {
         let inner = |fields: &[(&str, DataType)]| DataType::Struct(schema(fields).fields().clone());
         let present = schema(&[("a", Int32), ("s", inner(&[("x", Int64)]))]);
         let same = |wanted: &SchemaRef| {
-            let found = growth(&present, wanted).expect("fits");
+            let found = growth(&present, wanted, Missing::Refused).expect("fits");
             assert!(!found.is_any() && found.columns == present, "{found:?}");
         };
         same(&present);
@@ -151,10 +175,10 @@ mod tests {
         let more = schema(&[("s", inner(&[("x", Int64), ("y", Utf8)])), ("a", Int32), ("b", Utf8)]);
         let expected =
             schema(&[("a", Int32), ("s", inner(&[("x", Int64), ("y", Utf8)])), ("b", Utf8)]);
-        let found = growth(&present, &more).expect("fits");
+        let found = growth(&present, &more, Missing::Refused).expect("fits");
         assert!(found.is_any() && !found.changes_types && found.columns == expected, "{found:?}");
         let wider = schema(&[("a", Int64), ("s", inner(&[("x", Decimal128(20, 0))]))]);
-        let found = growth(&present, &wider).expect("fits");
+        let found = growth(&present, &wider, Missing::Refused).expect("fits");
         assert!(found.changes_types && found.columns == wider, "{found:?}");
         for (refused, needle) in [
             (schema(&[("a", Int32)]), "`s`"),
@@ -162,7 +186,7 @@ mod tests {
             (schema(&[("a", Int32), ("s", inner(&[("x", Float64)]))]), "`s.x`"),
             (schema(&[("a", Int32), ("s", inner(&[("x", Decimal128(19, 0))]))]), "`s.x`"),
         ] {
-            let problem = growth(&present, &refused).expect_err("does not fit");
+            let problem = growth(&present, &refused, Missing::Refused).expect_err("does not fit");
             assert!(problem.contains(needle), "{problem}");
         }
     }

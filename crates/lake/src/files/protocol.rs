@@ -1,9 +1,9 @@
 //! What a table says of itself in its log: how it is born, how it grows, and which tables of others
 //! can be written.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use deltalake_core::{
     DeltaTableError, StructType,
     kernel::{
@@ -37,8 +37,8 @@ pub(super) fn growth(
     partition_by: &[String],
 ) -> Result<Vec<Action>, DeltaTableError> {
     let (old, kernel) = (state.metadata(), kernel(columns)?);
-    let metadata = if state.schema().fields().next().is_none() {
-        // Born without columns, it gets its partitions with them.
+    let metadata = if is_unborn(state) {
+        // It gets its partitions together with its columns.
         new_metadata(&kernel, partition_by, old.configuration())?
             .with_table_id(old.id().to_owned())?
     } else {
@@ -52,6 +52,20 @@ pub(super) fn growth(
     }
     actions.push(Action::Metadata(metadata));
     Ok(actions)
+}
+
+/// The column of a table that was created before anybody knew its columns: a first batch may have no
+/// rows, and readers refuse a table without columns. It goes when columns come.
+const UNBORN: &str = "_marketlake";
+
+/// Returns the columns of a table of which nothing is known yet.
+pub(super) fn unborn() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new(UNBORN, DataType::Boolean, true)]))
+}
+
+/// Whether nobody knew the columns of this table yet.
+pub(super) fn is_unborn(state: &DeltaTableState) -> bool {
+    state.schema().fields().map(|field| field.name()).eq([UNBORN])
 }
 
 /// Says why rows must not be written into a table of somebody else's, if so.

@@ -102,10 +102,10 @@ impl StagedRows {
                 } else {
                     open.insert(values, encoder);
                 }
-            }
-            while let Some(values) = too_many(&open) {
-                let Some(encoder) = open.remove(&values) else { break };
-                complete.push((values, encoder.finish()?));
+                while let Some(values) = too_many(&open) {
+                    let Some(encoder) = open.remove(&values) else { break };
+                    complete.push((values, encoder.finish()?));
+                }
             }
             Ok((open, complete))
         };
@@ -128,7 +128,7 @@ impl StagedRows {
         for (values, encoded) in complete? {
             self.put(store, values, encoded).await?;
         }
-        Ok(Rows { columns: self.columns, adds: self.adds })
+        Ok(Rows { columns: self.columns, partition_by: self.partition_by, adds: self.adds })
     }
 
     async fn put(
@@ -163,6 +163,7 @@ fn too_many(open: &BTreeMap<Values, Encoder>) -> Option<Values> {
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     pub(super) columns: SchemaRef,
+    pub(super) partition_by: Vec<String>,
     pub(super) adds: Vec<Add>,
 }
 
@@ -171,21 +172,24 @@ pub(super) struct Rows {
 #[serde(deny_unknown_fields)]
 struct Words {
     columns: StructType,
+    partition_by: Vec<String>,
     adds: Vec<Add>,
 }
 
 impl Rows {
     pub(super) fn to_sealed(&self) -> Result<Sealed, Problem> {
         let columns = self.columns.as_ref().try_into_kernel()?;
-        let words = Words { columns, adds: self.adds.clone() };
+        let (partition_by, adds) = (self.partition_by.clone(), self.adds.clone());
+        let words = Words { columns, partition_by, adds };
         let words = serde_json::to_value(words).map_err(|error| Problem::Words(error.into()))?;
         Ok(Sealed(words))
     }
 
     pub(super) fn of_sealed(sealed: &Sealed) -> Result<Self, Problem> {
         let words = Words::deserialize(&sealed.0).map_err(|error| Problem::Words(error.into()))?;
-        let columns: Schema = (&words.columns).try_into_arrow()?;
-        Ok(Self { columns: Arc::new(columns), adds: words.adds })
+        let Words { columns, partition_by, adds } = words;
+        let columns: Schema = (&columns).try_into_arrow()?;
+        Ok(Self { columns: Arc::new(columns), partition_by, adds })
     }
 }
 

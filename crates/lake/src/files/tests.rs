@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::{DataType, Field};
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray,
     },
     datatypes::{Int64Type, TimeUnit},
 };
-use autoloader::files::target::contract::{METADATA, file_target_contract};
+use autoloader::files::{
+    metadata::metadata_fields,
+    target::contract::{METADATA, file_target_contract},
+};
 use deltalake_core::kernel::LogicalFileView;
 use url::Url;
 
@@ -124,7 +128,6 @@ async fn a_type_that_widens_rewrites_what_is_there() {
     found.sort();
     let expected = [None, None, Some("1.25"), Some("7.00"), Some("7.00")];
     assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
-    // What was staged before the table grew is taken as it is.
     let text = rows(vec![("n", Arc::new(StringArray::from(vec!["x"])))]);
     let error = append(&mut table, 3, text).await.expect_err("no number is every text");
     assert!(error.to_string().contains("`n`"), "{error}");
@@ -238,4 +241,40 @@ async fn rows_of_a_struct_that_grew_can_be_replaced() {
     table.commit_once(BatchId(2), None, &change).await.expect("rewrites a file of before");
     let rows: usize = read(&mut table).await.iter().map(RecordBatch::num_rows).sum();
     assert_eq!(rows, 2, "b and c");
+}
+
+#[tokio::test]
+async fn rows_that_were_staged_before_a_column_came_are_committed() {
+    let store = Location::in_memory();
+    let (mut ours, mut theirs) =
+        (table(&store, "grown", &[]).await, table(&store, "grown", &[]).await);
+    let narrow = rows(vec![("a", Arc::new(Int64Array::from(vec![1])))]);
+    let wide = rows(vec![
+        ("a", Arc::new(Int64Array::from(vec![2]))),
+        ("b", Arc::new(Int64Array::from(vec![3]))),
+    ]);
+    append(&mut ours, 0, narrow.clone()).await.expect("commits");
+    let mut staged = ours.begin(narrow.schema()).await.expect("begins");
+    ours.stage(&mut staged, narrow).await.expect("stages");
+    let sealed = ours.seal(staged).await.expect("seals");
+    theirs.app = "another stream".to_owned();
+    append(&mut theirs, 0, wide).await.expect("commits");
+    ours.commit_once(BatchId(1), Some(&sealed), &Change::default()).await.expect("commits");
+    let rows: usize = read(&mut ours).await.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(rows, 3);
+}
+
+#[tokio::test]
+async fn partitions_wait_for_their_columns() {
+    let store = Location::in_memory();
+    let mut table = table(&store, "later", &["day"]).await;
+    table.commit_once(BatchId(0), None, &Change::default()).await.expect("commits");
+    let batch = rows(vec![
+        ("day", Arc::new(Date32Array::from(vec![1])) as ArrayRef),
+        ("n", Arc::new(Int64Array::from(vec![1]))),
+    ]);
+    append(&mut table, 1, batch).await.expect("commits");
+    assert_eq!(table.state().expect("is there").metadata().partition_columns(), &["day"]);
+    let columns = table.columns().await.expect("reads").expect("is there");
+    assert_eq!(columns.fields().len(), 2, "the place holder is gone: {columns}");
 }

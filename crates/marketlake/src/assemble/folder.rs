@@ -12,11 +12,11 @@ use autoloader::files::{
 };
 use lake::{FileTable, FileTableConfig, Location};
 use model::hint::Hints;
-use object_store::{ObjectStore, path::Path, prefix::PrefixStore};
+use object_store::{ObjectStore, memory::InMemory, path::Path, prefix::PrefixStore};
 use stores::{Opened, hints::Queue};
 use url::Url;
 
-use super::{ResultExt, Workbench, options::CurrentOptions};
+use super::{Access, ResultExt, Workbench, options::CurrentOptions};
 use crate::{
     cli::{FolderArgs, HowArgs, TableArgs},
     config::{self, StoreConfig},
@@ -45,19 +45,26 @@ impl TablePlace {
         bench: &Workbench,
         table: &str,
         args: &TableArgs,
+        access: Access,
     ) -> Result<Self, Failure> {
         let table = absolute(table)?;
         let (folder, name) = table.trim_end_matches('/').rsplit_once('/').unwrap_or(("", &table));
         // `s3://bucket` has nothing in front of the bucket.
         if folder.is_empty() || folder.ends_with('/') || name.is_empty() {
-            return Err(Failure::config(format!(
-                "`{table}` is no place for a table: it needs a folder of its own, and has neighbours \
-                 beside it; write `{table}/NAME`"
-            )));
+            return Err(Failure::config(
+                "TABLE is no place for a table: it needs a folder of its own, and has neighbours \
+                 beside it; write a name behind it",
+            ));
         }
+        check_table(name)?;
         check_name(&args.stream)?;
         let config = store(bench, "--table-option", folder, &args.table_options)?;
-        let opened = bench.connect("TABLE", &config, FilePath::new(folder)).await?;
+        let is_absent = |folder| !FilePath::new(folder).try_exists().unwrap_or(true);
+        let opened = match local(folder) {
+            // Opening would make it, and who only looks makes nothing.
+            Some(folder) if access == Access::Read && is_absent(folder) => nowhere()?,
+            _ => bench.connect("TABLE", &config, FilePath::new(folder)).await?,
+        };
         Ok(Self { opened, name: name.to_owned(), stream: args.stream.clone() })
     }
 
@@ -99,6 +106,13 @@ impl TablePlace {
     }
 }
 
+/// Returns the store of tables that are not there yet.
+fn nowhere() -> Result<Opened, Failure> {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let url = Url::parse("memory:///").map_err(|error| Failure::internal(error.to_string()))?;
+    Ok(Opened { root: Arc::clone(&store), store, url })
+}
+
 /// A stream of files with all it needs.
 pub(crate) struct OpenFolder {
     pub(crate) stream: Stream<FileTable>,
@@ -112,13 +126,13 @@ pub(crate) struct OpenFolder {
 pub(crate) async fn open_folder(
     bench: &Workbench,
     args: &FolderArgs,
-    is_writing: bool,
+    access: Access,
 ) -> Result<OpenFolder, Failure> {
     let FolderArgs { source, table, how } = args;
     let options = options(how)?;
-    let place = TablePlace::open(bench, table, &how.table).await?;
-    let (source, hints, cleaner) = open_source(bench, source, how, &options).await?;
-    if is_writing {
+    let place = TablePlace::open(bench, table, &how.table, access).await?;
+    let (source, hints, cleaner) = open_source(bench, source, how, &options, access).await?;
+    if access == Access::Write {
         let asked = stores::probe_create_only(&place.state()).await.or_fail();
         asked.map_err(|failure| failure.context("the store of TABLE"))?;
     }
@@ -139,6 +153,7 @@ pub(crate) async fn open_folder(
         target,
         quarantine: Some(quarantine.or_fail()?),
         clock: Arc::clone(&bench.clock),
+        is_dry: access == Access::Read,
     };
     let columns = load.columns();
     let stream = open_stream(load).await.or_fail()?;
@@ -159,6 +174,9 @@ fn options(how: &HowArgs) -> Result<LoadOptions, Failure> {
     let told = format.chain(how.options.iter().cloned());
     let mut options =
         LoadOptions::parse(told).map_err(|problems| Failure::config(problems.to_string()))?;
+    for option in &options.ignored {
+        tracing::warn!(option, "an option is unknown or means nothing here: it is ignored");
+    }
     if let CleanSource::Move { destination, .. } = &mut options.clean {
         *destination = absolute(destination)?;
     }
@@ -170,6 +188,7 @@ async fn open_source(
     source: &str,
     how: &HowArgs,
     options: &LoadOptions,
+    access: Access,
 ) -> Result<(SourceStore, Vec<Box<dyn Hints>>, Cleaner), Failure> {
     let name = absolute(source)?;
     let path =
@@ -182,7 +201,9 @@ async fn open_source(
     let opened = bench.connect("SOURCE", &config, FilePath::new(&root)).await?;
     let is_local = local(&root).is_some();
     let mut hints: Vec<Box<dyn Hints>> = Vec::new();
-    for hint in &options.discovery.hints {
+    // Asking a queue takes its messages away: who only looks lists.
+    let asked = if access == Access::Write { &options.discovery.hints[..] } else { &[] };
+    for hint in asked {
         let queue = match hint {
             HintSource::Sqs(url) => Queue::Sqs(url.clone()),
             HintSource::AzureQueue(queue) => Queue::Azure(queue.clone()),
@@ -266,19 +287,41 @@ fn of_this_machine(path: &str) -> Result<(String, Option<Path>), Failure> {
     }
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let folder = if folder.is_empty() { "/" } else { folder };
-    Ok((folder.to_owned(), Some(Path::from(name))))
+    let name = Path::parse(name)
+        .map_err(|error| Failure::config(format!("the source `{path}`: {error}")))?;
+    Ok((folder.to_owned(), Some(name)))
 }
 
 /// Makes a path of this machine absolute: state and rows remember it, whatever the next start's
 /// folder is.
 fn absolute(address: &str) -> Result<String, Failure> {
     if address.contains("://") {
+        // A glob may have a question mark, and a signature has more than that.
+        let query = address.split_once('?').and_then(|(_, rest)| rest.split('/').next());
+        if query.is_some_and(|query| query.contains('=') && query.contains('&')) {
+            return Err(Failure::config(
+                "an address has no signature or query: give it as an option of the store, as a \
+                 reference to a secret",
+            ));
+        }
         return Ok(address.to_owned());
     }
     let path = std::path::absolute(address)
         .map_err(|error| Failure::config(format!("`{address}`: {error}")))?;
     let path = path.to_str().map(str::to_owned);
     path.ok_or_else(|| Failure::config(format!("`{address}` is no text of UTF-8")))
+}
+
+/// Checks a table's own name, which is part of addresses. It is not shown: a signature may be in it.
+fn check_table(name: &str) -> Result<(), Failure> {
+    let is_odd = |letter: char| letter.is_control() || "\\?#%:*[]{}~^|<>\"`".contains(letter);
+    if name == "." || name == ".." || name.contains(is_odd) {
+        return Err(Failure::config(
+            "the name of TABLE, behind its last slash, has a letter that no table's can have: use \
+             letters, digits, spaces, `-`, `_`, `=` or `.`",
+        ));
+    }
+    Ok(())
 }
 
 /// Checks the name of a stream, which is the name of a folder.

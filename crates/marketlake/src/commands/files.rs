@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use super::{Context, Ended, pipeline::run_opened};
 use crate::{
     assemble::{
-        ResultExt,
+        Access, ResultExt,
         folder::{OpenFolder, TablePlace, open_folder},
     },
     cli::{FilesCommand, FolderArgs, Output, TableArgs, WhichArgs},
@@ -52,7 +52,8 @@ pub(crate) async fn load(
     let output = context.output;
     let ended = run_opened(Box::pin(async move {
         let bench = context.without_data();
-        let OpenFolder { stream, cleaner, options, .. } = open_folder(&bench, &args, true).await?;
+        let OpenFolder { stream, cleaner, options, .. } =
+            open_folder(&bench, &args, Access::Write).await?;
         let (until, idle_max) = match options.trigger {
             _ if is_available_now => (Until::Idle, Duration::ZERO),
             LoadTrigger::AvailableNow => (Until::Idle, Duration::ZERO),
@@ -62,7 +63,7 @@ pub(crate) async fn load(
         let clock = Arc::clone(&bench.clock);
         let work = context.bars.begin("load", "files", 0, Arc::clone(&clock));
         let stage =
-            FolderStage { stream, cleaner, work, totals: shared, clock: Arc::clone(&clock) };
+            FolderStage { stream, cleaner, work, totals: shared, clock: Arc::clone(&clock), until };
         let mut supervisor = Supervisor::new(clock, Board::default(), bench.redactor.clone());
         supervisor.spawn_stage(Slot {
             name: "load",
@@ -136,12 +137,19 @@ struct FolderStage {
     work: Work,
     totals: Arc<std::sync::Mutex<Totals>>,
     clock: Arc<dyn Clock>,
+    until: Until,
 }
 
 #[async_trait]
 impl Stage for FolderStage {
     async fn run_once(&mut self) -> Result<Step, Failure> {
-        let report = match self.stream.run_once().await.or_fail()? {
+        let progress = self.stream.run_once().await.or_fail();
+        let progress = progress.map_err(|failure| match self.until {
+            // Somebody waits for the end of it.
+            Until::Idle => Failure { kind: failure.kind_for_operator(), ..failure },
+            Until::Shutdown => failure,
+        });
+        let report = match progress? {
             Progress::Loaded(report) => report,
             Progress::UpToDate { ripe_at } => {
                 self.clean().await?;
@@ -232,7 +240,8 @@ async fn list(
     is_kept: bool,
 ) -> Result<Ended, Failure> {
     let bench = context.without_data();
-    let place = TablePlace::open(&bench, table, at).await?;
+    let access = if is_kept { Access::Write } else { Access::Read };
+    let place = TablePlace::open(&bench, table, at, access).await?;
     let target = place.table(place.plain_config()).await?;
     let versions = target.versions().await.or_fail()?;
     let clock = Arc::clone(&bench.clock);
@@ -276,7 +285,7 @@ async fn wish(
     let glob = which.files.as_deref().map(Glob::new).transpose().map_err(Failure::config)?;
     let fits = |path: &str| glob.as_ref().is_some_and(|glob| glob.matches(path));
     let bench = context.without_data();
-    let mut open = open_folder(&bench, folder, true).await?;
+    let mut open = open_folder(&bench, folder, Access::Write).await?;
     let meant = match (&glob, which.day, which.batch) {
         (Some(_), ..) => Which::Paths(&fits),
         (_, Some(day), _) => Which::Day(day),
@@ -307,7 +316,7 @@ async fn import_list(
         Failure::config(format!("the list `{}` cannot be read: {error}", list.display()))
     })?;
     let bench = context.without_data();
-    let mut open = open_folder(&bench, folder, true).await?;
+    let mut open = open_folder(&bench, folder, Access::Write).await?;
     let listed = parse_list(&text, open.stream.source()).map_err(|bad| {
         let bad: Vec<String> = bad.iter().map(ToString::to_string).collect();
         Failure::config(format!("the list `{}`:\n{}", list.display(), bad.join("\n")))

@@ -115,10 +115,8 @@ fn entry(said: &Said, source: &str) -> Result<Listed, String> {
 
 /// Returns a path below the source; whole addresses lose what they share with the source's.
 fn below(path: &str, source: &str) -> Result<String, String> {
-    // `s3`, `s3a` and `s3n` are one store, as are `abfs` and `abfss`.
-    let bare = |address: &str| address.split_once("://").map(|(_, rest)| rest.to_owned());
-    let relative = match (bare(path), bare(source)) {
-        (Some(whole), Some(root)) => whole.strip_prefix(&root).map(str::to_owned),
+    let relative = match (whole(path), whole(source)) {
+        (Some(path), Some(root)) => path.strip_prefix(&root).map(str::to_owned),
         (Some(_), None) => None,
         (None, _) => Some(path.strip_prefix(source).unwrap_or(path).to_owned()),
     };
@@ -126,6 +124,23 @@ fn below(path: &str, source: &str) -> Result<String, String> {
     relative
         .filter(|path| !path.is_empty())
         .ok_or_else(|| format!("`{path}` is no file below `{source}`"))
+}
+
+/// Returns an address without its scheme, or an absolute path; `None` for a path below the source.
+///
+/// `s3`, `s3a` and `s3n` are one store, as are `abfs` and `abfss`; Hadoop writes a path of this
+/// machine as `file:/data`.
+fn whole(address: &str) -> Option<String> {
+    if address.starts_with('/') {
+        return Some(address.to_owned());
+    }
+    let (scheme, rest) = address.split_once(":/")?;
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let rest = rest.trim_start_matches('/');
+    is_scheme.then(|| match scheme.eq_ignore_ascii_case("file") {
+        true => format!("/{rest}"),
+        false => rest.to_owned(),
+    })
 }
 
 /// Reads a time as JSON, SQL or a count of milliseconds writes it.

@@ -47,7 +47,9 @@ async fn head(store: &dyn ObjectStore, path: &str) -> object_store::Result<Answe
         Ok(found) => {
             let mark = found.attributes.get(&Attribute::Metadata("hdi_isfolder".into()));
             let is_mark = mark.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-            Ok(Answer::There(Asked { file: found.meta.into(), is_mark }))
+            // Some stores answer with a path of their own, from a root above the source's.
+            let file = SourceFile { path: path.to_owned(), ..found.meta.into() };
+            Ok(Answer::There(Asked { file, is_mark }))
         }
         Err(object_store::Error::NotFound { .. }) => Ok(Answer::Gone),
         Err(error) => Err(error),
@@ -202,5 +204,24 @@ impl Discoverer {
             answers.push((found, path, Answer::Unclear));
         }
         unanswered.map_or(Ok(answers), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::{ObjectStoreExt, memory::InMemory, prefix::PrefixStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_object_is_known_by_its_path_below_the_source() {
+        let bucket = InMemory::new();
+        bucket.put(&Path::from("in/a.json"), "{}".into()).await.expect("puts");
+        let Answer::There(asked) =
+            head(&PrefixStore::new(bucket, "in"), "a.json").await.expect("asks")
+        else {
+            panic!("it is there");
+        };
+        assert_eq!(asked.file.path, "a.json");
     }
 }

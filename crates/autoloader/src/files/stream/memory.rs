@@ -136,16 +136,18 @@ impl Memory {
 
     /// Makes `manifest` the stream's, or returns the one that it began with.
     pub(super) async fn begin(&self, manifest: Manifest) -> Result<Manifest, Error> {
-        let manifest = self.folder.create(MANIFEST, manifest).await?;
+        self.known(self.folder.create(MANIFEST, manifest).await?)
+    }
+
+    fn known(&self, manifest: Manifest) -> Result<Manifest, Error> {
         let known = manifest.format;
         if known == FORMAT { Ok(manifest) } else { Err(self.unusable(MANIFEST, other(known))) }
     }
 
-    /// Returns the source and the pinned options that the stream was told when it began; `None`
-    /// before that.
-    pub(super) async fn told(&self) -> Result<Option<(String, BTreeMap<String, String>)>, Error> {
+    /// Returns what the stream was told when it began; `None` before that.
+    pub(super) async fn told(&self) -> Result<Option<Manifest>, Error> {
         let manifest: Option<Manifest> = self.folder.read(MANIFEST).await?;
-        Ok(manifest.map(|manifest| (manifest.source, manifest.pinned)))
+        manifest.map(|manifest| self.known(manifest)).transpose()
     }
 
     /// Returns other streams that keep their state beside this one, and their sources, which are a

@@ -76,7 +76,7 @@ impl<T: FileTarget> Stream<T> {
         let is_news = |ts_proven: &DateTime<Utc>| {
             self.ts_proven.is_none_or(|last| PROOFS_APART <= *ts_proven - last)
         };
-        if let Some(ts_proven) = proven.filter(is_news) {
+        if let Some(ts_proven) = proven.filter(is_news).filter(|_| !self.config.is_dry) {
             let looks_for = self.config.looks_for();
             self.memory.note_proof(&Proof { format: FORMAT, ts_proven, looks_for }).await;
             self.ts_proven = Some(ts_proven);
@@ -129,7 +129,12 @@ impl<T: FileTarget> Stream<T> {
             began_at: self.clock.now(),
             pinned: self.config.pinned.clone(),
         };
-        let began = self.memory.begin(manifest).await.map_err(|error| self.state(error))?;
+        let began = match self.config.is_dry {
+            // What would be the first start has nothing to agree with.
+            true => self.memory.told().await.map(|told| told.unwrap_or(manifest)),
+            false => self.memory.begin(manifest).await,
+        };
+        let began = began.map_err(|error| self.state(error))?;
         if began.source != self.config.source {
             return Err(self.settings(format!(
                 "it began with source `{}` and is now told `{}`; rows and state know files by the \

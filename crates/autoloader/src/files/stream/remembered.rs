@@ -8,7 +8,10 @@ use model::{Clock, ErrorKind};
 use object_store::ObjectStore;
 use tokio::sync::mpsc;
 
-use super::{Stream, StreamConfig, StreamParts, memory::Memory};
+use super::{
+    Stream, StreamConfig, StreamParts,
+    memory::{Manifest, Memory},
+};
 use crate::files::{
     choice::Candidate,
     decoded::{Decoded, ReadSchema},
@@ -44,7 +47,7 @@ pub async fn remembered<T: FileTarget>(
     let told = Memory::new(Arc::clone(&state), name).told().await;
     let told =
         told.map_err(|source| Error::State { stream: name.to_owned(), source: Box::new(source) })?;
-    let Some((source, pinned)) = told else { return Ok(None) };
+    let Some(Manifest { source, pinned, .. }) = told else { return Ok(None) };
     let mut stream = Stream::new(StreamParts {
         config: config(name, &source, pinned),
         state,
@@ -71,6 +74,7 @@ fn config(name: &str, source: &str, pinned: BTreeMap<String, String>) -> StreamC
         trigger: LoadTrigger::AvailableNow,
         keeps_metadata: true,
         backfills: false,
+        is_dry: true,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     assemble::{
-        ResultExt,
+        Access, ResultExt,
         folder::{OpenFolder, open_folder},
     },
     cli::{FolderArgs, Output},
@@ -19,7 +19,8 @@ const LOOKED_AT_MAX: usize = 1000;
 
 pub(super) async fn run(context: Context, args: &FolderArgs) -> Result<Ended, Failure> {
     let bench = context.without_data();
-    let OpenFolder { mut stream, columns, options, .. } = open_folder(&bench, args, false).await?;
+    let OpenFolder { mut stream, columns, options, .. } =
+        open_folder(&bench, args, Access::Read).await?;
     let choice = stream.look().await.or_fail()?;
     let new: Vec<_> = choice.files.iter().map(|it| it.file.clone()).take(LOOKED_AT_MAX).collect();
     let preview = columns.preview(&new).await.or_fail()?;

@@ -192,7 +192,7 @@ pub(crate) fn store_of(
 ) -> Result<StoreConfig, Problems> {
     let mut problems = Problems::default();
     let scopes = scopes.keys().cloned().collect();
-    let kind = problems.take(address, stores::check_address(address));
+    let kind = problems.take(flag.trim_end_matches("-option"), stores::check_address(address));
     let options = kind.and_then(|kind| {
         options(flag, written, &scopes, &mut problems, |name, _| {
             let known = stores::check_option(kind, name)?;

@@ -80,6 +80,7 @@ impl Outside {
             target,
             quarantine: None,
             clock: Arc::<ManualClock>::clone(&self.clock),
+            is_dry: false,
         };
         open_stream(load).await.unwrap()
     }

@@ -188,6 +188,7 @@ impl World {
             trigger: LoadTrigger::AvailableNow,
             keeps_metadata: true,
             backfills: true,
+            is_dry: false,
         };
         Manner { config, finding: Finding::Listing, growing: Growing::Evolve }
     }
