@@ -71,7 +71,7 @@ FILES = [
         Holds(states={"cut.json.gz": "POISONED", "good.json": "COMMITTED"}),
         WHOLE, Asks("redrive", ("--files", "*.gz"), counts={"files": 1, "rows_loaded": 1}),
         Holds("id", [("9",), ("7",)], states={"cut.json.gz": "COMMITTED", "good.json": "COMMITTED"}),
-    ], broken="redrive plans the version that failed, and not the one that is there"),
+    ]),
     Scenario("and is loaded when it is overwritten", {"maxFileFailures": 1}, [
         CUT, GOOD, Runs(), WHOLE, Runs(), Holds("id", [("9",), ("7",)]),
     ]),

@@ -39,10 +39,7 @@ def test_the_batch_is_run_again(folder):
     assert batches == {"big.json": 0, "small.json": 0, "later.json": 1}
 
 
-NOT_IGNORED = pytest.mark.xfail(strict=True, reason="a missing file is told although it is ignored")
-
-
-@pytest.mark.parametrize("ignored", [False, pytest.param(True, marks=NOT_IGNORED)])
+@pytest.mark.parametrize("ignored", [False, True])
 def test_a_planned_file_that_is_gone(folder, ignored):
     """It never holds up the others, and it is told unless that is not wanted."""
     load = begin(folder, ignoreMissingFiles=ignored)

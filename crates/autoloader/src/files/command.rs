@@ -181,7 +181,10 @@ pub fn still_wanted(seen: &Seen, asked: PlannedFile) -> Option<PlannedFile> {
         Action::Replace if has_other_versions(known) => return None,
         Action::Append | Action::Replace => replacing(known),
     };
-    Some(PlannedFile { file: known.file.clone(), action, ..asked })
+    // A file may have been mended since it failed, or been planned anew since it was asked for.
+    let is_newer = known.file.modified < asked.file.modified;
+    let file = if is_newer { asked.file.clone() } else { known.file.clone() };
+    Some(PlannedFile { file, action, ..asked })
 }
 
 fn select(

@@ -11,7 +11,7 @@ use autoloader::{
         command::{Which, import, parse_list, redrive, replay, undo},
         ledger::{LedgerOf, ledger_rows},
         options::{Glob, LoadTrigger},
-        plan::PlannedFile,
+        plan::{PlannedFile, SetAside},
         seen::Seen,
         stream::{Progress, Stream, remembered},
     },
@@ -62,8 +62,17 @@ pub(crate) async fn load(
         };
         let clock = Arc::clone(&bench.clock);
         let work = context.bars.begin("load", "files", 0, Arc::clone(&clock));
-        let stage =
-            FolderStage { stream, cleaner, work, totals: shared, clock: Arc::clone(&clock), until };
+        let is_missing_ignored = options.bad.is_missing_ignored;
+        let clock_of_stage = Arc::clone(&clock);
+        let stage = FolderStage {
+            stream,
+            cleaner,
+            work,
+            totals: shared,
+            clock: clock_of_stage,
+            until,
+            is_missing_ignored,
+        };
         let mut supervisor = Supervisor::new(clock, Board::default(), bench.redactor.clone());
         supervisor.spawn_stage(Slot {
             name: "load",
@@ -138,6 +147,7 @@ struct FolderStage {
     totals: Arc<std::sync::Mutex<Totals>>,
     clock: Arc<dyn Clock>,
     until: Until,
+    is_missing_ignored: bool,
 }
 
 #[async_trait]
@@ -169,16 +179,12 @@ impl Stage for FolderStage {
             totals.rows += rows;
             totals.rows_rescued += outcomes().map(|file| file.rows_rescued).sum::<u64>();
             totals.records_bad += outcomes().map(|file| file.records_bad).sum::<u64>();
-            let aside = outcomes().filter(|file| file.set_aside.is_some()).count();
+            let is_told = |why: SetAside| !(self.is_missing_ignored && why == SetAside::Missing);
+            let aside = outcomes().filter(|file| file.set_aside.is_some_and(is_told)).count();
             totals.set_aside += u64::try_from(aside).unwrap_or_default();
             totals.outstanding = report.waiting;
             if let autoloader::Appended::Committed { version } = report.appended {
                 totals.table_version = Some(version);
-            }
-        }
-        for (path, file) in &report.outcome.files {
-            if let (Some(why), Some(error)) = (file.set_aside, &file.first_error) {
-                tracing::warn!(path, ?why, reason = error.reason, "a file was set aside");
             }
         }
         // Under Auto Loader's names for what waits.
