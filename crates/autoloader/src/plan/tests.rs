@@ -72,6 +72,24 @@ fn plan(before: &Cursors, objects: Vec<(LandingKey, PlannedObject)>) -> Plan {
 }
 
 #[test]
+fn lost_offsets_are_those_of_gaps_however_many() {
+    for (name, gaps, expected) in [
+        ("none", vec![], 0),
+        ("two partitions", vec![(0, 3, 5), (1, 0, 1)], 3),
+        ("more than a number holds", vec![(0, 0, u64::MAX), (1, 0, u64::MAX)], u64::MAX),
+    ] {
+        let gap = |(partition, first, next)| {
+            let (key, planned) = object(partition, first, next, 1);
+            let key = LandingKey { kind: LandingKind::Gap, ..key };
+            (key.clone(), PlannedObject { key: key.to_string(), ..planned })
+        };
+        let mut objects: Vec<_> = gaps.into_iter().map(gap).collect();
+        objects.push(object(2, 0, 7, 1));
+        assert_eq!(plan(&Cursors::new(), objects).offsets_lost(), expected, "{name}");
+    }
+}
+
+#[test]
 fn a_plan_that_breaks_the_chain_is_refused() {
     let first =
         plan(&Cursors::new(), vec![object(0, 7, 9, 1), object(1, 0, 4, 1), object(0, 9, 12, 1)]);
