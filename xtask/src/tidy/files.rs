@@ -6,7 +6,7 @@ use super::{Breach, repository::Repository};
 const SIZE_MAX: u64 = 256 * 1024;
 
 /// Endings of files that somebody can review.
-const ENDINGS: [&str; 24] = [
+const ENDINGS: [&str; 25] = [
     "avro",
     "css",
     "csv",
@@ -24,6 +24,7 @@ const ENDINGS: [&str; 24] = [
     "parquet",
     "py",
     "rs",
+    "seed",
     "sh",
     "sql",
     "svelte",

@@ -3,13 +3,14 @@
 use super::{Breach, repository::Repository};
 
 /// Allowed edges. Whoever adds one writes a decision in `docs/adr` first.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("model", &[]),
     ("secrets", &[]),
     ("stores", &["model"]),
     ("ingest", &["model"]),
     ("autoloader", &["model"]),
     ("simulator", &["model"]),
+    ("fuzz", &["autoloader", "model"]),
     ("lake", &["autoloader", "model"]),
     ("serve", &["lake", "model"]),
     (
@@ -31,7 +32,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("deltalake-core", &["lake"]),
     ("datafusion", &["lake"]),
     ("parquet", &["lake", "autoloader"]),
-    ("arrow", &["autoloader", "lake"]),
+    ("arrow", &["autoloader", "fuzz", "lake"]),
     ("axum", &["serve", "simulator", "stores"]),
     ("pgwire", &["serve"]),
     ("clap", &["marketlake"]),
