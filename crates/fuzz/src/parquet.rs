@@ -35,7 +35,7 @@ pub fn parquet(input: &[u8]) {
         store.put(&path, said.body.to_vec().into()).await.expect("memory takes it");
         let meta = store.head(&path).await.expect("it is there");
         let times = Arc::new(TextOptions::default());
-        let reader = StoreReader { store, format: Format::Parquet, times };
+        let reader = StoreReader { url: String::new(), store, format: Format::Parquet, times };
         let (sender, mut stretches) = mpsc::channel(1);
         let file = meta.into();
         let reading = async move { reader.read(&file, schema, &sender).await };

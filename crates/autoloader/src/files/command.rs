@@ -182,7 +182,8 @@ pub fn still_wanted(seen: &Seen, asked: PlannedFile) -> Option<PlannedFile> {
         Action::Append | Action::Replace => replacing(known),
     };
     // A file may have been mended since it failed, or been planned anew since it was asked for.
-    let is_newer = known.file.modified < asked.file.modified;
+    let is_newer =
+        known.file.was_overwritten_by(&asked.file) && known.file.modified < asked.file.modified;
     let file = if is_newer { asked.file.clone() } else { known.file.clone() };
     Some(PlannedFile { file, action, ..asked })
 }
