@@ -64,14 +64,11 @@ class Scenario:
     options: dict
     steps: list
     format: str = "json"
-    # What is not as documented yet.
-    broken: str = None
 
 
 def rows_of(scenarios):
     """The scenarios as parameters of a test."""
-    marks = lambda row: [pytest.mark.xfail(strict=True, reason=row.broken)] if row.broken else []
-    rows = [pytest.param(row, id=row.name, marks=marks(row)) for row in scenarios]
+    rows = [pytest.param(row, id=row.name) for row in scenarios]
     return pytest.mark.parametrize("scenario", rows)
 
 
