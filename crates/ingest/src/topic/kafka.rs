@@ -310,9 +310,11 @@ impl TopicWriter for KafkaTopic {
         let doing = self.doing("appending to", topic);
         let mut clients = 1;
         loop {
-            let (changed, timeout) = (Arc::clone(&self.changed), self.config.delivery_timeout);
-            let make =
-                self.make(Role::Writer, doing, move |client| Writer::new(client, changed, timeout));
+            let (changed, clock) = (Arc::clone(&self.changed), Arc::clone(&self.clock));
+            let timeout = self.config.delivery_timeout;
+            let make = self.make(Role::Writer, doing, move |client| {
+                Writer::new(client, changed, clock, timeout)
+            });
             let writer = self.writer.get(make).await?;
             let appended = writer.append(doing, partitions, &records).await;
             let Err(error) = &appended else { return Ok(()) };

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use model::Clock;
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
@@ -29,6 +30,10 @@ use crate::{
     error::Error,
     topic::{NewRecord, partitioner::partition_of},
 };
+
+/// A full queue is tried again this soon. The library calls a record delivered before it gives its
+/// room free: a report may come too early, and the last one has no successor.
+const ROOM_AGAIN: Duration = Duration::from_millis(20);
 
 /// The records of one append that are on their way.
 pub(super) struct Pending {
@@ -95,6 +100,7 @@ impl ProducerContext for WriterEvents {
 /// The writing client of a [`super::KafkaTopic`].
 pub(super) struct Writer {
     producer: Offload<ThreadedProducer<WriterEvents>>,
+    clock: Arc<dyn Clock>,
     delivery_timeout: Duration,
 }
 
@@ -109,12 +115,13 @@ impl Writer {
     pub(super) fn new(
         client: &ClientConfig,
         changed: Arc<Notify>,
+        clock: Arc<dyn Clock>,
         delivery_timeout: Duration,
     ) -> Result<Self, KafkaFailure> {
         let events = WriterEvents { events: Events::new(changed), room: Notify::new() };
         let producer =
             client.create_with_context(events).map_err(|error| client_failure(&error))?;
-        Ok(Self { producer: Offload::new(producer), delivery_timeout })
+        Ok(Self { producer: Offload::new(producer), clock, delivery_timeout })
     }
 
     fn events(&self) -> &WriterEvents {
@@ -157,7 +164,8 @@ impl Writer {
         }
     }
 
-    /// Puts one record into the producer's queue; waits while it is full.
+    /// Puts one record into the producer's queue; waits while it is full. That ends: the library
+    /// gives up whatever fills it after the delivery timeout.
     async fn send(
         &self,
         topic: &str,
@@ -185,7 +193,10 @@ impl Writer {
                 }
                 Err((error, _)) => return Err(code_of(&error)),
             };
-            room.await;
+            tokio::select! {
+                () = room => (),
+                () = self.clock.sleep(ROOM_AGAIN) => (),
+            }
         }
     }
 
