@@ -62,13 +62,15 @@ pub struct Progress {
     pub rejected: u64,
     /// Versions committed, silver and gold.
     pub commits: u64,
+    /// Whether a table does not say yet that its source had nothing more for it: the next run does.
+    pub is_unsettled: bool,
 }
 
 impl Progress {
-    /// Whether anything moved.
+    /// Whether anything moved, or is about to.
     #[must_use]
     pub const fn is_some(&self) -> bool {
-        self.rows != 0 || self.commits != 0
+        self.rows != 0 || self.commits != 0 || self.is_unsettled
     }
 }
 
@@ -200,7 +202,32 @@ impl Refiner {
         }
         self.refine_gold_bars(progress).await?;
         self.refine_quotes(progress).await?;
-        self.refine_gold_eod(progress).await
+        self.refine_gold_eod(progress).await?;
+        progress.is_unsettled = self.is_unsettled().await?;
+        Ok(())
+    }
+
+    /// Whether a step has looked at more than its table says.
+    async fn is_unsettled(&mut self) -> Result<bool, Error> {
+        let quarantine = &mut self.quarantine;
+        for cursor in self.quarantine_cursors.values() {
+            if cursor.unsettled(quarantine).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        let versioned = self.versioned.iter_mut().map(|step| (&step.cursor, &mut step.table));
+        let bars = self.gold_bars.iter_mut().map(|step| (&step.cursor, &mut step.table));
+        let single = [
+            (&self.bar_cursor, &mut self.bar),
+            (&self.quote_cursor, &mut self.quote),
+            (&self.gold_eod_cursor, &mut self.gold_eod),
+        ];
+        for (cursor, table) in versioned.chain(bars).chain(single) {
+            if cursor.unsettled(table).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets everything that is only remembered, after an error that may have left it ahead of

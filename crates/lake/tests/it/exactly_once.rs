@@ -100,6 +100,25 @@ async fn rivals_do_the_work_once() {
     assert_eq!(world.query("SELECT count(*) FROM silver.quarantine").await, ["2"]);
 }
 
+/// A refiner that is killed forgets what it looked at in vain; the next one has to say it, though
+/// nothing else is left to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_rows_of_its_own_is_brought_up_to_date() {
+    let mut world = World::new();
+    for minute in 0..4 {
+        world.land(&[reading("AAA", minute, 1, [100, 110, 90, 105], 10)]).await;
+        world.load(Dataset::Intraday).await;
+        let mut killed = world.refiner().await;
+        assert!(killed.run_once().await.expect("refines").is_some());
+    }
+    let mut last = world.refiner().await;
+    while last.run_once().await.expect("refines").is_some() {}
+    let found = verify(Arc::clone(&world.landing), &world.location, &scope(), &[], &mut |_| ())
+        .await
+        .expect("reads");
+    assert_eq!((found.pending, found.breaches), (vec![], vec![]));
+}
+
 fn scope() -> VerifyScope {
     VerifyScope {
         refine_generation: 0,
