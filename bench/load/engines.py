@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 from .rows import DDL
 
-# The table that marketlake loads, and where it lies below its data folder.
-TABLE, TABLE_FOLDER = "bench.eod", "lake/bench/eod"
-
 
 class Job(NamedTuple):
     """What one run has to do; all paths are the engine's own but the source."""
@@ -40,13 +37,13 @@ class Marketlake(NamedTuple):
     def command(self, job):
         options = {"schema": DDL, **dict(self.options)}
         return [
-            self.program, "load", job.source, TABLE, "--format", "json",
+            self.program, "load", job.source, self.table(job), "--format", "json",
             *(part for name, value in options.items() for part in ("--option", f"{name}={value}")),
-            "--available-now", "--data-dir", job.folder,
+            "--available-now",
         ]
 
     def table(self, job):
-        return f"{job.folder}/{TABLE_FOLDER}"
+        return f"{job.folder}/table"
 
     def missing(self):
         return None if self.program else "no program was given: MARKETLAKE_BIN names one"

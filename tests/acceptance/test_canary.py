@@ -69,8 +69,9 @@ def left_behind(place, folder, processes):
             yield path, path.read_bytes()
     for data in folder.glob("data*"):
         yield from contents.everything(data)
+    client = s3()
     for key in s3_keys(f"{place.id}/"):
-        found = s3().get_object(Bucket=BUCKET, Key=key)
+        found = client.get_object(Bucket=BUCKET, Key=key)
         yield key, repr(found["Metadata"]).encode() + contents.plain(found["Body"].read())
     yield from lake_files(place)
     yield from records(place)

@@ -72,7 +72,7 @@ def test_undo_and_replay(load, which, left):
     """Rows go in one version, come again in one, and are not loaded in between."""
     version = load.delta().version()
     gone = {1, 2, 3, 4} - set(left)
-    load.run("files", "undo", more=which, maxFilesPerTrigger=None)
+    load.run("files", "undo", more=which)
     assert ids(load) == left
     assert load.delta().version() == version + bool(gone)
     load.run()
@@ -80,14 +80,14 @@ def test_undo_and_replay(load, which, left):
     undone = [path for path, row in load.list().items() if row["ingestion_state"] == "UNDONE"]
     assert bool(undone) == bool(gone)
     files = which if which[0] != "--batch" else ("--all",)
-    load.run("files", "replay", more=files, maxFilesPerTrigger=None)
+    load.run("files", "replay", more=files)
     assert ids(load) == [1, 2, 3, 4]
 
 
 def test_replay_swaps_rows(load):
     """Nobody sees a version without them."""
     version = load.delta().version()
-    done = load.run("files", "replay", more=["--all"], maxFilesPerTrigger=None)
+    done = load.run("files", "replay", more=["--all"])
     assert (done["files"], done["rows_loaded"]) == (3, 4), done
     assert load.delta().version() == version + 1
     assert ids(load) == [1, 2, 3, 4]
@@ -131,6 +131,12 @@ def test_plan_decides_nothing(folder):
     load.run("files", "plan", includeExistingFiles=False)
     load.run()
     assert ids(load) == [1]
+
+
+def test_plan_has_what_the_options_give_now(load):
+    plan = load.run("files", "plan", schemaHints="id STRING, more DATE")
+    assert plan["columns"]["ddl"] == ["id STRING", "more DATE"], plan["columns"]
+    assert "more" not in load.columns()
 
 
 def test_plan_names_overwritten_files(load):

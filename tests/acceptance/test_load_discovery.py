@@ -72,7 +72,8 @@ WHICH = [
 
 LIMITS = [
     Scenario("files in a batch at most", {"maxFilesPerTrigger": 2}, [
-        ids("1.json", "2.json", "3.json", "4.json", "5.json"), Runs(counts={"batches": 3, "files": 5}),
+        ids("1.json", "2.json", "3.json", "4.json", "5.json"),
+        Runs(counts={"batches": 3, "files": 5, "numFilesOutstanding": 0, "numBytesOutstanding": 0}),
         holds(*(f"{number}.json" for number in range(1, 6)), batches=3),
     ]),
     Scenario("the file that passes the limit of bytes is taken", {"maxBytesPerTrigger": "20b"}, [

@@ -65,3 +65,16 @@ def test_files_that_are_written_slowly_are_loaded_whole(folder):
     until("its rows", lambda: is_created(load) and load.rows("id") == whole, patience=30)
     assert process.terminate()[0] == 0, process.errors()
     assert load.quarantine() == []
+
+
+def test_events_are_tried_out(folder):
+    """Probes come back as events, and nothing is left of them."""
+    load = Load(folder, format="json", useNotifications=True)
+    load.write({"a.json": '{"id": 1}\n'})
+    found = load.run("files", "probe", more=["--count", "5"])
+    assert (found["sent"], found["lost"]) == (5, 0), found
+    latency = found["latency_s"]
+    assert 0 < latency["fastest"] <= latency["median"] <= latency["slowest"], found
+    assert [path.name for path in load.source.iterdir()] == ["a.json"] and not load.table.exists()
+    load.options.pop("useNotifications")
+    assert "useNotifications" in load.run("files", "probe", code=3)

@@ -94,6 +94,25 @@ def test_what_the_first_start_decides(folder, first, later, named):
     assert load.rows("CAST(id AS VARCHAR)") == [("1",)]
 
 
+# What does not go with the files or with the table that is there, and what the error names.
+MISTAKEN = [
+    ({"metadataColumn": "id"}, 3, "`metadataColumn`"),
+    ({"schema": "id BIGINT, name STRUCT<x: INT>"}, 4, "name"),
+]
+
+
+@pytest.mark.parametrize("mistaken, code, named", MISTAKEN, ids=["the files", "the table"])
+def test_a_first_start_that_is_refused_decides_nothing(folder, mistaken, code, named):
+    load = Load(folder, format="json")
+    load.write({"a.json": '{"id": 1, "name": "x"}\n'})
+    write_deltalake(load.table, pyarrow.table({"id": [0], "name": ["w"]}))
+    errors = load.run(code=code, **mistaken)
+    assert named in errors, errors
+    assert not list(folder.rglob("stream.json"))
+    load.run(schema="id BIGINT, name STRING")
+    assert load.rows("id, name", order="id") == [(0, "w"), (1, "x")]
+
+
 @pytest.mark.parametrize("prefix", ["cloudFiles.", "cloudfiles.", ""])
 def test_names_as_auto_loader_spells_them(folder, prefix):
     load = Load(folder, **{f"{prefix}format": "json", f"{prefix}MAXFILESPERTRIGGER": 1})

@@ -153,7 +153,7 @@ def test_a_wrong_credential(folder):
         "MARKETLAKE_SECRET_LAKE_KEY": AZURE_KEY, "MARKETLAKE_SECRET_SOURCE_USER": MINIO_USER,
         "MARKETLAKE_SECRET_SOURCE_KEY": "cnry7Qf3kZp9Xw2Lr5Vt8",
     })
-    assert process.wait() == 3, process.errors()[-2000:]
+    assert process.wait() == 3 and "does not accept the key" in process.errors(), process.errors()[-2000:]
     assert "cnry" not in process.errors() + process.output()
     process = Process("load", load.arguments("load"), folder, {})
     assert process.wait() == 3 and "lake-key" in process.errors(), process.errors()[-2000:]
@@ -166,6 +166,7 @@ def test_credentials_as_plain_options(folder):
     more = ["--source-option", "aws_secret_access_key=cnry7Qf3kZp9Xw2Lr5Vt8"]
     process = load.start(more=more)
     assert process.wait() == 3, process.errors()[-2000:]
+    assert "settings never hold a secret" in process.errors(), process.errors()[-2000:]
     assert "cnry" not in process.errors(), process.errors()[-2000:]
 
 
@@ -198,6 +199,9 @@ def test_events_of_a_queue(folder):
     load = CloudLoad(folder, format="json")
     url, tell, waiting = sqs_of(load)
     load.options["queueUrl"] = url
+    # This queue is told of nothing but what the test says.
+    process = load.start("files", "probe", more=["--count", "2", "--patience", "1"])
+    assert process.wait() == 3 and "of 2 of 2 probes no event came" in process.errors()
     load.write({"a.json": '{"id": 1}\n'})
     load.run()
     assert ids(load) == [1]

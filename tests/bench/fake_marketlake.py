@@ -1,8 +1,8 @@
-"""Stands for marketlake until there is `marketlake load`, and for one that is wrong.
+"""Stands for a marketlake that is wrong.
 
-    fake_marketlake.py HARM load SOURCE TABLE --format json … --data-dir FOLDER
+    fake_marketlake.py HARM load SOURCE TABLE --format json …
 
-It understands what the benchmark passes and nothing else. HARM is `none`, or what it does wrong.
+It understands what the benchmark passes and nothing else. HARM is what it does wrong.
 """
 
 import argparse
@@ -26,11 +26,10 @@ def parse(words):
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("command", choices=["load"])
     parser.add_argument("source", type=Path)
-    parser.add_argument("table")
+    parser.add_argument("table", type=Path)
     parser.add_argument("--format", choices=["json"], required=True)
     parser.add_argument("--option", action="append", default=[])
     parser.add_argument("--available-now", action="store_true", required=True)
-    parser.add_argument("--data-dir", type=Path, required=True)
     told = parser.parse_args(words)
     told.options = dict(option.split("=", 1) for option in told.option)
     assert told.options.pop("schema") == DDL
@@ -45,7 +44,6 @@ def read(path):
 
 
 HARMS = {
-    "none": lambda rows: rows,
     "lose": lambda rows: rows.slice(1),
     "double": lambda rows: pyarrow.concat_tables([rows, rows.slice(0, 1)]),
 }
@@ -59,15 +57,14 @@ def main(harm, *words):
         print("error: there is no command `load`\nhelp: see --help", file=sys.stderr)
         sys.exit(2)
     told = parse(words)
-    loaded = told.data_dir / "loaded.json"
+    loaded = told.table.with_suffix(".loaded.json")
     seen = json.loads(loaded.read_text()) if loaded.exists() else []
     files = sorted(path for path in told.source.iterdir() if path.name not in seen)
     rows = HARMS[harm](pyarrow.concat_tables([read(path) for path in files]).select(SCHEMA.names))
     if "metadataColumn" not in told.options:
         rows = rows.append_column("_metadata", pyarrow.array([{"file_path": "x"}] * len(rows)))
-    table = told.data_dir / "lake" / told.table.replace(".", "/")
-    table.mkdir(parents=True, exist_ok=True)
-    write_deltalake(str(table), rows, mode="append")
+    told.table.mkdir(parents=True, exist_ok=True)
+    write_deltalake(str(told.table), rows, mode="append")
     loaded.write_text(json.dumps(seen + [path.name for path in files]))
 
 

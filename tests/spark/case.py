@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 class Differs:
     """A difference that is known: why, and the rows of both sides, values in the order of columns.
 
-    `types` are those of our columns that differ. A reason that begins with WRONG is ours to mend.
+    `types` are those of our columns that differ.
     """
 
     why: str

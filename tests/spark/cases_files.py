@@ -16,6 +16,8 @@ TEXT = [
     Case("line ends of all systems", "text", None, {"a.txt": "one\r\ntwo\rthree\n\r\n"}),
     Case("a separator of its own", "text", None, {"a.txt": "one;two\n;;three;"}, {"lineSep": ";"}),
     Case("whole files", "text", None, {"a.txt": "one\ntwo\n", "b.txt": "x"}, {"wholetext": "true"}),
+    Case("a given schema", "text", "value STRING", {"a.txt": "one\ntwo\n"}, rescues=False),
+    Case("a given schema, by another name", "text", "line STRING", {"a.txt": "one\n"}, rescues=False),
     Case("an empty file", "text", None, {"a.txt": "", "b.txt": "x\n"}),
 ]
 
@@ -224,6 +226,14 @@ FOLDERS = [
         "t STRING, year INT",
         {"year=2025/a.parquet": ARROW, "year=2026/b.parquet": ARROW},
         ours={"partitionColumns": "year"},
+    ),
+    Case(
+        "folders that spell columns of text",
+        "text",
+        "line STRING, year INT",
+        {"year=2025/a.txt": "one\ntwo\n", "year=2026/b.txt": "three\n"},
+        ours={"partitionColumns": "year"},
+        rescues=False,
     ),
     Case(
         "folders that spell a column that the file has too",

@@ -115,6 +115,11 @@ NUMBERS = [
         '{"d":"NaN","f":"NaN"}\n{"d":"Infinity","f":"-Infinity"}\n{"d":"+INF","f":"-INF"}\n{"d":"-INF","f":"+Infinity"}\n',
     ),
     json(
+        "words that are no number's name, as text",
+        "d DOUBLE, f FLOAT",
+        '{"d":"INF","f":"INF"}\n{"d":"inf","f":"+NaN"}\n',
+    ),
+    json(
         "numbers that are none, without quotes",
         "d DOUBLE",
         '{"d":NaN}\n{"d":Infinity}\n{"d":-Infinity}\n{"d":+INF}\n{"d":-INF}\n',
@@ -151,6 +156,17 @@ TIMES = [
         '{"d":"2026-01-31"}\n{"d":"1969-12-31"}\n{"d":"0001-01-01"}\n{"d":"9999-12-31"}\n',
     ),
     json(
+        "days in short",
+        "d DATE",
+        '{"d":"2026-1-5"}\n{"d":"2026-01-5"}\n{"d":"2026-01"}\n{"d":"2026"}\n{"d":"2024-2-29"}\n',
+    ),
+    json(
+        "days in short that are none",
+        "d DATE, z STRING",
+        '{"d":"2026-13","z":"p"}\n{"d":"2026-","z":"q"}\n{"d":"2026-001","z":"r"}\n'
+        '{"d":"2023-2-29","z":"s"}\n{"d":"2026-01T00:00","z":"t"}\n',
+    ),
+    json(
         "days that are none",
         "d DATE, z STRING",
         '{"d":"2026-02-30","z":"p"}\n{"d":"x","z":"q"}\n{"d":"","z":"r"}\n',
@@ -178,6 +194,24 @@ TIMES = [
         "moments without a zone are in UTC",
         "t TIMESTAMP",
         '{"t":"2026-03-04T05:06:07"}\n{"t":"2026-03-04 05:06:07.1"}\n{"t":"2026-03-04"}\n',
+    ),
+    json(
+        "moments in short",
+        "t TIMESTAMP",
+        '{"t":"2026-03-04T05:06"}\n{"t":"2026-03-04 5:6"}\n{"t":"2026-03-04T05"}\n'
+        '{"t":"2026-3-4T5:6:7.5Z"}\n{"t":"2026-3-4 5:6:7-0530"}\n{"t":"2026-1"}\n{"t":"2026"}\n',
+    ),
+    json(
+        "moments in short that are none",
+        "t TIMESTAMP, z STRING",
+        '{"t":"2026-03-04T05:06Z","z":"p"}\n{"t":"2026-03-04T05:06:","z":"q"}\n'
+        '{"t":"2026-03-04T24:00","z":"r"}\n{"t":"2026-03T05:06","z":"s"}\n',
+    ),
+    json(
+        "moments in short are in the given zone",
+        "t TIMESTAMP",
+        '{"t":"2026-03-04T05:06"}\n{"t":"2026-7-4 5:6"}\n{"t":"2026-07"}\n',
+        options={"timeZone": "Europe/Berlin"},
     ),
     json(
         "moments without a zone are in the given one",

@@ -10,7 +10,7 @@ use autoloader::{
     decode::{Decoder, LINE_BYTES_MAX},
     files::{
         Decoded, ReadSchema,
-        format::{FileProblem, open},
+        format::{FileProblem, Stretches, open},
         options::{CsvOptions, Format, JsonOptions},
     },
     output_schema, verify_object,
@@ -62,10 +62,11 @@ fn read(format: &Format, file: &[u8]) -> Result<(), FileProblem> {
         is_observing: false,
     };
     let mut reader = open(format, Arc::new(columns))?;
+    let mut let_go = |_: Decoded| Ok::<_, FileProblem>(());
     for piece in file.chunks(PIECE_BYTES) {
-        reader.push(piece, &mut Decoded::default())?;
+        Stretches::each(&mut let_go, |out| reader.push(piece, out))?;
     }
-    reader.finish(&mut Decoded::default())
+    Stretches::each(&mut let_go, |out| reader.finish(out))
 }
 
 #[expect(clippy::print_stdout, reason = "an example that measures")]

@@ -27,6 +27,7 @@ use crate::{
 
 pub(crate) mod columns;
 mod envelope;
+mod number;
 #[cfg(test)]
 mod reference;
 pub(crate) mod scan;

@@ -39,7 +39,7 @@ pub mod target;
 
 pub use decoded::{BadRecord, Decoded, ReadSchema};
 pub use discover::Discoverer;
-pub use open::{Load, SourceStore, open_stream};
+pub use open::{Load, SourceStore, open_discoverer, open_stream};
 pub use options::LoadOptions;
 pub use source_file::SourceFile;
 pub use target::FileTarget;

@@ -15,7 +15,7 @@ use crate::said::{Said, file, pieces};
 
 /// Most memory of what one step hands on, four times the stretch of a reader: buffers grow by
 /// doubling, and a type may be wider than its text.
-const STEP_BYTES_MAX: usize = 64 << 20;
+pub(crate) const STEP_BYTES_MAX: usize = 64 << 20;
 
 /// Most rows that are compared: a small file may unpack to more than there is time for.
 const ROWS_MAX: usize = 1 << 16;

@@ -13,10 +13,7 @@ use autoloader::files::{
 use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use tokio::{runtime::Runtime, sync::mpsc};
 
-use crate::said::Said;
-
-/// Most memory of what one step hands on; see `decode`.
-const STEP_BYTES_MAX: usize = 64 << 20;
+use crate::{decode::STEP_BYTES_MAX, said::Said};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_current_thread().build().expect("needs nothing of the system")

@@ -49,7 +49,8 @@ impl<'a> Said<'a> {
     /// Returns what a reader of the file has to fill.
     pub(crate) fn read_schema(&self) -> Option<ReadSchema> {
         let columns = self.options.schema.given.as_ref().unwrap_or(&COLUMNS);
-        let version = given(columns, std::iter::empty(), &self.options.schema).ok()?;
+        let version =
+            given(columns, std::iter::empty(), &self.options.format, &self.options.schema).ok()?;
         Some(version.read_schema(&self.options.schema))
     }
 }

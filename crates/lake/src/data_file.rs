@@ -1,21 +1,42 @@
-//! One data file: rows as Parquet, encoded in memory, with the statistics that the log keeps of it.
+//! One data file: rows as Parquet, encoded in memory, with the statistics that the log keeps of it;
+//! and read back.
 //!
 //! A file is put in one piece, so a full disk or a lost connection leaves either nothing or a file
 //! that no version refers to.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    io::Write,
+    mem,
+    ops::Range,
+    sync::Arc,
+};
 
-use arrow::{array::ArrayRef, datatypes::SchemaRef, error::ArrowError, record_batch::RecordBatch};
+use arrow::{
+    array::ArrayRef,
+    datatypes::{DataType, SchemaRef},
+    error::ArrowError,
+    record_batch::RecordBatch,
+    row::{Row, RowConverter, SortField},
+};
+use bytes::Bytes;
 use deltalake_core::{
     kernel::Add,
     parquet::{
-        arrow::ArrowWriter,
+        arrow::{
+            ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder, async_reader::MetadataFetch,
+        },
         basic::{Compression, ZstdLevel},
         errors::ParquetError,
-        file::properties::WriterProperties,
+        file::{
+            metadata::{ParquetMetaDataReader, RowGroupMetaData},
+            properties::{EnabledStatistics, WriterProperties},
+        },
+        schema::types::ColumnPath,
     },
 };
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 use uuid::Uuid;
 
 use self::stats::Stats;
@@ -25,38 +46,48 @@ mod stats;
 /// The folder of rows whose partition column is null, as Hive calls it.
 const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 
+/// Size of a row group: what is encoded of it is in memory twice while it is put to the file.
+const ROW_GROUP_BYTES: usize = 8 << 20;
+
+/// Size of the pieces that a file is held in: a page of a column fits into one.
+const PIECE_BYTES: usize = 2 << 20;
+
+/// What is read of a file's end first: the footer of most files whole.
+const FOOTER_BYTES: usize = 64 << 10;
+
 /// The values of a file's partition columns, in the table's order.
 pub(crate) type Partition = Vec<(String, Option<String>)>;
 
 /// A data file that grows.
 pub(crate) struct Encoder {
     schema: SchemaRef,
-    writer: ArrowWriter<Vec<u8>>,
+    /// `None` until rows have come, which tell how they are best written.
+    writer: Option<ArrowWriter<Pieces>>,
     stats: Stats,
 }
 
 /// A data file that is complete.
 #[derive(Debug)]
 pub(crate) struct Encoded {
-    bytes: Vec<u8>,
+    bytes: PutPayload,
     stats: String,
 }
 
 impl Encoder {
     /// Begins a file of these columns, the partition's not among them.
-    pub(crate) fn new(schema: SchemaRef) -> Result<Self, ParquetError> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
-            .build();
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))?;
-        Ok(Self { stats: Stats::of(&schema), schema, writer })
+    pub(crate) fn new(schema: SchemaRef) -> Self {
+        Self { stats: Stats::of(&schema), schema, writer: None }
     }
 
     /// Adds rows; columns that the file does not have are left out.
     pub(crate) fn push(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
         let rows = self.kept(rows).map_err(|error| ParquetError::ArrowError(error.to_string()))?;
         self.stats.push(rows.columns());
-        self.writer.write(&rows)
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            writer => writer.insert(begin(&self.schema, Some(&rows))?),
+        };
+        writer.write(&rows)
     }
 
     fn kept(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
@@ -67,18 +98,95 @@ impl Encoder {
 
     /// Returns how large the file would be if it ended here, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+        self.writer.as_ref().map_or(0, |it| it.bytes_written() + it.in_progress_size())
     }
 
     /// Returns what it takes in memory, about.
     pub(crate) fn memory(&self) -> usize {
-        self.writer.bytes_written() + self.writer.memory_size()
+        self.writer.as_ref().map_or(0, |it| it.bytes_written() + it.memory_size())
     }
 
     /// Ends the file.
     pub(crate) fn finish(self) -> Result<Encoded, ParquetError> {
-        Ok(Encoded { stats: self.stats.to_string(), bytes: self.writer.into_inner()? })
+        let writer = match self.writer {
+            Some(writer) => writer,
+            None => begin(&self.schema, None)?,
+        };
+        let Pieces { mut full, open } = writer.into_inner()?;
+        full.push(open.into());
+        Ok(Encoded { stats: self.stats.to_string(), bytes: full.into_iter().collect() })
     }
+}
+
+/// Digits from which on a decimal is bytes in Parquet, and no number.
+const BYTES_DIGITS: u8 = 19;
+
+/// Begins a file whose first rows are these.
+///
+/// A dictionary is kept for every column but those whose values hardly ever come again: there it
+/// costs a look-up for each value, and takes more room than the values. Decimals that are bytes have
+/// no range: comparing them takes longer than packing them, and few files are searched by them.
+fn begin(
+    schema: &SchemaRef,
+    rows: Option<&RecordBatch>,
+) -> Result<ArrowWriter<Pieces>, ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+    for field in schema.fields() {
+        if matches!(field.data_type(), DataType::Decimal128(BYTES_DIGITS..=u8::MAX, _)) {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+    }
+    for (field, column) in schema.fields().iter().zip(rows.map_or(&[][..], RecordBatch::columns)) {
+        if !repeats(column)? {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    ArrowWriter::try_new(Pieces::default(), Arc::clone(schema), Some(properties.build()))
+}
+
+/// Where a file grows: in pieces, for one buffer of all of it would be copied whenever it doubles.
+#[derive(Debug, Default)]
+struct Pieces {
+    full: Vec<Bytes>,
+    open: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if PIECE_BYTES < self.open.len() + bytes.len() {
+            self.full.push(mem::take(&mut self.open).into());
+        }
+        if self.open.capacity() == 0 {
+            self.open.reserve_exact(bytes.len().max(PIECE_BYTES));
+        }
+        self.open.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Values that are looked at to tell whether a column's come again, and how few of them must be new:
+/// of prices, which have thousands of values, some dozens come twice among so many.
+const SAMPLE_ROWS: usize = 4096;
+const SAMPLE_NEW_MAX: usize = SAMPLE_ROWS / 100 * 97;
+
+/// Whether values of a column come again, as far as a few tell. Too few tell nothing.
+fn repeats(column: &ArrayRef) -> Result<bool, ParquetError> {
+    if column.len() < SAMPLE_ROWS || column.data_type().is_nested() {
+        return Ok(true);
+    }
+    let rows = RowConverter::new(vec![SortField::new(column.data_type().clone())])
+        .and_then(|converter| converter.convert_columns(&[column.slice(0, SAMPLE_ROWS)]));
+    let rows = rows.map_err(|error| ParquetError::ArrowError(error.to_string()))?;
+    let distinct: HashSet<Row<'_>> = rows.iter().collect();
+    Ok(distinct.len() <= SAMPLE_NEW_MAX)
 }
 
 impl Encoded {
@@ -91,7 +199,7 @@ impl Encoded {
         let Self { bytes, stats } = self;
         let name = format!("part-00000-{}-c000.zstd.parquet", Uuid::new_v4());
         let path = Path::from(format!("{}{name}", folder(&partition)));
-        store.put(&path, bytes.into()).await?;
+        store.put(&path, bytes).await?;
         // The store's own clock tells when the file came to be.
         let meta = store.head(&path).await?;
         Ok(Add {
@@ -107,6 +215,74 @@ impl Encoded {
             default_row_commit_version: None,
             clustering_provider: None,
         })
+    }
+}
+
+/// Where a table's log says that a data file lies.
+pub(crate) fn location(path: &str) -> Path {
+    Path::parse(path).unwrap_or_else(|_| Path::from(path))
+}
+
+/// Reads a data file whole, without the partition's columns.
+///
+/// # Errors
+/// It is gone, or no Parquet.
+pub(crate) async fn read(
+    store: &dyn ObjectStore,
+    path: &str,
+) -> Result<Vec<RecordBatch>, Box<dyn std::error::Error + Send + Sync>> {
+    let bytes = store.get(&location(path)).await?.bytes().await?;
+    // Decoding is plain computation: on a thread of its own it holds up no other stage.
+    Ok(tokio::task::spawn_blocking(move || decode(bytes)).await??)
+}
+
+fn decode(bytes: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
+    ParquetRecordBatchReaderBuilder::try_new(bytes)?
+        // Fewer, larger batches are cheaper to walk.
+        .with_batch_size(65_536)
+        .build()?
+        .collect()
+}
+
+/// Whether a data file may have rows in which the text column at `leaf` is one of `values`, as far as
+/// the ranges in its footer tell; of the rest of the file nothing is read.
+///
+/// # Errors
+/// It is gone, or no Parquet.
+pub(crate) async fn may_have(
+    store: &dyn ObjectStore,
+    (path, size): (&str, u64),
+    leaf: [&str; 2],
+    values: &BTreeSet<String>,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let reader = ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_BYTES));
+    let footer = reader.load_and_finish(Ranges { store, path: location(path) }, size).await?;
+    let columns = footer.file_metadata().schema_descr().columns();
+    let Some(column) = columns.iter().position(|column| column.path().parts() == leaf) else {
+        return Ok(false);
+    };
+    let may_have = |group: &RowGroupMetaData| {
+        // Ranges of old writers compare letters as signed numbers.
+        let range = group.column(column).statistics().filter(|it| !it.is_min_max_deprecated());
+        let Some((least, most)) = range.and_then(|it| it.min_bytes_opt().zip(it.max_bytes_opt()))
+        else {
+            return true;
+        };
+        values.iter().any(|value| least <= value.as_bytes() && value.as_bytes() <= most)
+    };
+    Ok(footer.row_groups().iter().any(may_have))
+}
+
+/// Ranges of a data file.
+struct Ranges<'s> {
+    store: &'s dyn ObjectStore,
+    path: Path,
+}
+
+impl MetadataFetch for Ranges<'_> {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        let found = self.store.get_range(&self.path, range);
+        found.map_err(|error| ParquetError::External(Box::new(error))).boxed()
     }
 }
 
@@ -131,7 +307,37 @@ fn folder(partition: &Partition) -> String {
 
 #[cfg(test)]
 mod tests {
+    use arrow::{array::Int64Array, datatypes::DataType};
+
     use super::*;
+
+    #[test]
+    fn only_columns_whose_values_come_again_have_a_dictionary() {
+        let rows = i64::try_from(SAMPLE_ROWS).expect("small");
+        let column = |value: &dyn Fn(i64) -> i64, count| -> ArrayRef {
+            Arc::new((0..count).map(value).collect::<Int64Array>())
+        };
+        for (name, column, expected) in [
+            ("every value is new", column(&|row| row, rows), false),
+            ("one value", column(&|_| 7, rows), true),
+            ("prices of 300 dollars", column(&|row| row * 7919 % 30_000 / 10, rows), true),
+            ("too few to tell", column(&|row| row, rows - 1), true),
+            ("no value at all", arrow::array::new_null_array(&DataType::Int64, SAMPLE_ROWS), true),
+        ] {
+            assert_eq!(repeats(&column).expect(name), expected, "{name}");
+            let rows = RecordBatch::try_from_iter([("a", column)]).expect(name);
+            let mut encoder = Encoder::new(rows.schema());
+            encoder.push(&rows).expect(name);
+            let encoded = encoder.finish().expect(name);
+            let read =
+                ParquetRecordBatchReaderBuilder::try_new(Bytes::from(encoded.bytes)).expect(name);
+            let has = read.metadata().row_group(0).column(0).dictionary_page_offset().is_some();
+            assert_eq!(has, expected, "{name}");
+            let read: Vec<RecordBatch> =
+                read.build().expect(name).collect::<Result<_, _>>().expect(name);
+            assert_eq!(arrow::compute::concat_batches(&rows.schema(), &read).expect(name), rows);
+        }
+    }
 
     #[test]
     fn folders_have_plain_names_or_none() {

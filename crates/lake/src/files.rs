@@ -97,26 +97,30 @@ impl FileTable {
         Ok(table)
     }
 
-    /// Returns the newest version that was seen; `None` when there is no table.
-    #[must_use]
-    pub fn version(&self) -> Option<u64> {
-        self.state.as_ref().map(DeltaTableState::version)
-    }
-
     /// Returns the version of the table that each batch of the stream is in, as far as the log tells.
     ///
     /// # Errors
     /// The log cannot be read.
     pub async fn versions(&self) -> Result<BTreeMap<u64, u64>, Error> {
-        let Some(newest) = self.version() else { return Ok(BTreeMap::new()) };
-        let reads = (0..=newest).map(|version| self.batch_of(version));
-        let found: Vec<Option<(u64, u64)>> =
-            stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        let Some(newest) = self.state.as_ref().map(DeltaTableState::version) else {
+            return Ok(BTreeMap::new());
+        };
+        let reads = (0..=newest).rev().map(|version| self.batch_of(version));
+        let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
+        let mut versions = BTreeMap::new();
+        // From the newest on, up to the stream's first batch or the oldest entry that is left.
+        while let Some(Some((version, batch))) = reads.try_next().await? {
+            versions.extend(batch.map(|batch| (batch, version)));
+            if batch == Some(0) {
+                break;
+            }
+        }
+        Ok(versions)
     }
 
-    /// Returns the batch that a version of the table brought, and that version.
-    async fn batch_of(&self, version: u64) -> Result<Option<(u64, u64)>, Error> {
+    /// Returns a version of the table and the batch that it brought; `None` when nothing is left of
+    /// it in the log.
+    async fn batch_of(&self, version: u64) -> Result<Option<(u64, Option<u64>)>, Error> {
         let error = |source| open_error(&self.name, source);
         let entry = self.log_store.read_commit_entry(version).await.map_err(error)?;
         // Log entries are deleted after a month.
@@ -126,7 +130,7 @@ impl FileTable {
             Action::Txn(txn) if txn.app_id == self.app => u64::try_from(txn.version).ok(),
             _ => None,
         });
-        Ok(batch.map(|batch| (batch, version)))
+        Ok(Some((version, batch)))
     }
 
     /// Moves the snapshot to the newest version.
@@ -215,9 +219,18 @@ impl FileTable {
             )));
         }
         let rewritten = self.rewrite(&growth, change).await?;
-        let is_fixed = growth.is_any() || !rewritten.is_empty();
+        let mut is_fixed = growth.is_any() || !rewritten.is_empty();
         actions.extend(rewritten);
-        actions.extend(rows.iter().flat_map(|rows| &rows.adds).cloned().map(Action::Add));
+        if let Some(rows) = rows {
+            // Another stream may have widened the table since: whoever reads it expects one type.
+            let is_narrow = columns::is_narrow(&rows.columns, &growth.columns);
+            is_fixed |= is_narrow;
+            let adds = match is_narrow {
+                true => self.restage(rows, &growth.columns).await?,
+                false => rows.adds.clone(),
+            };
+            actions.extend(adds.into_iter().map(Action::Add));
+        }
         Ok((actions, is_fixed))
     }
 

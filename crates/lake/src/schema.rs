@@ -21,7 +21,17 @@ pub(crate) struct TableDef {
     pub schema: SchemaRef,
     /// Partition columns.
     pub partition_by: &'static [&'static str],
+    /// Columns that no two rows share and that are never null, where its step sees to that.
+    pub primary_key: &'static [&'static str],
 }
+
+/// What tells the bars of a gold table apart.
+const GOLD_BAR_KEY: &[&str] = &["source", "symbol", "mic", "ts_start"];
+
+/// A bar of silver is there once for each value it had.
+const SILVER_BAR_KEY: &[&str] = &["source", "symbol", "mic", "interval", "ts_start", "revision"];
+
+const QUOTE_KEY: &[&str] = &["source", "symbol", "mic"];
 
 impl TableDef {
     /// Returns layer and name, such as `gold.bar_1m`.
@@ -34,22 +44,31 @@ impl TableDef {
 pub(crate) static TABLES: LazyLock<Vec<TableDef>> = LazyLock::new(|| {
     let mut tables: Vec<TableDef> = Dataset::ALL.into_iter().map(bronze_table).collect();
     tables.extend([
-        def("silver", "bar", silver_bar(), &["session_date"]),
+        TableDef {
+            primary_key: SILVER_BAR_KEY,
+            ..def("silver", "bar", silver_bar(), &["session_date"])
+        },
         def("silver", "eod", silver_eod(), &["session_month"]),
         def("silver", "corporate_action", corporate_action(), &[]),
         def("silver", "instrument", instrument(), &[]),
         def("silver", "exchange", exchange(), &[]),
         def("silver", "quarantine", quarantine(), &[]),
     ]);
-    tables.extend(
-        ["bar_1m", "bar_5m", "bar_15m", "bar_1h", "bar_1d"]
-            .into_iter()
-            .map(|name| def("gold", name, gold_bar(), &["session_date"])),
-    );
-    tables.push(def("gold", "quote_latest", quote_latest(), &[]));
+    tables.extend(["bar_1m", "bar_5m", "bar_15m", "bar_1h", "bar_1d"].into_iter().map(|name| {
+        TableDef { primary_key: GOLD_BAR_KEY, ..def("gold", name, gold_bar(), &["session_date"]) }
+    }));
+    tables.push(TableDef {
+        primary_key: QUOTE_KEY,
+        ..def("gold", "quote_latest", quote_latest(), &[])
+    });
     tables.push(def("gold", "eod", gold_eod(), &["session_month"]));
     tables
 });
+
+/// Returns layer and name of every table there is, such as `gold.bar_1m`.
+pub fn table_names() -> impl Iterator<Item = String> {
+    TABLES.iter().map(TableDef::full_name)
+}
 
 /// Returns the definition of a table that is known to exist.
 ///
@@ -60,6 +79,13 @@ pub(crate) fn table_def(layer: &str, name: &str) -> &'static TableDef {
         .iter()
         .find(|table| table.layer == layer && table.name == name)
         .expect("only names of this file are asked for")
+}
+
+/// Returns the columns of a table that no two rows share; none where nothing sees to that.
+#[must_use]
+pub fn primary_key(layer: &str, name: &str) -> &'static [&'static str] {
+    let table = TABLES.iter().find(|table| table.layer == layer && table.name == name);
+    table.map_or(&[], |table| table.primary_key)
 }
 
 /// The Arrow type of a UTC moment; with a zone, or Delta would need a newer reader version.
@@ -73,7 +99,7 @@ fn def(
     fields: Vec<Field>,
     partition_by: &'static [&'static str],
 ) -> TableDef {
-    TableDef { layer, name, schema: Arc::new(Schema::new(fields)), partition_by }
+    TableDef { layer, name, schema: Arc::new(Schema::new(fields)), partition_by, primary_key: &[] }
 }
 
 fn bronze_table(dataset: Dataset) -> TableDef {
@@ -82,6 +108,7 @@ fn bronze_table(dataset: Dataset) -> TableDef {
         name: dataset.as_str(),
         schema: autoloader::output_schema(&bronze::row_schema(dataset)),
         partition_by: &["date_key"],
+        primary_key: &[],
     }
 }
 

@@ -4,15 +4,16 @@ use std::{fmt::Write as _, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
-        Float64Builder, Int8Builder, Int16Builder, Int32Array, Int32Builder, Int64Array,
-        Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
+        Array as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+        Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Array, Int32Builder,
+        Int64Array, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
     },
     datatypes::DataType,
 };
 use model::decimal::DecimalType;
 
 use super::{
+    number::Short,
     scan::{Shape, Span, Value},
     value,
 };
@@ -23,6 +24,20 @@ mod typed;
 
 use nested::Nested;
 pub(crate) use typed::Rules;
+
+/// Bytes that a value takes at most beside those that its file has for it: a number, two offsets or
+/// the marks of a null. A record without a value costs each column as much.
+pub(crate) const VALUE_BYTES: usize = 8;
+
+/// Returns how many columns a value is, those inside of structs counted: they have one for each row.
+pub(crate) fn leaves(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => {
+            fields.iter().map(|field| leaves(field.data_type())).sum::<usize>() + 1
+        }
+        _ => 1,
+    }
+}
 
 /// What became of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +128,10 @@ impl ColumnBuilder {
                 ),
             },
             Self::Decimal(builder, kind) => {
-                let number = digits(value, text, scratch);
-                let number = number.and_then(|digits| value::decimal(digits.as_bytes(), *kind));
+                let number = value.short.and_then(|short| short.decimal(*kind)).or_else(|| {
+                    let digits = digits(value, text, scratch)?;
+                    value::decimal(digits.as_bytes(), *kind)
+                });
                 kept(number.map(|number| builder.append_value(number)), None)
             }
             Self::Int64(builder) => {
@@ -144,11 +161,52 @@ impl ColumnBuilder {
         }
     }
 
-    /// Returns what was appended, and begins anew.
+    /// Appends one of the values that most are made of, if it fits at once: text without escapes,
+    /// short numbers. Returns whether it did; what it left is for [`Self::append_json`].
+    #[inline]
+    pub(crate) fn append_plain(&mut self, value: Value, text: &str) -> bool {
+        match self {
+            Self::Decimal(builder, kind) => {
+                let number = value.short.and_then(|short| short.decimal(*kind));
+                number.map(|number| builder.append_value(number)).is_some()
+            }
+            Self::Text(builder) if value.shape == Shape::Plain => {
+                let inner = Span { start: value.span.start + 1, end: value.span.end - 1 };
+                builder.append_value(inner.of(text));
+                true
+            }
+            Self::Int64(builder) => {
+                let number = value.short.and_then(Short::whole);
+                number.map(|number| builder.append_value(number)).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns about how many bytes the elements of lists and maps take that were appended: few
+    /// bytes of a file may be many of them.
+    pub(crate) fn elements_bytes(&self) -> usize {
+        match self {
+            Self::Nested(nested) => nested.elements_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Returns what was appended, and begins anew; of the usual columns with room for as much again,
+    /// for one stretch of rows is about as long as the next.
     pub(crate) fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Text(builder) | Self::Json(builder) => Arc::new(builder.finish()),
-            Self::Decimal(builder, _) => Arc::new(builder.finish()),
+            Self::Text(builder) | Self::Json(builder) => {
+                let texts = builder.finish();
+                *builder = StringBuilder::with_capacity(texts.len(), texts.values().len());
+                Arc::new(texts)
+            }
+            Self::Decimal(builder, _) => {
+                let numbers = builder.finish();
+                *builder = Decimal128Builder::with_capacity(numbers.len())
+                    .with_data_type(numbers.data_type().clone());
+                Arc::new(numbers)
+            }
             Self::Timestamp(builder) | Self::LocalTimestamp(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Bool(builder) => Arc::new(builder.finish()),

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use super::number::{Digits, HIGHS, ONES, Short, word};
+
 /// Deepest nesting of a row, the row itself being 1. Vendors nest two deep; a parser that follows
 /// a malicious row down its own stack must stop somewhere.
 pub const DEPTH_MAX: usize = 64;
@@ -48,6 +50,8 @@ pub(crate) enum Shape {
 pub(crate) struct Value {
     pub span: Span,
     pub shape: Shape,
+    /// What a number says, where the scan could tell.
+    pub short: Option<Short>,
 }
 
 /// A member of the row; the key's span includes its quotes.
@@ -125,9 +129,41 @@ pub(crate) struct RowScan {
 #[derive(Debug, Default)]
 struct Expected {
     text: Vec<u8>,
+    /// The text's first eight bytes, and which bits of them are its own.
+    head: (u64, u64),
+    /// Its last eight bytes; nothing where it has fewer.
+    tail: u64,
     /// Length of the key itself, quotes included.
     key_len: usize,
     column: Option<usize>,
+}
+
+impl Expected {
+    fn set(&mut self, text: &[u8], key_len: usize, column: Option<usize>) {
+        let mut head = [0; 8];
+        let count = text.len().min(8);
+        head[..count].copy_from_slice(&text[..count]);
+        // Fewer than eight bytes leave the upper bits of the word to whatever follows.
+        let mask = u64::MAX.checked_shr(64 - 8 * u32::try_from(count).unwrap_or(8)).unwrap_or(0);
+        self.head = (u64::from_le_bytes(head), mask);
+        self.tail = text.last_chunk().map_or(0, |tail| u64::from_le_bytes(*tail));
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        (self.key_len, self.column) = (key_len, column);
+    }
+
+    /// Whether `bytes` begin with the text: of most keys two words tell, without a call.
+    fn begins(&self, bytes: &[u8]) -> bool {
+        let length = self.text.len();
+        let (head, mask) = self.head;
+        match word(bytes, 0) {
+            Some(found) if length <= 16 => {
+                (found ^ head) & mask == 0
+                    && (length <= 8 || word(bytes, length - 8) == Some(self.tail))
+            }
+            _ => bytes.starts_with(&self.text),
+        }
+    }
 }
 
 impl RowScan {
@@ -173,8 +209,9 @@ impl RowScan {
 
     fn keep(&mut self, column: Option<usize>, member: Member) {
         match column.and_then(|column| self.slots.get_mut(column)) {
+            Some(slot @ None) => *slot = Some(member),
             // The last of a repeated key wins, as it does for every JSON parser.
-            Some(slot) => self.extra.extend(slot.replace(member)),
+            Some(Some(earlier)) => self.extra.push(std::mem::replace(earlier, member)),
             None => self.extra.push(member),
         }
     }
@@ -189,7 +226,7 @@ impl RowScan {
     ) -> Result<(Span, Option<usize>, usize), ScanError> {
         let bytes = text.as_bytes();
         if let Some(expected) = self.expected.get(place)
-            && bytes[at..].starts_with(&expected.text)
+            && expected.begins(&bytes[at..])
         {
             let key = Span { start: at, end: at + expected.key_len };
             return Ok((key, expected.column, at + expected.text.len()));
@@ -222,14 +259,12 @@ impl RowScan {
             self.expected.push(Expected::default());
         }
         if let Some(expected) = self.expected.get_mut(place) {
-            expected.text.clear();
-            expected.text.extend_from_slice(text);
-            expected.key_len = key_len;
-            expected.column = column;
+            expected.set(text, key_len, column);
         }
     }
 }
 
+#[inline]
 pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t' | b'\r' | b'\n') = bytes.get(at) {
         at += 1;
@@ -273,18 +308,35 @@ impl Iterator for Parts<'_> {
 }
 
 /// Scans the value that begins at `at`; a container there is `depth` deep.
+#[inline]
 pub(crate) fn value(bytes: &[u8], at: usize, depth: usize) -> Result<Value, ScanError> {
-    let (end, shape) = match bytes.get(at) {
-        Some(b'"') => string(bytes, at)?,
-        Some(b'-' | b'0'..=b'9') => (number(bytes, at)?, Shape::Number),
+    let (end, shape, short) = match bytes.get(at) {
+        Some(b'-' | b'0'..=b'9') => {
+            let (end, short) = number(bytes, at)?;
+            (end, Shape::Number, short)
+        }
+        Some(b'"') => {
+            let (end, shape) = string(bytes, at)?;
+            (end, shape, None)
+        }
+        _ => {
+            let (end, shape) = rarer(bytes, at, depth)?;
+            (end, shape, None)
+        }
+    };
+    Ok(Value { span: Span { start: at, end }, shape, short })
+}
+
+/// Scans a value that is neither number nor text.
+fn rarer(bytes: &[u8], at: usize, depth: usize) -> Result<(usize, Shape), ScanError> {
+    Ok(match bytes.get(at) {
         Some(b't') => (literal(bytes, at, b"true")?, Shape::True),
         Some(b'f') => (literal(bytes, at, b"false")?, Shape::False),
         Some(b'n') => (literal(bytes, at, b"null")?, Shape::Null),
         Some(b'{') => (container(bytes, at, b'}', depth)?, Shape::Nested),
         Some(b'[') => (container(bytes, at, b']', depth)?, Shape::Nested),
         _ => return Err(ScanError::Syntax(at)),
-    };
-    Ok(Value { span: Span { start: at, end }, shape })
+    })
 }
 
 fn literal(bytes: &[u8], at: usize, expected: &[u8]) -> Result<usize, ScanError> {
@@ -344,12 +396,9 @@ pub(crate) fn string(bytes: &[u8], start: usize) -> Result<(usize, Shape), ScanE
 
 /// Returns the first place from `at` on with a quote, a backslash or a control character.
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
     // Eight bytes at a time: a byte's high bit is set where it is the one looked for. Borrows can
     // set wrong bits only above a right one, and only the lowest counts.
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
+    while let Some(word) = word(bytes, at) {
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         let quote = word ^ (ONES * u64::from(b'"'));
         let quote = quote.wrapping_sub(ONES) & !quote;
@@ -379,41 +428,36 @@ fn escape_end(bytes: &[u8], at: usize) -> Result<usize, ScanError> {
     }
 }
 
-fn number(bytes: &[u8], start: usize) -> Result<usize, ScanError> {
-    let mut at = start;
-    if bytes.get(at) == Some(&b'-') {
-        at += 1;
-    }
-    let whole = at;
-    at = digits_end(bytes, at);
+/// Scans the number that begins at `start`; returns where it ends, and what it says if it is short.
+#[inline]
+fn number(bytes: &[u8], start: usize) -> Result<(usize, Option<Short>), ScanError> {
+    let is_negative = bytes.get(start) == Some(&b'-');
+    let begin = start + usize::from(is_negative);
+    let mut digits = Digits::at(bytes, begin);
+    let whole = digits.end - begin;
     // JSON has no leading zeros: after one the number's whole part is over.
-    if at == whole || (bytes[whole] == b'0' && at != whole + 1) {
-        return Err(ScanError::Syntax(at));
+    if whole == 0 || (bytes.get(begin) == Some(&b'0') && whole != 1) {
+        return Err(ScanError::Syntax(digits.end));
     }
-    if bytes.get(at) == Some(&b'.') {
-        let fraction = at + 1;
-        at = digits_end(bytes, fraction);
-        if at == fraction {
-            return Err(ScanError::Syntax(at));
+    let mut fraction = 0;
+    if bytes.get(digits.end) == Some(&b'.') {
+        let point = digits.end + 1;
+        digits = digits.go_on(bytes, point);
+        fraction = digits.end - point;
+        if fraction == 0 {
+            return Err(ScanError::Syntax(point));
         }
     }
-    if let Some(b'e' | b'E') = bytes.get(at) {
-        at += 1;
-        if let Some(b'+' | b'-') = bytes.get(at) {
-            at += 1;
-        }
-        let exponent = at;
-        at = digits_end(bytes, exponent);
-        if at == exponent {
-            return Err(ScanError::Syntax(at));
-        }
+    match bytes.get(digits.end) {
+        Some(b'e' | b'E') => exponent_end(bytes, digits.end + 1).map(|end| (end, None)),
+        _ => Ok((digits.end, Short::of(is_negative, digits, whole, fraction))),
     }
-    Ok(at)
 }
 
-fn digits_end(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+fn exponent_end(bytes: &[u8], mut at: usize) -> Result<usize, ScanError> {
+    if let Some(b'+' | b'-') = bytes.get(at) {
         at += 1;
     }
-    at
+    let end = Digits::at(bytes, at).end;
+    if end == at { Err(ScanError::Syntax(at)) } else { Ok(end) }
 }

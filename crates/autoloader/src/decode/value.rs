@@ -3,6 +3,8 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use model::decimal::{DecimalType, Unscaled};
 
+use super::number::Short;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
@@ -58,52 +60,8 @@ fn unicode(text: &str) -> Option<(char, usize)> {
 
 /// Parses plain decimal text, as [`DecimalType::parse_bytes`] does but faster where it is short.
 pub(crate) fn decimal(text: &[u8], kind: DecimalType) -> Option<Unscaled> {
-    short_decimal(text, kind).or_else(|| kind.parse_bytes(text).ok())
-}
-
-/// Parses decimals that stay within 18 digits at the column's scale, so 64 bits suffice.
-fn short_decimal(text: &[u8], kind: DecimalType) -> Option<Unscaled> {
-    const DIGITS_MAX: usize = 18;
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, text),
-    };
-    let scale = usize::from(kind.scale.unsigned_abs());
-    let mut value: u64 = 0;
-    let mut whole = 0;
-    for &byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if 9 < digit {
-            break;
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        whole += 1;
-    }
-    let fraction = match &digits[whole..] {
-        [] => &[],
-        [b'.', fraction @ ..] if !fraction.is_empty() => fraction,
-        _ => return None,
-    };
-    // Checked before the value is used: above this it may have wrapped.
-    if whole == 0 || scale < fraction.len() || DIGITS_MAX < whole + scale {
-        return None;
-    }
-    for &byte in fraction {
-        let digit = byte.wrapping_sub(b'0');
-        if 9 < digit {
-            return None;
-        }
-        value = value * 10 + u64::from(digit);
-    }
-    // At most 18 zeros: `scale` is at most DIGITS_MAX - 1 here.
-    let missing = u32::try_from(scale - fraction.len()).ok()?;
-    value *= 10_u64.pow(missing);
-    let limit = 10_u64.checked_pow(u32::from(kind.precision)).unwrap_or(u64::MAX);
-    if limit <= value {
-        return None;
-    }
-    let value = Unscaled::from(value);
-    Some(if negative { -value } else { value })
+    let short = Short::of_text(text).and_then(|short| short.decimal(kind));
+    short.or_else(|| kind.parse_bytes(text).ok())
 }
 
 /// Parses decimal text that may have an exponent, as in `1.5e-3`: exactly, or not at all.

@@ -13,13 +13,10 @@ use futures::TryStreamExt;
 use object_store::{CopyMode, CopyOptions, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
 
 use super::{
-    options::CleanSource,
+    options::{CleanSource, DELETE_AFTER},
     seen::{Known, Seen, Status},
     source_file::SourceFile,
 };
-
-/// Deleting sooner than this after loading is refused: an error in the rows is found by then.
-const DELETE_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// Where files are cleaned, and how.
 #[derive(Debug)]
@@ -235,8 +232,7 @@ fn check(source: &str, clean: &CleanSource) -> Result<(), String> {
     match clean {
         CleanSource::Off => Ok(()),
         CleanSource::Delete { retention } => {
-            let is_short = TimeDelta::from_std(*retention).is_ok_and(|time| time <= DELETE_AFTER);
-            if is_short {
+            if *retention <= DELETE_AFTER {
                 return Err(
                     "`cleanSource.retentionDuration` of DELETE must be more than 7 days: files \
                      that are gone cannot be loaded again"
@@ -252,10 +248,10 @@ fn check(source: &str, clean: &CleanSource) -> Result<(), String> {
                     || inner == outer
                     || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
             };
-            if destination.is_empty() || inside(source, destination) {
+            if inside(source, destination) || inside(destination, source) {
                 return Err(format!(
-                    "`cleanSource.moveDestination` `{destination}` lies in the source `{source}`: moved \
-                     files would be found and loaded again; name a folder outside of it"
+                    "`cleanSource.moveDestination` `{destination}` and the source `{source}` lie in \
+                     each other: moved files would be found and loaded again; name another folder"
                 ));
             }
             Ok(())

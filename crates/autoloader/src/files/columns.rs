@@ -24,7 +24,7 @@ use super::{
 mod tests;
 
 /// Files looked into at the same time: hides a bucket's latency where files are small.
-pub(super) const LOOKS_MAX: usize = 4;
+const LOOKS_MAX: usize = 4;
 
 /// Versions tried for what the options give. One is enough, unless others make versions meanwhile.
 const ADOPTIONS_MAX: u32 = 8;
@@ -45,6 +45,8 @@ pub struct StoredColumns {
     pub options: SchemaOptions,
     /// How texts become times.
     pub times: Arc<dyn ReadTimes>,
+    /// The first version, made before the stream began and not kept yet.
+    pub(super) prepared: Option<SchemaVersion>,
 }
 
 impl StoredColumns {
@@ -72,19 +74,10 @@ impl StoredColumns {
     ) -> Result<Option<SchemaVersion>, PortError> {
         if let Some(schema) = &self.options.given {
             let paths = files.iter().map(|file| file.path.as_str());
-            return given(schema, paths, &self.options).map(Some).map_err(refused);
+            let version = given(schema, paths, &self.format, &self.options);
+            return version.map(Some).map_err(refused);
         }
-        // Collected first: a stream that borrows from its closure could not change threads.
-        let mut looks = Vec::new();
-        for file in sample(files, self.options.sample) {
-            looks.push(self.observe(file));
-        }
-        let observations: Vec<FileObservation> = futures::stream::iter(looks)
-            .buffered(LOOKS_MAX)
-            .try_filter_map(async |seen| Ok(seen))
-            .try_collect()
-            .await?;
-        match infer(&observations, &self.format, &self.options) {
+        match infer(&self.look_into(files).await?, &self.format, &self.options) {
             Err(nothing @ (InferError::NoFiles | InferError::NoColumns { .. })) => {
                 tracing::warn!(%nothing, "there are no columns yet");
                 Ok(None)
@@ -99,8 +92,7 @@ impl StoredColumns {
             let Some(newest) = self.newest_kept().await? else {
                 return Ok(None);
             };
-            let paths = files.iter().map(|file| file.path.as_str());
-            match wished(&newest, paths, &self.format, &self.options).map_err(refused)? {
+            match self.wish(&newest, files)? {
                 None => return Ok(Some(newest)),
                 // Whoever created that number first may have had another wish: look again.
                 Some(next) => drop(self.versions.create(next).await.map_err(kept)?),
@@ -115,11 +107,32 @@ impl StoredColumns {
         })
     }
 
-    /// Looks into a file; `None` when it is gone or broken: its batch will say so.
-    pub(super) async fn observe(
+    /// Returns the version that has what the options give beyond `newest`, if they give more.
+    pub(super) fn wish(
         &self,
-        file: &SourceFile,
-    ) -> Result<Option<FileObservation>, PortError> {
+        newest: &SchemaVersion,
+        files: &[SourceFile],
+    ) -> Result<Option<SchemaVersion>, PortError> {
+        let paths = files.iter().map(|file| file.path.as_str());
+        wished(newest, paths, &self.format, &self.options).map_err(refused)
+    }
+
+    /// Looks into a sample of files.
+    pub(super) async fn look_into(
+        &self,
+        files: &[SourceFile],
+    ) -> Result<Vec<FileObservation>, PortError> {
+        // Collected first: a stream that borrows from its closure could not change threads.
+        let mut looks = Vec::new();
+        for file in sample(files, self.options.sample) {
+            looks.push(self.observe(file));
+        }
+        let looks = futures::stream::iter(looks).buffered(LOOKS_MAX);
+        looks.try_filter_map(async |seen| Ok(seen)).try_collect().await
+    }
+
+    /// Looks into a file; `None` when it is gone or broken: its batch will say so.
+    async fn observe(&self, file: &SourceFile) -> Result<Option<FileObservation>, PortError> {
         if fixed_columns(&self.format).is_some() {
             // Only its path may spell columns.
             return Ok(Some(FileObservation::nothing(file)));
@@ -171,10 +184,24 @@ impl Schemas for StoredColumns {
         if let Some(version) = self.adopted(files).await? {
             return Ok(Some(self.shape(&version)));
         }
-        let Some(first) = self.first(files).await? else { return Ok(None) };
+        let first = match self.prepared.take() {
+            Some(prepared) => Some(prepared),
+            None => self.first(files).await?,
+        };
+        let Some(first) = first else { return Ok(None) };
         // Another process may have made it first, from other files: that one counts.
         self.versions.create(first).await.map_err(kept)?;
         Ok(self.adopted(files).await?.map(|version| self.shape(&version)))
+    }
+
+    async fn prepare(&mut self, files: &[SourceFile]) -> Result<Option<Shape>, PortError> {
+        // No file is no sample, unless nobody has to look into any.
+        if (files.is_empty() && self.options.given.is_none()) || self.newest_kept().await?.is_some()
+        {
+            return Ok(None);
+        }
+        self.prepared = self.first(files).await?;
+        Ok(self.prepared.as_ref().map(|version| self.shape(version)))
     }
 
     async fn version(&mut self, version: u64) -> Result<Shape, PortError> {

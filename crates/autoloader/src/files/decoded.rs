@@ -8,7 +8,7 @@ use arrow::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::schema::Observed;
+use super::schema::{Observed, is_same_name};
 
 /// The columns a reader has to fill, and what it does with everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,12 @@ impl ReadSchema {
             is_case_sensitive,
             is_observing: true,
         }
+    }
+
+    /// Whether a field of this name is neither read nor rescued.
+    pub(crate) fn is_ignored(&self, field: &str) -> bool {
+        let is_alike = |name: &String| !self.is_case_sensitive && is_same_name(name, field);
+        self.ignored.contains(field) || self.ignored.iter().any(is_alike)
     }
 }
 

@@ -127,6 +127,38 @@ pub struct Discoverer {
     tries: HashMap<String, u32>,
 }
 
+impl Looked {
+    /// Writes down what the look cost and brought; louder when it brought files.
+    fn log(&self) {
+        let Self {
+            candidates, reach, names, lists, heads, unclear, growing, late, messages, ..
+        } = self;
+        let Messages { received, foreign, broken, .. } = messages;
+        let files = candidates.len();
+        tracing::debug!(
+            files,
+            ?reach,
+            names,
+            lists,
+            heads,
+            unclear,
+            growing,
+            late,
+            received,
+            foreign,
+            "looked"
+        );
+        if let Some(latency_max) = self.latency_max {
+            let latency_max_s = latency_max.as_secs_f64();
+            tracing::info!(files, lists, heads, messages = received, latency_max_s, "found files");
+        }
+        if 0 < *broken {
+            let why = "messages of the queue could not be read, and are deleted";
+            tracing::warn!(messages = broken, "{why}: events of other services go elsewhere");
+        }
+    }
+}
+
 impl Discoverer {
     /// Begins to look. `hints` have subscribed already: what is written between that and the first
     /// look, which lists everything, is in both. `ts_proven` is what [`Settled`] said last, in this
@@ -147,17 +179,6 @@ impl Discoverer {
         Self { source, discovery, overwrites, inboxes, past, waiting, marks, tries }
     }
 
-    /// Waits until there is a hint, but no longer than about `wait`. Without hints it is over at
-    /// once, and so is it when one has come already.
-    ///
-    /// # Errors
-    /// A queue's that trying again will not mend. Any other makes the next look list everything.
-    pub async fn wait(&mut self, wait: Duration) -> Result<Messages, Error> {
-        let mut messages = Messages::default();
-        self.fill(wait, &mut messages).await?;
-        Ok(messages)
-    }
-
     /// Looks for files that are news to `seen`.
     ///
     /// # Errors
@@ -165,10 +186,7 @@ impl Discoverer {
     /// lost, and no message is.
     pub async fn look(&mut self, seen: &Seen, now: DateTime<Utc>) -> Result<Looked, Error> {
         let mut messages = Messages::default();
-        // Unless a wait has brought some.
-        if self.inboxes.iter().all(|inbox| inbox.places().next().is_none()) {
-            self.fill(Duration::ZERO, &mut messages).await?;
-        }
+        self.fill(&mut messages).await?;
         let hinted: BTreeSet<Place> =
             self.inboxes.iter().flat_map(Inbox::places).cloned().collect();
         self.past.has_gap |= hinted.contains(&Place::Everywhere);
@@ -215,7 +233,10 @@ impl Discoverer {
             None => self.waiting.forget_all_planned(seen),
         }
         let oldest = self.waiting.oldest();
-        let is_planned = |swept: &DateTime<Utc>| oldest.is_none_or(|oldest| *swept < oldest);
+        // Of an object that could not be looked at nobody knows how old it is.
+        let is_known = self.waiting.unclear.is_empty();
+        let is_planned =
+            |swept: &DateTime<Utc>| is_known && oldest.is_none_or(|oldest| *swept < oldest);
         let ts_proven = self.past.ts_swept.filter(is_planned);
         Ok(Settled { deleted: self.clear().await?, ts_proven })
     }
@@ -233,10 +254,10 @@ impl Discoverer {
     }
 
     /// Receives messages of all queues. One that does not answer is made up for by a listing.
-    async fn fill(&mut self, wait: Duration, messages: &mut Messages) -> Result<(), Error> {
+    async fn fill(&mut self, messages: &mut Messages) -> Result<(), Error> {
         let filling = self.inboxes.iter_mut().map(|inbox| async move {
             let mut messages = Messages::default();
-            let result = inbox.fill(wait, &mut messages).await;
+            let result = inbox.fill(&mut messages).await;
             (messages, result)
         });
         for (received, result) in future::join_all(filling).await {

@@ -7,6 +7,7 @@
 //! ahead        UTF-8 ──▶ text that waits, where lines do not end records
 //! json, csv, text, binary   ──▶ Rows: values in columns, the rest rescued
 //! avro, parquet             ──▶ TypedRows: the same, of files that say their types
+//! stretches    all of these ──▶ stretches, each handed on as soon as it is full
 //! observe      a whole file ──▶ what its columns hold
 //! ```
 //!
@@ -38,6 +39,7 @@ mod lines;
 mod observe;
 pub(super) mod parquet;
 mod rows;
+mod stretches;
 mod text;
 mod times;
 mod typed;
@@ -47,6 +49,7 @@ mod tests;
 
 pub use compression::{Compression, Unpacker};
 pub use observe::{Observer, observe};
+pub use stretches::Stretches;
 pub use times::ReadTimes;
 
 /// Reads one file of a format that is read from front to back.
@@ -55,13 +58,13 @@ pub trait TextReader: std::fmt::Debug + Send {
     ///
     /// # Errors
     /// The file as a whole cannot be read: rows it brought before do not count.
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem>;
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem>;
 
     /// Ends the file, and hands on the rows still held.
     ///
     /// # Errors
     /// As [`Self::push`].
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem>;
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem>;
 
     /// Returns the names of the file's columns in its order, where it has one: CSV does, by its
     /// header or by the number of its values.
@@ -188,15 +191,11 @@ pub fn open_file(
 ) -> Result<OpenFile, FileProblem> {
     if matches!(format, Format::Binary) {
         let reader = Box::new(binary::BinaryFile::new(file, &schema)?);
-        return Ok(OpenFile { unpacker: None, reader, step_bytes: usize::MAX });
+        return Ok(OpenFile { unpacker: None, reader });
     }
     let reader = open_with(format, schema, times)?;
-    let step_bytes = if *format == Format::Avro { PACKED_STEP_BYTES } else { usize::MAX };
-    Ok(OpenFile { unpacker: Some(Unpacker::new(file.name())), reader, step_bytes })
+    Ok(OpenFile { unpacker: Some(Unpacker::new(file.name())), reader })
 }
-
-/// Bytes in a step of a format that packs its records itself: a byte may be a thousand of rows.
-const PACKED_STEP_BYTES: usize = 64 << 10;
 
 /// A file that is being read from its bytes as stored.
 #[derive(Debug)]
@@ -204,25 +203,24 @@ pub struct OpenFile {
     /// `None`: its bytes are read as they are.
     unpacker: Option<Unpacker>,
     reader: Box<dyn TextReader>,
-    step_bytes: usize,
 }
 
 impl OpenFile {
-    /// Reads the next bytes, and hands on what each step brought that did bring something. A packed
-    /// byte may be a thousand unpacked ones, so the steps are those of the unpacked bytes.
+    /// Reads the next bytes, and hands on what they bring, a stretch at a time. A packed byte may be
+    /// a thousand unpacked ones, and those as many rows.
     ///
     /// # Errors
-    /// As [`TextReader::push`], or what `each` returns.
+    /// As [`TextReader::push`], or what `each` returns, behind which nothing more is read.
     pub fn push<E: From<FileProblem>>(
         &mut self,
         bytes: &[u8],
         each: &mut dyn FnMut(Decoded) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Self { unpacker, reader, step_bytes } = self;
-        let mut steps = |bytes: &[u8]| steps(reader, bytes, *step_bytes, each);
+        let Self { unpacker, reader } = self;
+        let mut read = |bytes: &[u8]| Stretches::each(each, |out| reader.push(bytes, out));
         match unpacker {
-            Some(unpacker) => unpacker.push(bytes, &mut steps),
-            None => steps(bytes),
+            Some(unpacker) => unpacker.push(bytes, &mut read),
+            None => read(bytes),
         }
     }
 
@@ -234,13 +232,11 @@ impl OpenFile {
         &mut self,
         each: &mut dyn FnMut(Decoded) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Self { unpacker, reader, step_bytes } = self;
+        let Self { unpacker, reader } = self;
         if let Some(unpacker) = unpacker {
-            unpacker.finish(&mut |bytes| steps(reader, bytes, *step_bytes, each))?;
+            unpacker.finish(&mut |bytes| Stretches::each(each, |out| reader.push(bytes, out)))?;
         }
-        let mut last = Decoded::default();
-        reader.finish(&mut last)?;
-        if last.is_empty() { Ok(()) } else { each(last) }
+        Stretches::each(each, |out| reader.finish(out))
     }
 
     /// As [`TextReader::header`].
@@ -252,21 +248,4 @@ impl OpenFile {
     pub fn fields(&self) -> Option<&Fields> {
         self.reader.fields()
     }
-}
-
-/// Reads unpacked bytes step by step.
-fn steps<E: From<FileProblem>>(
-    reader: &mut Box<dyn TextReader>,
-    bytes: &[u8],
-    step_bytes: usize,
-    each: &mut dyn FnMut(Decoded) -> Result<(), E>,
-) -> Result<(), E> {
-    for step in bytes.chunks(step_bytes) {
-        let mut decoded = Decoded::default();
-        reader.push(step, &mut decoded)?;
-        if !decoded.is_empty() {
-            each(decoded)?;
-        }
-    }
-    Ok(())
 }

@@ -77,6 +77,7 @@ impl<T> Load<T> {
             format: self.options.format.clone(),
             options: self.options.schema.clone(),
             times: times(&self.options.format),
+            prepared: None,
         }
     }
 }
@@ -94,7 +95,7 @@ pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Erro
     let config = StreamConfig {
         name: stream,
         pinned: pinned(&options, &source.name),
-        source: source.url,
+        source: source.url.clone(),
         discovery: options.discovery.clone(),
         limits: options.limits,
         overwrites: options.overwrites,
@@ -105,13 +106,8 @@ pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Erro
         is_dry,
     };
     let ts_proven = proven(&state, &config).await?;
-    let store = source.store;
-    let files = Source {
-        store: Arc::clone(&store),
-        prefix: source.prefix,
-        is_local: source.is_local,
-        names,
-    };
+    let store = Arc::clone(&source.store);
+    let files = found_in(source, names);
     let discover = Discoverer::new(files, options.discovery, options.overwrites, hints, ts_proven);
     let reader = StoreReader { store, url: config.source.clone(), format: options.format, times };
     Ok(Stream::new(StreamParts {
@@ -124,6 +120,25 @@ pub async fn open_stream<T: FileTarget>(load: Load<T>) -> Result<Stream<T>, Erro
         quarantine,
         clock,
     }))
+}
+
+/// Opens what finds the files of a source, by itself: to try out its events.
+///
+/// # Errors
+/// The source's glob is none.
+pub fn open_discoverer(
+    source: SourceStore,
+    options: LoadOptions,
+    hints: Vec<Box<dyn Hints>>,
+) -> Result<Discoverer, String> {
+    let names = names(&source.name, &options)?;
+    let files = found_in(source, names);
+    Ok(Discoverer::new(files, options.discovery, options.overwrites, hints, None))
+}
+
+fn found_in(source: SourceStore, names: NameFilter) -> Source {
+    let SourceStore { store, prefix, is_local, .. } = source;
+    Source { store, prefix, is_local, names }
 }
 
 /// Returns what the user's globs say of a path: that of the source, and that of names.

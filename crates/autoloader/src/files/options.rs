@@ -39,6 +39,7 @@ pub use glob::Glob;
 pub use pinned::{PinnedChanges, changed, pinned};
 pub use problems::{OptionProblem, OptionProblems};
 pub use registry::{FormatName, OptionSpec, Origin, Refusal, options, refusals};
+pub(crate) use rules::DELETE_AFTER;
 pub use source_path::SourcePath;
 pub use time_pattern::{ParsedTime, TimePattern};
 pub use zone::Zone;
@@ -314,6 +315,21 @@ pub enum EvolutionMode {
     /// `evolve`, ours: a new version with wider types, without a stop; values that were rescued
     /// before move into the new column.
     Evolve,
+}
+
+impl EvolutionMode {
+    /// Returns the mode's word in `schemaEvolutionMode`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AddNewColumns => "addNewColumns",
+            Self::AddNewColumnsWithTypeWidening => "addNewColumnsWithTypeWidening",
+            Self::Rescue => "rescue",
+            Self::FailOnNewColumns => "failOnNewColumns",
+            Self::None => "none",
+            Self::Evolve => "evolve",
+        }
+    }
 }
 
 /// Columns that the path spells, as in `year=2026/file.json`.

@@ -121,6 +121,13 @@ pub trait Schemas: Send + fmt::Debug {
     /// None can be made, or read.
     async fn newest(&mut self, files: &[SourceFile]) -> Result<Option<Shape>, PortError>;
 
+    /// Returns what [`Self::newest`] will make of `files`, and keeps nothing: whoever begins a stream
+    /// learns here that its options do not fit its files. `None`: there is nothing to be made.
+    ///
+    /// # Errors
+    /// None can be made.
+    async fn prepare(&mut self, files: &[SourceFile]) -> Result<Option<Shape>, PortError>;
+
     /// Returns a version.
     ///
     /// # Errors

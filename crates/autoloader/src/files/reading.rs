@@ -2,13 +2,12 @@
 //!
 //! From front to back in pieces, or, where the format begins at its end, by [`ranges`].
 
-use std::{ops::Range, sync::Arc};
+use std::{io::Read as _, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::BytesMut;
 use futures::StreamExt;
 use model::ErrorKind;
-use object_store::{GetOptions, GetRange, GetResult, ObjectStore};
+use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore};
 use tokio::sync::mpsc;
 
 use super::{
@@ -108,28 +107,75 @@ pub(super) async fn each_piece<T: Send + 'static>(
     mut taker: T,
     take: fn(&mut T, &[u8], bool) -> Result<(), Stop>,
 ) -> Result<T, ReadError> {
-    let mut bytes = open_version(store, file, None).await?.into_stream();
-    let (mut piece, mut read) = (BytesMut::new(), 0);
+    let found = open_version(store, file, None).await?;
+    let mut pieces = Pieces { left: found.meta.size, held: Vec::new(), from: found.payload };
+    let mut read = 0;
     loop {
-        let more = bytes.next().await.transpose().map_err(stored)?;
-        let is_last = more.is_none();
-        piece.extend_from_slice(more.as_deref().unwrap_or_default());
-        if piece.len() < PIECE_BYTES && !is_last {
-            continue;
-        }
-        let (offset, taken) = (read, piece.split().freeze());
-        read += u64::try_from(taken.len()).unwrap_or_default();
+        pieces.arrive().await?;
+        let offset = read;
         let work = move || {
-            let done = take(&mut taker, &taken, is_last);
-            (taker, done)
+            let done =
+                pieces.read().map(|is_last| (take(&mut taker, &pieces.held, is_last), is_last));
+            (taker, pieces, done)
         };
         let done;
-        (taker, done) = tokio::task::spawn_blocking(work).await.map_err(|_| died_at(offset))?;
-        match done {
-            Ok(()) if !is_last => (),
-            Ok(()) | Err(Stop::Unwanted) => return Ok(taker),
-            Err(Stop::Problem(problem)) => return Err(refused(offset, problem)),
+        (taker, pieces, done) =
+            tokio::task::spawn_blocking(work).await.map_err(|_| died_at(offset))?;
+        read += u64::try_from(pieces.held.len()).unwrap_or_default();
+        pieces.held.clear();
+        match done? {
+            (Ok(()), false) => (),
+            (Ok(()), true) | (Err(Stop::Unwanted), _) => return Ok(taker),
+            (Err(Stop::Problem(problem)), _) => return Err(refused(offset, problem)),
         }
+    }
+}
+
+/// The bytes of a file, piece by piece.
+struct Pieces {
+    from: GetResultPayload,
+    /// Bytes that have not come yet.
+    left: u64,
+    /// The piece.
+    held: Vec<u8>,
+}
+
+impl Pieces {
+    /// Waits for a piece that comes from elsewhere.
+    async fn arrive(&mut self) -> Result<(), ReadError> {
+        let GetResultPayload::Stream(bytes) = &mut self.from else { return Ok(()) };
+        while self.held.len() < PIECE_BYTES {
+            let Some(more) = bytes.next().await.transpose().map_err(stored)? else {
+                self.left = 0;
+                return Ok(());
+            };
+            self.held.extend_from_slice(&more);
+        }
+        Ok(())
+    }
+
+    /// Reads a piece of a file of this machine, and says whether the piece is the last one.
+    ///
+    /// On the thread that decodes it: the file's own stream would change threads every 8 KiB, which
+    /// costs as much as decoding them.
+    fn read(&mut self) -> Result<bool, ReadError> {
+        if let GetResultPayload::File(file, path) = &mut self.from {
+            let wanted = self.left.min(PIECE_BYTES as u64);
+            let count = file.by_ref().take(wanted).read_to_end(&mut self.held);
+            let count = count.map_err(|source| {
+                let path = path.display().to_string();
+                stored(object_store::Error::Generic {
+                    store: "LocalFileSystem",
+                    source: format!("reading `{path}`: {source}").into(),
+                })
+            })?;
+            // It was cut off after it was opened.
+            if (count as u64) < wanted {
+                return Err(ReadError::Changed);
+            }
+            self.left -= wanted;
+        }
+        Ok(self.left == 0)
     }
 }
 

@@ -37,7 +37,7 @@ mod wish;
 
 pub use ddl::{InvalidDdl, field_text, parse_fields, parse_hints, parse_path, parse_type};
 pub use ddl::{path_text, type_text};
-pub use evolve::{Change, Evolution, MODES, decide, mode_name};
+pub use evolve::{Change, Evolution, MODES, decide};
 pub use explain::{ModeOutcome, explain};
 pub use infer::{FileObservation, InferError, fixed_columns, given, infer};
 pub use observed::Observed;
@@ -45,7 +45,7 @@ pub(crate) use observing::Strings;
 pub use observing::{Iso, NESTING_MAX, TimeTexts};
 pub use partition::{PartitionValue, partition_values, values_of};
 pub use sample::sample;
-pub(crate) use types::{folded, map_parts};
+pub(crate) use types::{folded, is_same_name, map_parts};
 pub use types::{list_of, map_of, ntz, timestamp};
 pub use typing::{Detail, Times, TypeRules};
 pub use versions::{SampledFile, SchemaStore, SchemaVersion};

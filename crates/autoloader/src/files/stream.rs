@@ -5,7 +5,7 @@
 //!
 //! | state | what exists | after a crash here |
 //! |---|---|---|
-//! | chosen | nothing new | the next run chooses again, maybe differently |
+//! | chosen | nothing new, or `stream.json` too | the next run chooses again, maybe differently |
 //! | planned | `offsets/n` | the next run reads exactly these files, whoever it is |
 //! | read | staged rows that nobody refers to | as planned; the litter is vacuumed |
 //! | decided | `outcomes/n`, which says where the rows are | the next run commits them and reads nothing |
@@ -158,6 +158,8 @@ pub struct Stream<T: FileTarget> {
     /// Up to when every file is planned, as this process wrote it down last.
     ts_proven: Option<DateTime<Utc>>,
     is_started: bool,
+    /// What it was told is kept, and the same as now.
+    has_begun: bool,
     /// No other stream of this source was there when the last cleaning began.
     is_alone: bool,
 }
@@ -207,6 +209,7 @@ impl<T: FileTarget> Stream<T> {
             tries: HashMap::new(),
             ts_proven: None,
             is_started: false,
+            has_begun: false,
             is_alone: false,
         }
     }
@@ -219,19 +222,24 @@ impl<T: FileTarget> Stream<T> {
     pub async fn run_once(&mut self) -> Result<Progress, Error<T::Error>> {
         self.catch_up().await?;
         let batch = BatchId::after(self.settled);
-        let (plan, waiting) = match self.memory.plan(batch).await.map_err(|e| self.state(e))? {
-            Some(plan) => (plan, (0, 0)),
-            None => match self.choose(batch).await? {
-                Next::Plan(next) => {
-                    let waiting = next.waiting;
-                    (self.create(batch, next).await?, waiting)
-                }
-                Next::Nothing { ripe_at } => {
-                    // What is proven then, and hints that brought nothing.
-                    self.tell_planned(None).await?;
-                    return Ok(Progress::UpToDate { ripe_at });
-                }
-            },
+        let next = match self.memory.plan(batch).await.map_err(|e| self.state(e))? {
+            Some(plan) => Next::Planned(plan),
+            None => self.choose(batch).await?,
+        };
+        if !self.has_begun {
+            self.begin(next.files()).await?;
+        }
+        let (plan, waiting) = match next {
+            Next::Planned(plan) => (plan, (0, 0)),
+            Next::Plan(next) => {
+                let waiting = next.waiting;
+                (self.create(batch, next).await?, waiting)
+            }
+            Next::Nothing { ripe_at } => {
+                // What is proven then, and hints that brought nothing.
+                self.tell_planned(None).await?;
+                return Ok(Progress::UpToDate { ripe_at });
+            }
         };
         self.note_plan(&plan);
         self.tell_planned(Some(&plan)).await?;

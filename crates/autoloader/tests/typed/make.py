@@ -2,6 +2,8 @@
 
 python -m pip install pyarrow fastavro cramjam backports.zstd
 python crates/autoloader/tests/typed/make.py
+
+`page_bomb.parquet` is none of them: a search for damage made it of a file as these are.
 """
 
 import datetime

@@ -7,8 +7,8 @@
 use std::{cmp::Ordering, fmt};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
-    compute::{max, max_string, min, min_string},
+    array::{Array, ArrayRef, AsArray, StringArray},
+    compute::{max, min},
     datatypes::{
         ArrowPrimitiveType, DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type,
         SchemaRef, TimeUnit, TimestampMicrosecondType,
@@ -99,13 +99,10 @@ impl Range {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Self::of_numbers::<TimestampMicrosecondType>(array)
             }
-            DataType::Utf8 => {
-                let texts = array.as_string::<i32>();
-                match min_string(texts).zip(max_string(texts)) {
-                    Some((low, high)) => Self::of_texts(low, high),
-                    None => Self::Nothing,
-                }
-            }
+            DataType::Utf8 => match least_and_most(array.as_string()) {
+                Some((low, high)) => Self::of_texts(low, high),
+                None => Self::Nothing,
+            },
             _ if array.null_count() == array.len() => Self::Nothing,
             _ => Self::Unknown,
         }
@@ -169,6 +166,34 @@ impl Range {
     }
 }
 
+/// Returns the least and the greatest text. Most differ in their first eight bytes, or are the same
+/// as one of the two: a number tells, and few of them are compared whole.
+fn least_and_most(texts: &StringArray) -> Option<(&str, &str)> {
+    let mut all = texts.iter().flatten().map(|text| (head(text), text));
+    let first = all.next()?;
+    let (mut least, mut most) = (first, first);
+    for text in all {
+        if text < least {
+            least = text;
+        } else if most < text {
+            most = text;
+        }
+    }
+    Some((least.1, most.1))
+}
+
+/// Returns a number that orders texts as their first eight bytes do; missing bytes come first.
+fn head(text: &str) -> u64 {
+    match text.as_bytes().first_chunk() {
+        Some(head) => u64::from_be_bytes(*head),
+        None => {
+            let mut head = [0; 8];
+            head[..text.len()].copy_from_slice(text.as_bytes());
+            u64::from_be_bytes(head)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -178,8 +203,22 @@ mod tests {
         datatypes::{Field, Schema},
     };
 
+    use proptest::{collection::vec, option, prelude::*};
+
     use super::*;
     use crate::schema::timestamp;
+
+    proptest! {
+        #[test]
+        fn texts_have_the_range_that_comparing_all_of_them_gives(
+            texts in vec(option::of("[a-c\u{0}é]{0,3}(abcdefgh)?[a-c]{0,2}"), 0..20),
+        ) {
+            let array = StringArray::from(texts.clone());
+            let texts: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+            let expected = texts.iter().copied().min().zip(texts.iter().copied().max());
+            prop_assert_eq!(least_and_most(&array), expected);
+        }
+    }
 
     #[test]
     fn statistics_say_what_a_file_holds() {

@@ -45,6 +45,11 @@ pub(super) fn growth(
     Ok(Growth { columns, change, changes_types: change == Change::Types })
 }
 
+/// Whether rows of these columns have to become wider to be those of a table.
+pub(super) fn is_narrow(rows: &SchemaRef, table: &SchemaRef) -> bool {
+    growth(rows, table, Missing::Null).is_ok_and(|growth| growth.changes_types)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
     None,

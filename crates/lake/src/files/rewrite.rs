@@ -1,27 +1,23 @@
 //! Rewriting data files: without the rows of some source files, or in the types of today.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, AsArray, BooleanArray, StringArray},
     compute::{cast, filter_record_batch},
-    datatypes::{DataType, Field, Schema},
+    datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
     record_batch::RecordBatch,
 };
 use autoloader::files::target::Change;
-use bytes::Bytes;
-use deltalake_core::{
-    kernel::{Action, LogicalFileView},
-    parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+use deltalake_core::kernel::{Action, Add, LogicalFileView};
+
+use super::{
+    FileTable,
+    columns::Growth,
+    staged::{Rows, StagedRows},
 };
-use object_store::{ObjectStoreExt, path::Path};
-
-use super::{FileTable, columns::Growth, staged::StagedRows};
-use crate::Error;
-
-/// Rows handled at a time.
-const BATCH_ROWS: usize = 65_536;
+use crate::{Error, data_file};
 
 impl FileTable {
     /// Writes anew every data file that has rows to be removed, or every one when types change;
@@ -55,6 +51,9 @@ impl FileTable {
                     file.path()
                 )));
             }
+            if !growth.changes_types && !self.may_go(&file, change).await? {
+                continue;
+            }
             let (kept, has_removed) = self.kept(&file, change).await?;
             if !has_removed && !growth.changes_types {
                 continue;
@@ -71,6 +70,16 @@ impl FileTable {
         Ok(actions)
     }
 
+    /// Whether a data file may have rows that are to be removed.
+    async fn may_go(&self, file: &LogicalFileView, change: &Change) -> Result<bool, Error> {
+        let Some(metadata) = &self.metadata_column else { return Ok(false) };
+        let (store, path) = (self.log_store.object_store(None), file.path().into_owned());
+        let size = u64::try_from(file.size()).unwrap_or_default();
+        let leaf = [metadata.as_str(), "file_path"];
+        let found = data_file::may_have(store.as_ref(), (&path, size), leaf, &change.removes).await;
+        found.map_err(|source| Error::File { table: self.name.clone(), path, source })
+    }
+
     /// Reads the rows of a data file that stay, with the partition's columns, and whether some go.
     pub(super) async fn kept(
         &self,
@@ -78,32 +87,41 @@ impl FileTable {
         change: &Change,
     ) -> Result<(Vec<RecordBatch>, bool), Error> {
         let (mut kept, mut has_removed) = (Vec::new(), false);
-        for rows in self.read(file).await? {
-            let staying = rows.and_then(|rows| {
-                let staying = self.staying(&rows, change)?;
+        for rows in self.read(&file.path()).await? {
+            let staying = self.staying(&rows, change).and_then(|staying| {
                 has_removed |= staying.num_rows() < rows.num_rows();
-                with_partition(staying, file)
+                with_partition(staying, file.partition_values_map())
             });
             kept.push(staying.map_err(|source| self.write_error(source))?);
         }
         Ok((kept, has_removed))
     }
 
-    /// Reads one data file whole, which is as large as its writer let it become.
-    async fn read(&self, file: &LogicalFileView) -> Result<ParquetRecordBatchReader, Error> {
-        let path = file.path().into_owned();
-        let error = |source: Box<dyn std::error::Error + Send + Sync>| Error::File {
-            table: self.name.clone(),
-            path: path.clone(),
-            source,
-        };
+    pub(super) async fn read(&self, path: &str) -> Result<Vec<RecordBatch>, Error> {
         let store = self.log_store.object_store(None);
-        let at = Path::parse(&path).unwrap_or_else(|_| Path::from(path.as_str()));
-        let object = store.get(&at).await.map_err(|source| error(Box::new(source)))?;
-        let bytes: Bytes = object.bytes().await.map_err(|source| error(Box::new(source)))?;
-        ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
-            .map_err(|source| error(Box::new(source)))
+        let read = data_file::read(store.as_ref(), path).await;
+        let (table, path) = (self.name.clone(), path.to_owned());
+        read.map_err(|source| Error::File { table, path, source })
+    }
+
+    /// Writes rows that were staged anew in `columns`, which the table has got since.
+    pub(super) async fn restage(
+        &self,
+        rows: &Rows,
+        columns: &SchemaRef,
+    ) -> Result<Vec<Add>, Error> {
+        let store = self.log_store.object_store(None);
+        let mut staged = StagedRows::new(Arc::clone(columns), rows.partition_by.clone());
+        for add in &rows.adds {
+            for rows in self.read(&add.path).await? {
+                let rows = with_partition(rows, add.partition_values.clone());
+                let rows = rows.map_err(|source| self.write_error(source))?;
+                let pushed = staged.push(store.as_ref(), rows).await;
+                pushed.map_err(|source| self.write_error(source))?;
+            }
+        }
+        let staged = staged.finish(store.as_ref()).await;
+        Ok(staged.map_err(|source| self.write_error(source))?.adds)
     }
 
     /// Returns the rows that are from none of the files to be removed.
@@ -121,10 +139,13 @@ impl FileTable {
 }
 
 /// Adds the partition's columns, which data files do not hold, as texts.
-fn with_partition(rows: RecordBatch, file: &LogicalFileView) -> Result<RecordBatch, ArrowError> {
+fn with_partition(
+    rows: RecordBatch,
+    values: HashMap<String, Option<String>>,
+) -> Result<RecordBatch, ArrowError> {
     let mut fields = rows.schema().fields().to_vec();
     let mut arrays = rows.columns().to_vec();
-    for (name, value) in file.partition_values_map() {
+    for (name, value) in values {
         if rows.column_by_name(&name).is_none() {
             fields.push(Arc::new(Field::new(name, DataType::Utf8, true)));
             let column: ArrayRef = Arc::new(StringArray::from(vec![value; rows.num_rows()]));

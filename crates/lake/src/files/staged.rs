@@ -18,13 +18,13 @@ use deltalake_core::{
     },
     parquet::errors::ParquetError,
 };
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
 use super::{FileTable, fit::in_columns};
 use crate::{
     Error,
-    data_file::{Encoded, Encoder, Partition},
+    data_file::{self, Encoded, Encoder, Partition},
 };
 
 /// Size at which a data file is complete, 32 MiB: large enough for readers, and small enough that
@@ -94,7 +94,7 @@ impl StagedRows {
             for (values, rows) in split(&rows, &names)? {
                 let mut encoder = match open.remove(&values) {
                     Some(encoder) => encoder,
-                    None => Encoder::new(Arc::clone(&schema))?,
+                    None => Encoder::new(Arc::clone(&schema)),
                 };
                 encoder.push(&rows)?;
                 if FILE_BYTES <= encoder.bytes() {
@@ -199,7 +199,7 @@ impl FileTable {
     pub(super) async fn check_there(&self, rows: &Rows) -> Result<(), Error> {
         let store = self.log_store.object_store(None);
         for add in &rows.adds {
-            let path = Path::parse(&add.path).unwrap_or_else(|_| Path::from(add.path.as_str()));
+            let path = data_file::location(&add.path);
             match store.head(&path).await {
                 Ok(_) => (),
                 Err(object_store::Error::NotFound { .. }) => {
@@ -223,6 +223,9 @@ impl FileTable {
 fn split(rows: &RecordBatch, names: &[String]) -> Result<Vec<(Values, RecordBatch)>, ArrowError> {
     if rows.num_rows() == 0 {
         return Ok(Vec::new());
+    }
+    if names.is_empty() {
+        return Ok(vec![(Vec::new(), rows.clone())]);
     }
     let texts = names.iter().map(|name| texts(rows, name)).collect::<Result<Vec<_>, _>>()?;
     let mut indices: BTreeMap<Values, Vec<u32>> = BTreeMap::new();

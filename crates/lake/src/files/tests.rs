@@ -244,6 +244,45 @@ async fn rows_of_a_struct_that_grew_can_be_replaced() {
 }
 
 #[tokio::test]
+async fn removing_rows_leaves_data_files_of_others_alone() {
+    let store = Location::in_memory();
+    let mut table = table(&store, "pruned", &[]).await;
+    // Longer than what a footer keeps of the least and the greatest value.
+    let path = |name: &str| format!("s3://bucket/{}/{name}.json", "folder".repeat(20));
+    let record = |names: &[&str]| {
+        let paths: StringArray = names.iter().map(|name| Some(path(name))).collect();
+        let fields = metadata_fields();
+        let arrays = fields.iter().map(|field| match field.name().as_str() {
+            "file_path" => Arc::new(paths.clone()) as ArrayRef,
+            _ => arrow::array::new_null_array(field.data_type(), names.len()),
+        });
+        let metadata = arrow::array::StructArray::new(fields.clone(), arrays.collect(), None);
+        rows(vec![(METADATA, Arc::new(metadata))])
+    };
+    for (batch, names) in [&["b", "d"][..], &["e"], &["c"]].into_iter().enumerate() {
+        append(&mut table, batch as u64, record(names)).await.expect("commits");
+    }
+    let files = |table: &FileTable| -> std::collections::BTreeSet<String> {
+        let state = table.state().expect("is there");
+        state.log_data().iter().map(|file| file.path().into_owned()).collect()
+    };
+    let before = files(&table);
+    for (batch, name, gone, left) in
+        [(3, "a", 0, 4), (4, "c", 1, 3), (5, "d", 2, 2), (6, "d", 2, 2)]
+    {
+        let change = Change { removes: [path(name)].into(), ..Change::default() };
+        table.commit_once(BatchId(batch), None, &change).await.expect("commits");
+        assert_eq!(
+            before.difference(&files(&table)).count(),
+            gone,
+            "{name}: only its own file goes"
+        );
+        let rows: usize = read(&mut table).await.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(rows, left, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn rows_that_were_staged_before_a_column_came_are_committed() {
     let store = Location::in_memory();
     let (mut ours, mut theirs) =
@@ -262,6 +301,35 @@ async fn rows_that_were_staged_before_a_column_came_are_committed() {
     ours.commit_once(BatchId(1), Some(&sealed), &Change::default()).await.expect("commits");
     let rows: usize = read(&mut ours).await.iter().map(RecordBatch::num_rows).sum();
     assert_eq!(rows, 3);
+}
+
+#[tokio::test]
+async fn rows_that_were_staged_before_a_type_grew_are_written_anew() {
+    let store = Location::in_memory();
+    let (mut ours, mut theirs) =
+        (table(&store, "wider", &["day"]).await, table(&store, "wider", &["day"]).await);
+    let day: ArrayRef = Arc::new(Date32Array::from(vec![1]));
+    let narrow = rows(vec![
+        ("day", Arc::clone(&day)),
+        ("n", Arc::new(Int32Array::from(vec![1])) as ArrayRef),
+    ]);
+    let wide = rows(vec![("day", day), ("n", Arc::new(Int64Array::from(vec![1 << 40])))]);
+    append(&mut ours, 0, narrow.clone()).await.expect("commits");
+    let mut staged = ours.begin(narrow.schema()).await.expect("begins");
+    ours.stage(&mut staged, narrow).await.expect("stages");
+    let sealed = ours.seal(staged).await.expect("seals");
+    theirs.app = "another stream".to_owned();
+    append(&mut theirs, 0, wide).await.expect("commits");
+    ours.commit_once(BatchId(1), Some(&sealed), &Change::default()).await.expect("commits");
+    let mut found = Vec::new();
+    for file in ours.state().expect("is there").log_data().iter() {
+        for rows in ours.read(&file.path()).await.expect("reads") {
+            let column = rows.column_by_name("n").expect("is there");
+            found.extend(column.as_primitive::<Int64Type>().values().iter().copied());
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, [1, 1, 1 << 40]);
 }
 
 #[tokio::test]

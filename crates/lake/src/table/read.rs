@@ -6,18 +6,12 @@ use arrow::{
     array::{ArrayRef, Date32Array, Int32Array, StringArray},
     compute::concat_batches,
     datatypes::{DataType, SchemaRef},
-    error::ArrowError,
     record_batch::RecordBatch,
 };
-use bytes::Bytes;
-use deltalake_core::{
-    kernel::{Action, LogicalFileView, Remove},
-    parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
-};
-use object_store::{ObjectStoreExt, path::Path};
+use deltalake_core::kernel::{Action, LogicalFileView, Remove};
 
 use super::Table;
-use crate::{Error, schema::TableDef};
+use crate::{Error, data_file, schema::TableDef};
 
 /// A data file's path and partition values.
 #[derive(Clone, Debug)]
@@ -127,28 +121,13 @@ impl Table {
             source,
         };
         let store = self.log_store().object_store(None);
-        let path = Path::parse(&file.path).unwrap_or_else(|_| Path::from(file.path.as_str()));
-        let object = store.get(&path).await.map_err(|source| error(Box::new(source)))?;
-        let bytes = object.bytes().await.map_err(|source| error(Box::new(source)))?;
-        // Decoding is plain computation: on a thread of its own it holds up no other stage.
-        let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
-        let batches = decoded
-            .map_err(|source| error(Box::new(source)))?
-            .map_err(|source| error(Box::new(source)))?;
+        let batches = data_file::read(store.as_ref(), &file.path).await.map_err(error)?;
         batches
             .into_iter()
             .map(|batch| with_partition_columns(&batch, &self.def.schema, &file.partition_values))
             .collect::<Result<_, _>>()
             .map_err(|problem| Error::Content { table: self.def.full_name(), problem })
     }
-}
-
-fn decode(bytes: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
-    ParquetRecordBatchReaderBuilder::try_new(bytes)?
-        // Fewer, larger batches are cheaper to walk.
-        .with_batch_size(65_536)
-        .build()?
-        .collect()
 }
 
 impl From<&LogicalFileView> for DataFile {

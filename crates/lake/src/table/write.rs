@@ -110,7 +110,7 @@ fn split_batch(
 }
 
 fn encode(schema: SchemaRef, rows: &[RecordBatch]) -> Result<Encoded, ParquetError> {
-    let mut encoder = Encoder::new(schema)?;
+    let mut encoder = Encoder::new(schema);
     for batch in rows {
         encoder.push(batch)?;
     }

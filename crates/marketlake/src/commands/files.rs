@@ -36,10 +36,15 @@ use crate::{
 };
 
 mod plan;
+mod probe;
 
 /// How long a continuous load waits before it looks again: a listing costs money, and what a queue
 /// tells is asked for with every look.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a load that goes on moves or deletes files: what is due waited for days, and each go
+/// asks the state what others have cleaned.
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
 
 /// Loads what there is, or goes on for ever, as the options say.
 pub(crate) async fn load(
@@ -72,6 +77,7 @@ pub(crate) async fn load(
             clock: clock_of_stage,
             until,
             is_missing_ignored,
+            clean_at: Duration::ZERO,
         };
         let mut supervisor = Supervisor::new(clock, Board::default(), bench.redactor.clone());
         supervisor.spawn_stage(Slot {
@@ -148,6 +154,7 @@ struct FolderStage {
     clock: Arc<dyn Clock>,
     until: Until,
     is_missing_ignored: bool,
+    clean_at: Duration,
 }
 
 #[async_trait]
@@ -162,7 +169,10 @@ impl Stage for FolderStage {
         let report = match progress? {
             Progress::Loaded(report) => report,
             Progress::UpToDate { ripe_at } => {
-                self.clean().await?;
+                if self.clean_at <= self.clock.monotonic() {
+                    self.clean_at = self.clock.monotonic() + CLEAN_EVERY;
+                    self.clean().await?;
+                }
                 let next_in = ripe_at
                     .map(|ripe_at| (ripe_at - self.clock.now()).to_std().unwrap_or(Duration::ZERO));
                 return Ok(Step { next_in, ..Step::default() });
@@ -233,6 +243,9 @@ pub(crate) async fn run(context: Context, command: FilesCommand) -> Result<Ended
         FilesCommand::Redrive { folder, which } => {
             // One that failed may have been mended since: what is there now is tried.
             wish(context, &folder, &which, redrive, true).await
+        }
+        FilesCommand::Probe { folder, count, patience, ending } => {
+            probe::run(context, &folder, count, Duration::from_secs(patience), &ending).await
         }
         FilesCommand::Import { folder, list } => import_list(context, &folder, &list).await,
     }
@@ -344,7 +357,7 @@ async fn fulfil(
     while !stream.asked().is_empty() {
         // A batch that was planned before goes first, and is not counted.
         let before = stream.asked().len();
-        work.expect(u64::try_from(before).unwrap_or_default());
+        work.expect_in_all(u64::try_from(before).unwrap_or_default(), 0);
         let Progress::Loaded(report) = stream.run_once().await.or_fail()? else { break };
         let fulfilled = before.saturating_sub(stream.asked().len());
         done += fulfilled;

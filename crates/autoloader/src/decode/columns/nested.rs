@@ -11,8 +11,12 @@ use arrow::{
     datatypes::{DataType, FieldRef, Fields},
 };
 
-use super::{ColumnBuilder, Fit, Rules, string};
+use super::{ColumnBuilder, Fit, Rules, VALUE_BYTES, leaves, string};
 use crate::decode::scan::{FieldIndex, Parts, RowScan, Shape, Value};
+
+/// Bytes that the elements of a list or map may take, as [`VALUE_BYTES`] counts them: the longest
+/// record there is holds no more numbers, but it may hold empty objects of many members.
+const ELEMENTS_BYTES_MAX: usize = 256 << 20;
 
 /// A column with columns inside.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ impl Nested {
             DataType::List(field) if field.is_nullable() => Some(Self::List(ListColumn {
                 field: Arc::clone(field),
                 elements: ColumnBuilder::of(field.data_type(), is_case_sensitive)?,
-                slots: Slots::new(),
+                slots: Slots::of(field.data_type()),
             })),
             // Keys of JSON objects are text.
             DataType::Map(entries, false) => {
@@ -43,7 +47,7 @@ impl Nested {
                     entries: Arc::clone(entries),
                     keys: StringBuilder::new(),
                     values: ColumnBuilder::of(value.data_type(), is_case_sensitive)?,
-                    slots: Slots::new(),
+                    slots: Slots::of(value.data_type()),
                 }))
             }
             _ => None,
@@ -76,6 +80,14 @@ impl Nested {
             Self::Struct(column) => column.append(value, text, rules, scratch),
             Self::List(column) => column.append(value, text, rules, scratch),
             Self::Map(column) => column.append(value, text, rules, scratch),
+        }
+    }
+
+    pub(super) fn elements_bytes(&self) -> usize {
+        match self {
+            Self::Struct(column) => column.children.iter().map(ColumnBuilder::elements_bytes).sum(),
+            Self::List(column) => column.slots.bytes + column.elements.elements_bytes(),
+            Self::Map(column) => column.slots.bytes + column.values.elements_bytes(),
         }
     }
 
@@ -167,6 +179,10 @@ impl ListColumn {
         let mut worst = Worst::new(false);
         let mut count = 0;
         for element in Parts::of(text, value.span) {
+            if !self.slots.take_element() {
+                worst.note(Fit::Misfit);
+                break;
+            }
             worst.note(self.elements.append_json(element.value, text, rules, scratch));
             count += 1;
         }
@@ -189,8 +205,12 @@ impl MapColumn {
         let mut worst = Worst::new(false);
         let mut count = 0;
         for member in Parts::of(text, value.span) {
+            if !self.slots.take_element() {
+                worst.note(Fit::Misfit);
+                break;
+            }
             // Unescaping a key without escapes changes nothing.
-            let key = Value { span: member.key, shape: Shape::Escaped };
+            let key = Value { span: member.key, shape: Shape::Escaped, short: None };
             match string(key, text, scratch) {
                 Some(key) => self.keys.append_value(key),
                 None => {
@@ -221,11 +241,21 @@ impl MapColumn {
 struct Slots {
     ends: Vec<i32>,
     nulls: NullBufferBuilder,
+    /// Bytes that all elements take, and that one does at least.
+    bytes: usize,
+    element_bytes: usize,
 }
 
 impl Slots {
-    fn new() -> Self {
-        Self { ends: vec![0], nulls: NullBufferBuilder::new(0) }
+    fn of(elements: &DataType) -> Self {
+        let element_bytes = leaves(elements).saturating_mul(VALUE_BYTES);
+        Self { ends: vec![0], nulls: NullBufferBuilder::new(0), bytes: 0, element_bytes }
+    }
+
+    /// Counts an element that is about to be appended; returns whether there is room for it.
+    fn take_element(&mut self) -> bool {
+        self.bytes = self.bytes.saturating_add(self.element_bytes);
+        self.bytes <= ELEMENTS_BYTES_MAX
     }
 
     /// Ends a list of `count` elements.
@@ -237,6 +267,7 @@ impl Slots {
     }
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<arrow::buffer::NullBuffer>) {
+        self.bytes = 0;
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         (OffsetBuffer::new(ScalarBuffer::from(ends)), self.nulls.finish())
     }

@@ -11,7 +11,7 @@ use arrow::{
     datatypes::{DataType, TimeUnit},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use model::decimal::DecimalType;
+use model::decimal::{DecimalType, Unscaled};
 
 use super::{ColumnBuilder, Fit, Nested, digits, string};
 use crate::{
@@ -172,7 +172,9 @@ impl ColumnBuilder {
                 set(number, |number| builder.append_value(number))
             }
             Self::Decimal(builder, kind) => {
-                let number = value::scientific(text.strip_prefix('+').unwrap_or(text), *kind);
+                let digits = text.strip_prefix('+').filter(|digits| !digits.starts_with('-'));
+                let number = value::scientific(digits.unwrap_or(text), *kind);
+                let number = number.or_else(|| loose_decimal(text, *kind));
                 set(number, |number| builder.append_value(number))
             }
             Self::Binary(builder) => set(Some(text), |text| builder.append_value(text)),
@@ -240,6 +242,24 @@ where
         None if is_number => text.parse().ok().filter(|value: &T| (*value).into().is_finite()),
         None => None,
     }
+}
+
+/// Parses a separated text as Spark does in the locale en-US: commas may stand anywhere, and digits
+/// on one side of the point are enough.
+fn loose_decimal(text: &str, kind: DecimalType) -> Option<Unscaled> {
+    let text = text.replace(',', "");
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let (mantissa, exponent) = digits.split_at(digits.find(['e', 'E']).unwrap_or(digits.len()));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // The sign is off; behind a plus there may be another.
+    if (whole.is_empty() && fraction.is_empty()) || whole.starts_with('-') {
+        return None;
+    }
+    // A zero in front of the digits, and behind their point, changes nothing.
+    value::scientific(&format!("{sign}0{whole}.{fraction}0{exponent}"), kind)
 }
 
 /// Whether a text is digits, signs, point and exponent, and no word that Rust takes for a float.

@@ -55,7 +55,7 @@ fn rules_that_would_lose_files_are_refused() {
         ("MOVE into the source", "in", to("in/done"), false),
         ("MOVE onto the source", "in", to("/in/"), false),
         ("MOVE beside the source", "in", to("in2"), true),
-        ("MOVE above the source", "a/in", to("a"), true),
+        ("MOVE above the source: a file `in/x` would come back", "a/in", to("a"), false),
         ("MOVE without a place", "in", to(""), false),
         ("MOVE inside a source that is the whole store", "", to("done"), false),
     ] {

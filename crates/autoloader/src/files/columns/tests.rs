@@ -33,6 +33,7 @@ fn stored_columns(store: &Arc<InMemory>, format: Format) -> StoredColumns {
         format,
         options: SchemaOptions::default(),
         times: Arc::new(Iso),
+        prepared: None,
     }
 }
 

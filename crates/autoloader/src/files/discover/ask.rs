@@ -67,7 +67,11 @@ impl Discoverer {
         let question = vec![(root.to_string(), look.looked.reach.found(root.as_ref()))];
         for (found, path, asked) in self.heads(question).await? {
             look.looked.heads += 1;
-            look.looked.unclear += u64::from(matches!(asked, Answer::Unclear));
+            if matches!(asked, Answer::Unclear) {
+                look.looked.unclear += 1;
+                look.unclear.push(path);
+                continue;
+            }
             let Answer::There(Asked { file, is_mark: false }) = asked else { continue };
             if self.is_ours(&path) && self.is_news(seen, &file) {
                 look.found.insert(path, Candidate { file, found });

@@ -72,25 +72,19 @@ impl Inbox {
         self.hints.is_durable()
     }
 
-    /// Receives what is there, and waits for the first message for about `wait`.
+    /// Receives what is there.
     ///
     /// # Errors
     /// The queue's. What was received before stays.
-    pub(super) async fn fill(
-        &mut self,
-        wait: Duration,
-        messages: &mut Messages,
-    ) -> Result<(), HintError> {
-        let mut wait = wait;
+    pub(super) async fn fill(&mut self, messages: &mut Messages) -> Result<(), HintError> {
         for _ in 0..RECEIVES_MAX {
             if HELD_MAX <= self.held.len() {
                 break;
             }
-            let hints = self.hints.receive(wait).await?;
+            let hints = self.hints.receive(Duration::ZERO).await?;
             if hints.is_empty() {
                 break;
             }
-            wait = Duration::ZERO;
             self.hold(hints, messages);
         }
         Ok(())

@@ -19,7 +19,9 @@ use crate::{
 impl Discover for Discoverer {
     async fn look(&mut self, seen: &Seen, now: DateTime<Utc>) -> Result<Vec<Candidate>, PortError> {
         let looked = Self::look(self, seen, now).await;
-        Ok(looked.map_err(|error| failed("looking for files", error))?.candidates)
+        let looked = looked.map_err(|error| failed("looking for files", error))?;
+        looked.log();
+        Ok(looked.candidates)
     }
 
     async fn planned(

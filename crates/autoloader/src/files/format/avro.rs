@@ -13,8 +13,12 @@ use arrow::datatypes::Fields;
 use bytes::{Buf as _, BytesMut};
 
 use self::{codec::Codec, column::Rows, input::Input};
-use super::{FileProblem, TextReader, typed::TypedRows};
-use crate::files::decoded::{Decoded, ReadSchema};
+use super::{
+    FileProblem, TextReader,
+    stretches::{STRETCH_BYTES_MAX, Stretches},
+    typed::TypedRows,
+};
+use crate::files::decoded::ReadSchema;
 
 mod codec;
 mod column;
@@ -33,9 +37,8 @@ const HEADER_BYTES_MAX: usize = 16 << 20;
 /// Largest block that is read, packed and unpacked. Writers close one after some 16 KiB to 2 MiB.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 
-/// Rows and bytes of a batch; the rows, as every column has a value for each.
+/// Most rows of a batch: enough to be fast, and few beside a stretch.
 const BATCH_ROWS_MAX: usize = 8 << 10;
-const BATCH_BYTES_MAX: usize = 8 << 20;
 
 const MARK_BYTES: usize = 16;
 
@@ -120,7 +123,7 @@ impl AvroFile {
 }
 
 impl TextReader for AvroFile {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         self.held.extend_from_slice(bytes);
         if self.body.is_none() && !self.open()? {
             return Ok(());
@@ -128,7 +131,7 @@ impl TextReader for AvroFile {
         let Some(body) = &mut self.body else { return Ok(()) };
         body.typed.tell(out);
         let mut start = 0;
-        loop {
+        while !out.is_over() {
             let left = self.held.get(start..).unwrap_or_default();
             let offset = self.offset + start as u64;
             let Some(block) = body.block(left).map_err(|reason| damaged(offset, reason))? else {
@@ -142,7 +145,7 @@ impl TextReader for AvroFile {
         Ok(())
     }
 
-    fn finish(&mut self, _: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, _: &mut Stretches<'_>) -> Result<(), FileProblem> {
         match &self.body {
             Some(_) if self.held.is_empty() => Ok(()),
             Some(_) => Err(damaged(self.offset, "it ends in the midst of a block")),
@@ -183,7 +186,7 @@ impl Body {
         packed: &[u8],
         count: u64,
         offset: u64,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) -> Result<(), FileProblem> {
         if !self.is_read {
             return Ok(());
@@ -193,8 +196,11 @@ impl Body {
         let mut input = Input::new(&data);
         for _ in 0..count {
             self.rows.append(&mut input).map_err(|problem| at(problem.to_string()))?;
-            if BATCH_ROWS_MAX <= self.rows.len() || BATCH_BYTES_MAX <= input.made() {
+            if BATCH_ROWS_MAX <= self.rows.len() || STRETCH_BYTES_MAX <= input.made() {
                 self.typed.append(&self.rows.finish()?, offset, out)?;
+                if out.is_over() {
+                    return Ok(());
+                }
                 input.begin_batch();
             }
         }

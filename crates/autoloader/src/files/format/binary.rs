@@ -10,9 +10,9 @@ use arrow::{
     record_batch::RecordBatch,
 };
 
-use super::{FileProblem, TextReader};
+use super::{FileProblem, TextReader, stretches::Stretches};
 use crate::files::{
-    decoded::{Decoded, ReadSchema, own_fields},
+    decoded::{ReadSchema, own_fields},
     options::Format,
     schema::fixed_columns,
     source_file::SourceFile,
@@ -65,7 +65,7 @@ impl BinaryFile {
 }
 
 impl TextReader for BinaryFile {
-    fn push(&mut self, bytes: &[u8], _: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], _: &mut Stretches<'_>) -> Result<(), FileProblem> {
         if BYTES_MAX < self.content.len() + bytes.len() {
             return Err(FileProblem::TooLarge { what: "a binary file", max: BYTES_MAX });
         }
@@ -73,7 +73,7 @@ impl TextReader for BinaryFile {
         Ok(())
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let own = self.columns.fields().iter().map(|field| field.as_ref().clone());
         let schema = Schema::new(own.chain(own_fields()).collect::<Vec<_>>());
         let mut arrays: Vec<_> =
@@ -81,7 +81,7 @@ impl TextReader for BinaryFile {
         arrays.push(new_null_array(&DataType::Utf8, 1));
         arrays.push(Arc::new(Int64Array::from(vec![1])));
         let batch = RecordBatch::try_new(Arc::new(schema), arrays).map_err(FileProblem::Rows)?;
-        out.batches.push(batch);
+        out.batch(batch);
         Ok(())
     }
 }

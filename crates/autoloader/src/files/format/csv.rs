@@ -16,11 +16,12 @@ use super::{
     encoding::ToUtf8,
     lines::{Line, Lines, RECORD_BYTES_MAX},
     rows::{Rows, bad},
+    stretches::Stretches,
 };
 use crate::{
     decode::columns::{Fit, Rules},
     files::{
-        decoded::{BadRecord, Decoded, ReadSchema},
+        decoded::{BadRecord, ReadSchema},
         options::CsvOptions,
         schema::Observed,
     },
@@ -77,20 +78,20 @@ impl CsvReader {
 }
 
 impl TextReader for CsvReader {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, source, sink } = self;
         utf8.push(bytes, &mut |text| push(source, sink, text, out))
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, source, sink } = self;
         utf8.finish(&mut |text| push(source, sink, text, out))?;
         match source {
             Source::Lines(lines) => lines.finish(&mut |line| sink.line(line, out)),
             Source::Records(records) => records.finish(sink, out)?,
         }
-        sink.settle()?;
-        sink.rows.flush(out)
+        sink.rows.flush(out);
+        Ok(())
     }
 
     fn header(&self) -> &[String] {
@@ -102,13 +103,13 @@ fn push(
     source: &mut Source,
     sink: &mut Sink,
     text: &[u8],
-    out: &mut Decoded,
+    out: &mut Stretches<'_>,
 ) -> Result<(), FileProblem> {
     match source {
         Source::Lines(lines) => lines.push(text, &mut |line| sink.line(line, out)),
         Source::Records(records) => records.push(text, sink, out)?,
     }
-    sink.settle()
+    Ok(())
 }
 
 /// Turns records into rows; the first of them into the header.
@@ -127,7 +128,6 @@ struct Sink {
     empty: String,
     /// Lines still to be passed over.
     skip: u64,
-    problem: Result<(), FileProblem>,
 }
 
 /// A record that is split into values.
@@ -161,12 +161,7 @@ impl Sink {
             null: options.null.clone(),
             empty: options.empty.clone(),
             skip: options.skip_rows,
-            problem: Ok(()),
         })
-    }
-
-    fn settle(&mut self) -> Result<(), FileProblem> {
-        std::mem::replace(&mut self.problem, Ok(()))
     }
 
     /// Whether a record that begins so is none.
@@ -175,7 +170,10 @@ impl Sink {
     }
 
     /// Reads a line that is a record.
-    fn line(&mut self, line: Line<'_>, out: &mut Decoded) {
+    fn line(&mut self, line: Line<'_>, out: &mut Stretches<'_>) {
+        if out.is_over() {
+            return;
+        }
         if self.skip != 0 {
             self.skip -= 1;
             return;
@@ -197,16 +195,16 @@ impl Sink {
     }
 
     /// Notes a bad record. Without a header nothing behind it has a meaning.
-    fn bad(&mut self, bad: BadRecord, out: &mut Decoded) {
+    fn bad(&self, bad: BadRecord, out: &mut Stretches<'_>) {
         if self.layout.is_some() {
-            out.bad.push(bad);
-        } else if self.problem.is_ok() {
-            self.problem = Err(FileProblem::Document(Box::new(bad)));
+            out.bad(bad);
+        } else {
+            out.fail(FileProblem::Document(Box::new(bad)));
         }
     }
 
     /// Reads the record whose values are in `pieces`.
-    fn record(&mut self, record: Record<'_>, out: &mut Decoded) -> Result<(), CsvError> {
+    fn record(&mut self, record: Record<'_>, out: &mut Stretches<'_>) -> Result<(), CsvError> {
         let Some(layout) = self.layout.take() else {
             self.read_header(record.text);
             return Ok(());
@@ -217,9 +215,6 @@ impl Sink {
         }
         self.row(record, &layout, out);
         self.layout = Some(layout);
-        if self.problem.is_ok() && self.rows.is_full() {
-            self.problem = self.rows.flush(out);
-        }
         Ok(())
     }
 
@@ -237,7 +232,7 @@ impl Sink {
         value(&self.pieces, text, place, (&self.null, &self.empty))
     }
 
-    fn row(&mut self, record: Record<'_>, layout: &Layout, out: &mut Decoded) {
+    fn row(&mut self, record: Record<'_>, layout: &Layout, out: &mut Stretches<'_>) {
         let Self { rows, pieces, null, empty, .. } = self;
         let words = (null.as_str(), empty.as_str());
         let schema = Arc::clone(&rows.schema);
@@ -255,11 +250,7 @@ impl Sink {
                 note(rows, name, text);
             }
         }
-        if let Some(name) = misfit.filter(|_| !schema.is_rescuing) {
-            let reason = format!("`{name}` does not fit its column");
-            out.bad.push(bad(record.line, record.offset, reason, record.raw.as_bytes()));
-            return rows.leave_out(record.raw.len());
-        }
+        // A bad record tells of new columns as any other does.
         for (place, name) in &layout.others {
             if let Some(text) = value(pieces, record.text, *place, words) {
                 note(rows, name, text);
@@ -270,7 +261,12 @@ impl Sink {
                 note(rows, &header::unnamed(place), text);
             }
         }
-        rows.end_row(record.line, record.raw.len());
+        if let Some(name) = misfit.filter(|_| !schema.is_rescuing) {
+            let reason = format!("`{name}` does not fit its column");
+            out.bad(bad(record.line, record.offset, reason, record.raw.as_bytes()));
+            return rows.leave_out(record.raw.len(), out);
+        }
+        rows.end_row(record.line, record.raw.len(), out);
     }
 }
 

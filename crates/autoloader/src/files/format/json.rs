@@ -7,13 +7,11 @@ use super::{
     encoding::ToUtf8,
     lines::{Line, Lines, RECORD_BYTES_MAX},
     rows::bad,
+    stretches::Stretches,
 };
 use crate::{
     decode::scan::{Parts, ScanError, Shape, Span, skip_space, value},
-    files::{
-        decoded::{Decoded, ReadSchema},
-        options::JsonOptions,
-    },
+    files::{decoded::ReadSchema, options::JsonOptions},
 };
 
 mod documents;
@@ -52,13 +50,11 @@ struct JsonLines {
 }
 
 impl JsonLines {
-    fn lines(&mut self, bytes: Option<&[u8]>, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn lines(&mut self, bytes: Option<&[u8]>, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, lines, records, rewritten } = self;
-        let mut problem = Ok(());
         let mut each = |line: Line<'_>| {
-            read_line(records, rewritten, line, out);
-            if problem.is_ok() && records.rows.is_full() {
-                problem = records.rows.flush(out);
+            if !out.is_over() {
+                read_line(records, rewritten, line, out);
             }
         };
         match bytes {
@@ -74,23 +70,29 @@ impl JsonLines {
                 lines.finish(&mut each);
             }
         }
-        problem
+        Ok(())
     }
 }
 
 impl TextReader for JsonLines {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         self.lines(Some(bytes), out)
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         self.lines(None, out)?;
-        self.records.rows.flush(out)
+        self.records.rows.flush(out);
+        Ok(())
     }
 }
 
 /// Reads what a line holds; a bad one is noted, and the next one is read as if it were not there.
-fn read_line(records: &mut Records, rewritten: &mut String, line: Line<'_>, out: &mut Decoded) {
+fn read_line(
+    records: &mut Records,
+    rewritten: &mut String,
+    line: Line<'_>,
+    out: &mut Stretches<'_>,
+) {
     let read = match std::str::from_utf8(line.bytes) {
         _ if line.is_overlong => Err(format!("longer than {RECORD_BYTES_MAX} bytes")),
         Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
@@ -119,7 +121,7 @@ fn read_line(records: &mut Records, rewritten: &mut String, line: Line<'_>, out:
         }
     };
     if let Err(reason) = read {
-        out.bad.push(bad(line.number, line.offset, reason, line.bytes));
+        out.bad(bad(line.number, line.offset, reason, line.bytes));
     }
 }
 
@@ -128,7 +130,7 @@ fn read_text(
     records: &mut Records,
     text: &str,
     line: Line<'_>,
-    out: &mut Decoded,
+    out: &mut Stretches<'_>,
 ) -> Result<(), ScanError> {
     let bytes = text.as_bytes();
     let start = skip_space(bytes, 0);
@@ -150,12 +152,15 @@ fn read_text(
         records.append(text, span, line.number, line.offset, out);
     } else if is_array {
         for element in Parts::of(text, span) {
+            if out.is_over() {
+                break;
+            }
             let offset = line.offset + element.value.span.start as u64;
             records.element(text, element.value, line.number, offset, out);
         }
     } else {
         let reason = "no object, and no array of them".to_owned();
-        out.bad.push(bad(line.number, line.offset, reason, line.bytes));
+        out.bad(bad(line.number, line.offset, reason, line.bytes));
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! blocks   ranges of the file, of which a bounded number is kept
 //! footer   what is checked before a library follows the file's word
+//! pages    the same of the pages of a column
+//! thrift   what both are written in
 //! types    the file's types, as they are read
 //! ```
 //!
@@ -10,7 +12,6 @@
 //! Parquet says that it is.
 
 use std::{
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -32,12 +33,18 @@ use parquet::{
 
 use super::{
     FileProblem,
-    typed::{TypedRows, pieces::pieces},
+    stretches::{STRETCH_BYTES_MAX, Stretches},
+    typed::TypedRows,
 };
-use crate::files::decoded::{Decoded, ReadSchema};
+use crate::{
+    decode::columns::VALUE_BYTES,
+    files::decoded::{Decoded, ReadSchema},
+};
 
 mod blocks;
 mod footer;
+mod pages;
+mod thrift;
 mod types;
 
 #[cfg(test)]
@@ -47,9 +54,6 @@ pub(in crate::files) use blocks::Blocks;
 
 /// Most rows decoded at once: enough to be fast, and few beside a stretch.
 const BATCH_ROWS_MAX: u64 = 8 << 10;
-
-/// Bytes decoded at once, as far as the file tells before.
-const BATCH_BYTES_MAX: u64 = 8 << 20;
 
 /// Reads the whole file and hands on what comes of it.
 ///
@@ -61,15 +65,19 @@ pub(in crate::files) fn read<E: From<FileProblem>>(
     schema: Arc<ReadSchema>,
     each: &mut dyn FnMut(Decoded) -> Result<(), E>,
 ) -> Result<(), E> {
+    Stretches::each(each, |out| read_into(file, schema, out))
+}
+
+fn read_into(
+    file: &Blocks,
+    schema: Arc<ReadSchema>,
+    out: &mut Stretches<'_>,
+) -> Result<(), FileProblem> {
     let opened = Opened::new(file.clone())?;
     file.read_from_places(opened.metadata.parquet_schema().num_columns());
     let mut rows = TypedRows::new(opened.metadata.schema().fields(), schema, true);
     let wanted = rows.wanted();
-    let mut news = Decoded::default();
-    rows.tell(&mut news);
-    if !news.is_empty() {
-        each(news)?;
-    }
+    rows.tell(out);
     for group in 0..opened.metadata.metadata().num_row_groups() {
         let Some(metadata) = opened.metadata.metadata().row_groups().get(group) else { break };
         // Where it does not say where it begins, its number is all there is.
@@ -79,15 +87,13 @@ pub(in crate::files) fn read<E: From<FileProblem>>(
         while let Some(batch) = guarded(|| batches.next().transpose())? {
             left = left.checked_sub(batch.num_rows() as u64).ok_or_else(|| lies("rows"))?;
             let batch = opened.whole(&batch, &wanted)?;
-            for Range { start, end } in pieces(&batch) {
-                let mut out = Decoded::default();
-                let piece = batch.slice(start, end - start);
-                rows.append(&piece, offset.unwrap_or_default(), &mut out)?;
-                each(out)?;
+            rows.append(&batch, offset.unwrap_or_default(), out)?;
+            if out.is_over() {
+                return Ok(());
             }
         }
         if left != 0 {
-            return Err(lies("rows").into());
+            return Err(lies("rows"));
         }
     }
     Ok(())
@@ -129,7 +135,12 @@ impl Opened {
     ) -> Result<ParquetRecordBatchReader, FileProblem> {
         let roots = wanted.iter().enumerate().filter_map(|(at, wanted)| wanted.then_some(at));
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots);
-        let rows = self.metadata.metadata().row_groups().get(group).map_or(1, batch_rows);
+        let rows = self
+            .metadata
+            .metadata()
+            .row_groups()
+            .get(group)
+            .map_or(1, |group| batch_rows(group, &mask));
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.file.clone(),
             self.metadata.clone(),
@@ -157,14 +168,20 @@ impl Opened {
 }
 
 /// Returns how many rows are decoded at once: few of many bytes, as far as the file tells.
-fn batch_rows(group: &RowGroupMetaData) -> usize {
+fn batch_rows(group: &RowGroupMetaData, wanted: &ProjectionMask) -> usize {
+    let columns = group.columns().iter().enumerate();
+    let columns = columns.filter(|(leaf, _)| wanted.leaf_included(*leaf));
+    let columns: Vec<_> = columns.map(|(_, column)| column).collect();
     let rows = u64::try_from(group.num_rows()).unwrap_or_default().max(1);
-    let all = u64::try_from(group.total_byte_size()).unwrap_or_default();
+    let all = columns.iter().map(|column| u64::try_from(column.uncompressed_size()));
+    let all = all.map(Result::unwrap_or_default).fold(0, u64::saturating_add);
     // Values of a fixed length are repeated in memory, where a dictionary has them once.
-    let fixed = group.columns().iter().map(|column| column.column_descr().type_length());
+    let fixed = columns.iter().map(|column| column.column_descr().type_length());
     let fixed: u64 = fixed.map(|length| u64::try_from(length).unwrap_or_default()).sum();
-    let each = (all / rows).max(fixed).max(1);
-    usize::try_from((BATCH_BYTES_MAX / each).clamp(1, BATCH_ROWS_MAX)).unwrap_or(1)
+    // A column has something for each row, also where the file has nothing.
+    let values = columns.len().saturating_mul(VALUE_BYTES) as u64;
+    let each = (all / rows).max(fixed).max(values).max(1);
+    usize::try_from((STRETCH_BYTES_MAX as u64 / each).clamp(1, BATCH_ROWS_MAX)).unwrap_or(1)
 }
 
 fn lies(what: &str) -> FileProblem {

@@ -12,20 +12,17 @@ use arrow::{
     record_batch::RecordBatch,
 };
 
-use super::FileProblem;
+use super::{
+    FileProblem,
+    stretches::{STRETCH_BYTES_MAX, STRETCH_ROWS_MAX, Stretches},
+};
 use crate::{
-    decode::columns::{ColumnBuilder, Rules},
+    decode::columns::{ColumnBuilder, Rules, VALUE_BYTES, leaves},
     files::{
-        decoded::{BAD_BYTES_MAX, BadRecord, Decoded, RESCUED_FIELDS_MAX, ReadSchema, own_fields},
+        decoded::{BAD_BYTES_MAX, BadRecord, RESCUED_FIELDS_MAX, ReadSchema, own_fields},
         schema::Observed,
     },
 };
-
-/// Most rows in one batch: enough to keep buffers busy, few enough to be written early.
-const STRETCH_ROWS_MAX: usize = 1 << 16;
-
-/// Bytes of text after which a batch is closed. What a reader holds is this and its columns.
-const STRETCH_BYTES_MAX: usize = 8 << 20;
 
 /// Rows of a schema that are being appended.
 #[derive(Debug)]
@@ -42,6 +39,10 @@ pub(super) struct Rows {
     left_out: Vec<usize>,
     rows: usize,
     bytes: usize,
+    /// What a row costs at least: a record of few bytes has a value in every column all the same.
+    row_bytes: usize,
+    /// Columns that may have lists inside, whose elements cost something too.
+    nested: Vec<usize>,
     rows_rescued: u64,
     /// Names of rescued fields, as JSON text.
     rescued_fields: BTreeSet<String>,
@@ -59,9 +60,14 @@ impl Rows {
                 }
             })
         };
-        let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
+        let columns = fields.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let output: Vec<_> = fields.into_iter().chain(own_fields()).collect();
+        let values = output.iter().map(|field| leaves(field.data_type())).sum::<usize>();
         Ok(Self {
+            row_bytes: values * VALUE_BYTES,
+            nested: (0..columns.len())
+                .filter(|at| output.get(*at).is_some_and(|field| field.data_type().is_nested()))
+                .collect(),
             schema,
             columns,
             rules,
@@ -106,7 +112,9 @@ impl Rows {
     }
 
     /// Ends a row of so many bytes, which began at `line`; every column has one value more.
-    pub(super) fn end_row(&mut self, line: u64, bytes: usize) {
+    pub(super) fn end_row(&mut self, line: u64, bytes: usize, out: &mut Stretches<'_>) {
+        // A name may be longer than the record: a header says it once for all of them.
+        let rescued = self.open.len();
         if self.open.is_empty() {
             self.rescued.append_null();
         } else {
@@ -115,51 +123,53 @@ impl Rows {
             self.open.clear();
             self.rows_rescued += 1;
         }
-        self.close_row(line, bytes);
+        self.close_row(line, bytes + rescued, out);
     }
 
     /// Ends a row that is to be left out: its record is bad.
-    pub(super) fn leave_out(&mut self, bytes: usize) {
+    pub(super) fn leave_out(&mut self, bytes: usize, out: &mut Stretches<'_>) {
         self.open.clear();
         self.rescued.append_null();
         self.left_out.push(self.rows);
-        self.close_row(0, bytes);
+        self.close_row(0, bytes, out);
     }
 
-    fn close_row(&mut self, line: u64, bytes: usize) {
+    fn close_row(&mut self, line: u64, bytes: usize, out: &mut Stretches<'_>) {
         self.line.append_value(i64::try_from(line).unwrap_or(i64::MAX));
         self.rows += 1;
-        self.bytes += bytes;
-    }
-
-    /// Whether the stretch is large enough to be handed on.
-    pub(super) const fn is_full(&self) -> bool {
-        STRETCH_ROWS_MAX <= self.rows || STRETCH_BYTES_MAX <= self.bytes
+        self.bytes += self.row_bytes + bytes;
+        let columns = self.nested.iter().filter_map(|at| self.columns.get(*at));
+        let elements: usize = columns.map(ColumnBuilder::elements_bytes).sum();
+        if STRETCH_ROWS_MAX <= self.rows || STRETCH_BYTES_MAX <= self.bytes + elements {
+            self.flush(out);
+        }
     }
 
     /// Hands on the rows there are.
-    pub(super) fn flush(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    pub(super) fn flush(&mut self, out: &mut Stretches<'_>) {
         if !self.unknown.is_empty() {
-            out.unknown.merge(Observed::Object(std::mem::take(&mut self.unknown)));
+            out.unknown(Observed::Object(std::mem::take(&mut self.unknown)));
         }
-        out.rows_rescued += std::mem::take(&mut self.rows_rescued);
-        let names = std::mem::take(&mut self.rescued_fields);
-        out.rescued_fields.extend(names.iter().filter_map(|name| serde_json::from_str(name).ok()));
         self.bytes = 0;
-        let rows = std::mem::take(&mut self.rows);
-        if rows == 0 {
-            return Ok(());
+        if std::mem::take(&mut self.rows) == 0 {
+            return;
         }
+        let names = std::mem::take(&mut self.rescued_fields);
+        let names = names.iter().filter_map(|name| serde_json::from_str(name).ok());
+        out.rescued(std::mem::take(&mut self.rows_rescued), names.collect());
+        match self.finish() {
+            Ok(batch) => out.batch(batch),
+            Err(problem) => out.fail(problem),
+        }
+    }
+
+    fn finish(&mut self) -> Result<RecordBatch, FileProblem> {
         let mut arrays: Vec<_> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         arrays.push(Arc::new(self.rescued.finish()));
         arrays.push(Arc::new(self.line.finish()));
         let batch =
             RecordBatch::try_new(Arc::clone(&self.output), arrays).map_err(FileProblem::Rows)?;
-        let batch = self.without_left_out(batch)?;
-        if batch.num_rows() != 0 {
-            out.batches.push(batch);
-        }
-        Ok(())
+        self.without_left_out(batch)
     }
 
     fn without_left_out(&mut self, batch: RecordBatch) -> Result<RecordBatch, FileProblem> {

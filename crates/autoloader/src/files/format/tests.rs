@@ -11,6 +11,9 @@ use chrono::DateTime;
 use proptest::prelude::*;
 
 use super::*;
+
+mod bounds;
+
 use crate::files::options::{CsvOptions, JsonOptions, UnescapedQuotes};
 
 /// The stand-in for null in what tests show.
@@ -94,12 +97,35 @@ pub(super) fn read(
     pieces: &[&[u8]],
 ) -> Result<Decoded, FileProblem> {
     let mut reader = open(format, Arc::new(schema.clone()))?;
-    let mut out = Decoded::default();
-    for piece in pieces {
-        reader.push(piece, &mut out)?;
-    }
-    reader.finish(&mut out)?;
-    Ok(out)
+    read_pieces(&mut *reader, pieces)
+}
+
+/// Reads `pieces` one after the other, to the end.
+pub(super) fn read_pieces(
+    reader: &mut dyn TextReader,
+    pieces: &[&[u8]],
+) -> Result<Decoded, FileProblem> {
+    gathered(&mut |out| {
+        pieces.iter().try_for_each(|piece| reader.push(piece, out))?;
+        reader.finish(out)
+    })
+}
+
+/// Returns everything that `work` brings.
+pub(super) fn gathered(
+    work: &mut dyn FnMut(&mut Stretches<'_>) -> Result<(), FileProblem>,
+) -> Result<Decoded, FileProblem> {
+    let mut all = Decoded::default();
+    let mut take = |mut stretch: Decoded| {
+        all.batches.append(&mut stretch.batches);
+        all.bad.append(&mut stretch.bad);
+        all.unknown.merge(stretch.unknown);
+        all.rows_rescued += stretch.rows_rescued;
+        all.rescued_fields.append(&mut stretch.rescued_fields);
+        Ok::<_, FileProblem>(())
+    };
+    Stretches::each(&mut take, work)?;
+    Ok(all)
 }
 
 /// Shows rows: values, then what was rescued.
@@ -215,6 +241,10 @@ fn text_files_have_a_row_a_line_or_one() {
         case("text: an empty file has no lines", text(false, None), "", &[], &[]),
         case("text: an empty file as a whole is a row", text(true, None), "", &[""], &[]),
         case("text: a BOM-like word stays", text(false, None), "é\n", &["é"], &[]),
+        Case {
+            columns: "line:string",
+            ..case("text: a column of another name", text(false, None), "a\nb", &["a", "b"], &[])
+        },
     ]);
 }
 

@@ -1,4 +1,5 @@
-//! Text files: a row for each line, or one for the file, in the column `value`.
+//! Text files: a row for each line, or one for the file, in the one column: `value`, if
+//! no schema calls it otherwise.
 
 use std::sync::Arc;
 
@@ -7,18 +8,13 @@ use super::{
     encoding::ToUtf8,
     lines::{Line, Lines, RECORD_BYTES_MAX},
     rows::{Rows, bad},
+    stretches::Stretches,
 };
-use crate::{
-    decode::columns::Rules,
-    files::decoded::{Decoded, ReadSchema},
-};
+use crate::{decode::columns::Rules, files::decoded::ReadSchema};
 
 /// Largest file that becomes one row: what the offsets of a text column address, with room to
 /// spare for its neighbours.
 const WHOLE_BYTES_MAX: usize = 1 << 30;
-
-/// The column of a text file.
-const VALUE: &str = "value";
 
 /// Reads a text file.
 #[derive(Debug)]
@@ -55,20 +51,21 @@ impl TextFile {
 }
 
 impl TextReader for TextFile {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, body } = self;
         utf8.push(bytes, &mut |bytes| body.push(bytes, out))
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, body } = self;
         utf8.finish(&mut |bytes| body.push(bytes, out))?;
-        body.finish(out)
+        body.finish(out);
+        Ok(())
     }
 }
 
 impl Body {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { rows, lines, whole } = self;
         match whole {
             Some(whole) if WHOLE_BYTES_MAX < whole.len() + bytes.len() => {
@@ -79,52 +76,39 @@ impl Body {
                 Ok(())
             }
             None => {
-                let mut problem = Ok(());
-                lines.push(bytes, &mut |line| append(rows, line, out, &mut problem));
-                problem
+                lines.push(bytes, &mut |line| append(rows, line, out));
+                Ok(())
             }
         }
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) {
         let Self { rows, lines, whole } = self;
-        let mut problem = Ok(());
         match whole.take() {
             Some(whole) => {
                 let line = Line { bytes: &whole, number: 1, offset: 0, is_overlong: false };
-                append(rows, line, out, &mut problem);
+                append(rows, line, out);
             }
-            None => lines.finish(&mut |line| append(rows, line, out, &mut problem)),
+            None => lines.finish(&mut |line| append(rows, line, out)),
         }
-        problem?;
-        rows.flush(out)
+        rows.flush(out);
     }
 }
 
-fn append(
-    rows: &mut Rows,
-    line: Line<'_>,
-    out: &mut Decoded,
-    problem: &mut Result<(), FileProblem>,
-) {
+fn append(rows: &mut Rows, line: Line<'_>, out: &mut Stretches<'_>) {
+    if out.is_over() {
+        return;
+    }
     let reason = match std::str::from_utf8(line.bytes) {
         _ if line.is_overlong => format!("longer than {RECORD_BYTES_MAX} bytes"),
         Err(error) => format!("not UTF-8 at byte {}", error.valid_up_to()),
         Ok(text) => {
-            let names = rows.schema.columns.fields().iter().map(|field| field.name() == VALUE);
-            for (column, is_value) in rows.columns.iter_mut().zip(names) {
-                if is_value {
-                    column.append_text(text, &rows.rules);
-                } else {
-                    column.append_null();
-                }
+            // There is one column, or none if the path spells it.
+            for column in &mut rows.columns {
+                column.append_text(text, &rows.rules);
             }
-            rows.end_row(line.number, text.len());
-            if problem.is_ok() && rows.is_full() {
-                *problem = rows.flush(out);
-            }
-            return;
+            return rows.end_row(line.number, text.len(), out);
         }
     };
-    out.bad.push(bad(line.number, line.offset, reason, line.bytes));
+    out.bad(bad(line.number, line.offset, reason, line.bytes));
 }

@@ -12,6 +12,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::Arc,
 };
 
@@ -30,10 +31,13 @@ use self::{
     json::JsonTexts,
     plan::{Plan, Widening},
 };
-use super::{FileProblem, rows::nullable};
-use crate::files::{
-    decoded::{Decoded, RESCUED_FIELDS_MAX, ReadSchema, own_fields},
-    schema::Observed,
+use super::{FileProblem, rows::nullable, stretches::Stretches};
+use crate::{
+    decode::columns::{VALUE_BYTES, leaves},
+    files::{
+        decoded::{RESCUED_FIELDS_MAX, ReadSchema, own_fields},
+        schema::Observed,
+    },
 };
 
 mod fit;
@@ -72,7 +76,7 @@ impl TypedRows {
             source.map(|at| (at, widening.plan(file[at].data_type(), column.data_type())))
         });
         let columns: Vec<_> = columns.collect();
-        let unknown = unknown.into_iter().filter(|at| !is_ignored(&schema, file[*at].name()));
+        let unknown = unknown.into_iter().filter(|at| !schema.is_ignored(file[*at].name()));
         let own = own_fields().into_iter().map(Arc::new);
         let mut rows = Self {
             output: Arc::new(Schema::new(fields.iter().cloned().chain(own).collect::<Vec<_>>())),
@@ -100,10 +104,12 @@ impl TypedRows {
     }
 
     /// Returns the fields of the file that somebody wants to see: all where rows may be rescued, or
-    /// kept as bad ones.
+    /// kept as bad ones, but for those that the path says instead.
     pub(super) fn wanted(&self) -> Vec<bool> {
         let is_whole = self.columns.iter().flatten().all(|(_, plan)| plan.is_whole());
-        let mut wanted = vec![self.schema.is_rescuing || !is_whole; self.file.len()];
+        let are_others = self.schema.is_rescuing || !is_whole;
+        let others = self.file.iter().map(|field| !self.schema.is_ignored(field.name()));
+        let mut wanted: Vec<bool> = others.map(|is_other| are_others && is_other).collect();
         for (at, _) in self.columns.iter().flatten() {
             wanted[*at] = true;
         }
@@ -111,8 +117,8 @@ impl TypedRows {
     }
 
     /// Hands on what the file's types alone say, once.
-    pub(super) fn tell(&mut self, out: &mut Decoded) {
-        out.unknown.merge(self.news.take().unwrap_or_default());
+    pub(super) fn tell(&mut self, out: &mut Stretches<'_>) {
+        out.unknown(self.news.take().unwrap_or_default());
     }
 
     /// Appends the rows of `batch`, which has the file's fields, those not wanted maybe as nulls.
@@ -121,7 +127,35 @@ impl TypedRows {
         &mut self,
         batch: &StructArray,
         offset: u64,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
+    ) -> Result<(), FileProblem> {
+        for Range { start, end } in pieces::pieces(batch, self.row_bytes()) {
+            if out.is_over() {
+                break;
+            }
+            self.append_piece(&batch.slice(start, end - start), offset, out)?;
+        }
+        Ok(())
+    }
+
+    /// What a row costs beside the values that the file has for it: columns that are missing, and
+    /// the names of what is rescued.
+    fn row_bytes(&self) -> usize {
+        let columns = self.output.fields().iter().enumerate();
+        let missing = columns.filter(|(at, _)| !matches!(self.columns.get(*at), Some(Some(_))));
+        let missing: usize = missing.map(|(_, field)| leaves(field.data_type())).sum();
+        let names = self.columns.iter().flatten().filter(|(_, plan)| !plan.is_whole());
+        let names = names.map(|(at, _)| at).chain(&self.unknown);
+        let names: usize = names.map(|at| self.file[*at].name().len()).sum();
+        let names = if self.schema.is_rescuing { names } else { 0 };
+        missing.saturating_mul(VALUE_BYTES).saturating_add(names)
+    }
+
+    fn append_piece(
+        &mut self,
+        batch: &StructArray,
+        offset: u64,
+        out: &mut Stretches<'_>,
     ) -> Result<(), FileProblem> {
         self.tell(out);
         let rows = batch.len();
@@ -129,9 +163,9 @@ impl TypedRows {
         // What of the file is rescued, and in which rows.
         let mut rescued: Vec<(usize, BooleanBuffer)> = Vec::new();
         let mut misfits: Vec<(usize, BooleanBuffer)> = Vec::new();
-        for (column, source) in self.schema.columns.fields().iter().zip(&self.columns) {
+        for (column, source) in self.output.fields().iter().zip(&self.columns) {
             let Some((at, plan)) = source else {
-                arrays.push(new_null_array(nullable(column).data_type(), rows));
+                arrays.push(new_null_array(column.data_type(), rows));
                 continue;
             };
             let fitted = fit::fit(plan, batch.column(*at)).map_err(FileProblem::Rows)?;
@@ -159,12 +193,10 @@ impl TypedRows {
         let table = self.without_misfits(table.map_err(FileProblem::Rows)?, batch, &misfits);
         let (table, bad) = table.map_err(FileProblem::Rows)?;
         for (row, reason, record) in bad {
-            out.bad.push(super::rows::bad(self.rows + row + 1, offset, reason, record.as_bytes()));
+            out.bad(super::rows::bad(self.rows + row + 1, offset, reason, record.as_bytes()));
         }
         self.rows += rows as u64;
-        if table.num_rows() != 0 {
-            out.batches.push(table);
-        }
+        out.batch(table);
         Ok(())
     }
 
@@ -173,7 +205,7 @@ impl TypedRows {
         &mut self,
         batch: &StructArray,
         mut rescued: Vec<(usize, BooleanBuffer)>,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) -> ArrayRef {
         rescued.retain(|(_, rows)| rows.count_set_bits() != 0);
         if rescued.is_empty() {
@@ -185,7 +217,6 @@ impl TypedRows {
                 self.rescued_fields.insert(self.file[*at].name().clone());
             }
         }
-        out.rescued_fields.extend(self.rescued_fields.iter().cloned());
         let texts: Vec<_> = rescued
             .iter()
             .map(|(at, rows)| {
@@ -193,7 +224,7 @@ impl TypedRows {
                 (name, JsonTexts::new(batch.column(*at)), rows)
             })
             .collect();
-        let (mut column, mut open) = (StringBuilder::new(), String::new());
+        let (mut column, mut open, mut count) = (StringBuilder::new(), String::new(), 0);
         for row in 0..batch.len() {
             for (name, texts, rows) in &texts {
                 if rows.value(row) {
@@ -209,9 +240,10 @@ impl TypedRows {
             }
             open.push('}');
             column.append_value(&open);
-            out.rows_rescued += 1;
+            count += 1;
             open.clear();
         }
+        out.rescued(count, self.rescued_fields.clone());
         Arc::new(column.finish())
     }
 
@@ -253,6 +285,12 @@ impl TypedRows {
     }
 }
 
+/// Returns which elements a row has.
+fn range(offsets: &[i32], row: usize) -> Range<usize> {
+    let at = |row: usize| offsets.get(row).and_then(|offset| usize::try_from(*offset).ok());
+    at(row).unwrap_or_default()..at(row + 1).unwrap_or_default()
+}
+
 /// A row that is none: its number in the batch, why, and the row as JSON.
 type BadRow = (u64, String, String);
 
@@ -266,10 +304,4 @@ fn observed<'a>(fields: impl Iterator<Item = &'a FieldRef>) -> BTreeMap<String, 
             .merge(Observed::of_type(field.data_type()));
     }
     members
-}
-
-fn is_ignored(schema: &ReadSchema, field: &str) -> bool {
-    schema.ignored.iter().any(|name| {
-        name == field || (!schema.is_case_sensitive && name.eq_ignore_ascii_case(field))
-    })
 }

@@ -7,9 +7,11 @@ use super::{
     draft::{CleanWord, Draft},
     registry::FormatName,
 };
+use crate::files::schema::{folded, is_same_name};
 
-/// Files that are younger may still be wanted: Auto Loader refuses to delete them too.
-const DELETE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Deleting sooner than this after loading is refused, as in Auto Loader: an error in the rows is
+/// found by then.
+pub(crate) const DELETE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Whether an option was given.
 type IsTold<'t> = &'t dyn Fn(&str) -> bool;
@@ -140,8 +142,7 @@ const RULES: &[Rule] = &[
                 draft.schema.metadata_column.clone(),
                 draft.json.single_column.clone(),
             ];
-            let names: Vec<String> =
-                names.into_iter().flatten().map(|n| n.to_lowercase()).collect();
+            let names: Vec<String> = names.into_iter().flatten().map(|n| folded(&n)).collect();
             names.iter().collect::<BTreeSet<_>>().len() < names.len()
         },
         "the rescued data, the metadata and the single column need different names",
@@ -284,6 +285,5 @@ impl Draft {
 
 /// Whether a name is among others, in any case, as tables compare them.
 fn has_name<'n>(mut names: impl Iterator<Item = &'n String>, name: &str) -> bool {
-    let lower = name.to_lowercase();
-    names.any(|known| known.to_lowercase() == lower)
+    names.any(|known| is_same_name(known, name))
 }

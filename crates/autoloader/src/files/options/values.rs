@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::Datelike;
 
 use super::time_pattern::{ParsedTime, TimePattern};
+use crate::files::schema::is_same_name;
 
 /// Longest duration accepted, about a century: beyond it is a typing error.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * DAY_S);
@@ -177,7 +178,7 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
         if name.is_empty() {
             return Err(format!("`{text}`: a name between commas is empty"));
         }
-        if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        if names.iter().any(|known| is_same_name(known, name)) {
             return Err(format!("`{name}` is there twice"));
         }
         names.push(name.to_owned());

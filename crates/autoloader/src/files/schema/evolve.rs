@@ -34,19 +34,6 @@ pub const MODES: [EvolutionMode; 6] = [
     EvolutionMode::Evolve,
 ];
 
-/// Returns the word for a mode in `schemaEvolutionMode`.
-#[must_use]
-pub fn mode_name(mode: EvolutionMode) -> &'static str {
-    match mode {
-        EvolutionMode::AddNewColumns => "addNewColumns",
-        EvolutionMode::AddNewColumnsWithTypeWidening => "addNewColumnsWithTypeWidening",
-        EvolutionMode::Rescue => "rescue",
-        EvolutionMode::FailOnNewColumns => "failOnNewColumns",
-        EvolutionMode::None => "none",
-        EvolutionMode::Evolve => "evolve",
-    }
-}
-
 /// What follows from what was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evolution {
@@ -152,7 +139,7 @@ pub fn decide(
             problem: format!(
                 "the files do not fit the given schema: {}; `{}` cannot change a given schema: leave `schema` out and give what you know as `schemaHints`, or choose `rescue`, `none` or `failOnNewColumns`",
                 list_text(&changes),
-                mode_name(mode),
+                mode.as_str(),
             ),
         };
     }

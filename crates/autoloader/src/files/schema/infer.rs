@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef};
 
 use super::{
-    ddl::path_text,
+    ddl::{field_text, path_text},
     hints,
     observed::Observed,
     partition,
@@ -92,6 +92,14 @@ pub enum InferError {
         /// The type that is given.
         wish: String,
     },
+    /// Columns that lines cannot fill.
+    #[error(
+        "text files have one column, of type STRING, and the given schema has {columns}; leave that one alone beside columns that the path spells, which `partitionColumns` names"
+    )]
+    Text {
+        /// The given columns that no path spells.
+        columns: String,
+    },
     /// A column of the path that the given schema does not have.
     #[error("partition column `{name}` is not in the given schema; add it there")]
     PartitionColumn {
@@ -125,8 +133,21 @@ pub fn fixed_columns(format: &Format) -> Option<Fields> {
 /// they spell is read from them as far as the schema has it.
 ///
 /// # Errors
-/// A partition column is not in the schema, or a column has a name that we need.
+/// A partition column is not in the schema, a column has a name that we need, or the format has no
+/// such columns.
 pub fn given<'a>(
+    schema: &SchemaRef,
+    paths: impl Iterator<Item = &'a str>,
+    format: &Format,
+    options: &SchemaOptions,
+) -> Result<SchemaVersion, InferError> {
+    let version = spelled_of(schema, paths, options)?;
+    refuse_for_text(&version, format)?;
+    Ok(version)
+}
+
+/// Returns the given columns, with those that the paths spell told apart.
+pub(super) fn spelled_of<'a>(
     schema: &SchemaRef,
     paths: impl Iterator<Item = &'a str>,
     options: &SchemaOptions,
@@ -285,6 +306,23 @@ fn type_in_order(data_type: &DataType, likes: &[&DataType]) -> DataType {
         }
         _ => data_type.clone(),
     }
+}
+
+/// The lines of text files fill one column, by whatever name.
+pub(crate) fn refuse_for_text(version: &SchemaVersion, format: &Format) -> Result<(), InferError> {
+    let is_spelled = |column: &&FieldRef| version.partition_columns.contains(column.name());
+    let columns: Vec<&FieldRef> =
+        version.columns.iter().filter(|column| !is_spelled(column)).collect();
+    let fits = match columns.as_slice() {
+        [] => true,
+        [column] => *column.data_type() == DataType::Utf8,
+        _ => false,
+    };
+    if fits || !matches!(format, Format::Text { .. }) {
+        return Ok(());
+    }
+    let columns: Vec<String> = columns.iter().map(|column| field_text(column)).collect();
+    Err(InferError::Text { columns: columns.join(", ") })
 }
 
 /// Our columns stand beside those of the files, so they need names of their own.

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, FieldRef, Fields};
 use super::{
     ddl::{path_text, type_text},
     hints,
-    infer::{InferError, given, refuse_reserved},
+    infer::{InferError, refuse_for_text, refuse_reserved, spelled_of},
     types::{field, is_among, is_same_name, list_of, map_of, map_parts},
     versions::SchemaVersion,
     widen::widened,
@@ -30,13 +30,15 @@ pub fn wished<'a>(
         sample: Vec::new(),
         ..current.clone()
     };
-    let mut adopting = Adopting { is_parquet: *format == Format::Parquet, path: Vec::new() };
+    let mut adopting =
+        Adopting { is_parquet: *format == Format::Parquet, keeps_others: false, path: Vec::new() };
     if let Some(schema) = &options.given {
-        let wish = given(schema, paths, options)?;
+        let wish = spelled_of(schema, paths, options)?;
         next.columns = adopting.fields(&current.columns, &wish.columns)?;
         let is_new =
             |name: &String| !current.columns.iter().any(|old| is_same_name(old.name(), name));
         next.partition_columns.extend(wish.partition_columns.into_iter().filter(is_new));
+        refuse_for_text(&next, format)?;
     }
     let mut hinted = next.columns.to_vec();
     for hint in &options.hints {
@@ -50,6 +52,7 @@ pub fn wished<'a>(
             next.hinted.push(hint.path.clone());
         }
     }
+    adopting.keeps_others = true;
     next.columns = adopting.fields(&next.columns, &hinted.into())?;
     refuse_reserved(&next.columns, options)?;
     let is_same = next.columns == current.columns && next.hinted == current.hinted;
@@ -59,6 +62,8 @@ pub fn wished<'a>(
 /// Takes over what is wished for as far as rows that are there allow it.
 struct Adopting {
     is_parquet: bool,
+    /// Whether what the wish lacks stays: a given schema names everything, a hint what it is about.
+    keeps_others: bool,
     path: Vec<String>,
 }
 
@@ -69,9 +74,11 @@ impl Adopting {
         for old in current {
             let name = old.name();
             self.path.push(name.clone());
-            let new = wish.iter().find(|new| is_same_name(new.name(), name));
-            let new = new.ok_or_else(|| InferError::Lacking { path: path_text(&self.path) })?;
-            let data_type = self.data_type(old.data_type(), new.data_type())?;
+            let data_type = match wish.iter().find(|new| is_same_name(new.name(), name)) {
+                Some(new) => self.data_type(old.data_type(), new.data_type())?,
+                None if self.keeps_others => old.data_type().clone(),
+                None => return Err(InferError::Lacking { path: path_text(&self.path) }),
+            };
             adopted.push(field(name, data_type).into());
             self.path.pop();
         }
@@ -204,12 +211,37 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_text_come_from_the_path_alone() {
+        let text = Format::Text { is_whole: false, line_sep: None, encoding: encoding_rs::UTF_8 };
+        let current = SchemaVersion {
+            partition_columns: vec!["year".to_owned()],
+            ..version("value STRING, year INT")
+        };
+        let wish = |given: &str, path| {
+            let schema = Arc::new(Schema::new(parse_fields(given).unwrap()));
+            let options = SchemaOptions { given: Some(schema), ..SchemaOptions::default() };
+            shown(wished(&current, [path].into_iter(), &text, &options))
+        };
+        // What is the path's stays so, though no file of this batch spells it.
+        assert_eq!(wish("value STRING, year INT", "f"), "keep");
+        let more = "value STRING, year INT, day DATE";
+        assert_eq!(wish(more, "year=2026/day=2026-11-23/f"), more);
+        assert!(wish(more, "year=2026/f").starts_with("text files have one column"));
+    }
+
+    #[test]
     fn hints_add_and_widen() {
         for (name, current, hints, expected) in [
             ("no hint", "a INT", "", "keep"),
             ("a new column", "a INT", "b DECIMAL(18,6)", "a INT, b DECIMAL(18,6)"),
             ("a new member", "s STRUCT<x: INT>", "s.y DATE", "s STRUCT<x: INT, y: DATE>"),
             ("a wider type", "a INT", "A BIGINT", "a BIGINT"),
+            (
+                "members that grew stay",
+                "s STRUCT<x: INT, y: BIGINT>",
+                "s STRUCT<x: INT>",
+                "s STRUCT<x: INT, y: BIGINT>",
+            ),
             ("what it is already stays so", "a INT", "a INT", "a INT"),
             (
                 "another type",

@@ -13,36 +13,51 @@ use crate::files::{
 /// Files read at the same time: hides a bucket's latency where files are small.
 const READS_MAX: usize = 4;
 
+/// Bytes of the files that are read before their turn, if they are several: each large one holds
+/// some stretches, and one of them keeps a core busy.
+const AHEAD_BYTES_MAX: u64 = 8 << 20;
+
 /// Stretches of one file that wait to be staged: with one being decoded and one being written, as
 /// many as two cores can use.
 const STRETCHES_MAX: usize = 1;
 
 /// The files of a plan that are still to come.
-pub(super) struct Ahead<'a, F> {
-    wanted: F,
+pub(super) struct Ahead<'a> {
+    wanted: VecDeque<&'a PlannedFile>,
     begun: VecDeque<(&'a PlannedFile, Worker)>,
     reader: Arc<dyn ReadRows>,
     schema: Arc<ReadSchema>,
 }
 
-impl<'a, F: Iterator<Item = &'a PlannedFile>> Ahead<'a, F> {
-    pub(super) fn new(wanted: F, reader: Arc<dyn ReadRows>, schema: Arc<ReadSchema>) -> Self {
-        Self { wanted, begun: VecDeque::with_capacity(READS_MAX), reader, schema }
+impl<'a> Ahead<'a> {
+    pub(super) fn new(
+        wanted: impl Iterator<Item = &'a PlannedFile>,
+        reader: Arc<dyn ReadRows>,
+        schema: Arc<ReadSchema>,
+    ) -> Self {
+        let begun = VecDeque::with_capacity(READS_MAX);
+        Self { wanted: wanted.collect(), begun, reader, schema }
     }
 }
 
-impl<'a, F: Iterator<Item = &'a PlannedFile>> Iterator for Ahead<'a, F> {
+impl<'a> Iterator for Ahead<'a> {
     type Item = (&'a PlannedFile, Worker);
 
     /// Returns the next file, being read, and begins those that it makes room for.
     fn next(&mut self) -> Option<Self::Item> {
         while self.begun.len() < READS_MAX
-            && let Some(planned) = self.wanted.next()
+            && let Some(planned) = self.wanted.pop_front_if(|next| has_room(&self.begun, next))
         {
             self.begun.push_back((planned, Worker::start(&self.reader, &self.schema, planned)));
         }
         self.begun.pop_front()
     }
+}
+
+/// Whether `next` may be begun beside those that are: the first of them is about to be taken.
+fn has_room(begun: &VecDeque<(&PlannedFile, Worker)>, next: &PlannedFile) -> bool {
+    let ahead = begun.iter().skip(1).map(|(planned, _)| planned.file.size);
+    begun.len() < 2 || ahead.fold(next.file.size, u64::saturating_add) <= AHEAD_BYTES_MAX
 }
 
 /// A file being read by a task, which ends with whoever waits for it.

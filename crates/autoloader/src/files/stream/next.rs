@@ -20,8 +20,12 @@ use crate::{
 
 /// What to do next.
 pub(super) enum Next {
+    /// What was planned before.
+    Planned(FilePlan),
     Plan(Chosen),
-    Nothing { ripe_at: Option<DateTime<Utc>> },
+    Nothing {
+        ripe_at: Option<DateTime<Utc>>,
+    },
 }
 
 /// The files of a batch to come.
@@ -32,6 +36,15 @@ pub(super) struct Chosen {
 }
 
 impl Next {
+    /// Returns the files of the batch.
+    pub(super) fn files(&self) -> &[PlannedFile] {
+        match self {
+            Self::Planned(plan) => &plan.files,
+            Self::Plan(chosen) => &chosen.files,
+            Self::Nothing { .. } => &[],
+        }
+    }
+
     /// The first batch of a stream that leaves out what is there: it only remembers it.
     fn of_existing(found: Vec<Candidate>, now: DateTime<Utc>) -> Self {
         let skip = |Candidate { file, found }| PlannedFile {

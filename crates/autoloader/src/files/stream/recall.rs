@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     RELEASE, Stream,
     memory::{Manifest, Proof},
+    rows::table_columns,
     target_error,
 };
 use crate::{
@@ -30,7 +31,7 @@ impl<T: FileTarget> Stream<T> {
     /// future is dropped.
     pub(super) async fn catch_up(&mut self) -> Result<(), Error<T::Error>> {
         if !self.is_started {
-            self.begin().await?;
+            self.recognise().await?;
         }
         let last = self.target.last_batch().await;
         let last = last.map_err(|error| {
@@ -112,14 +113,33 @@ impl<T: FileTarget> Stream<T> {
         self.asked.retain(|asked| !is_done(asked));
     }
 
-    /// Begins the stream, or checks that it is the one that began.
-    async fn begin(&mut self) -> Result<(), Error<T::Error>> {
+    /// Checks that the stream is the one that began, if one did.
+    async fn recognise(&mut self) -> Result<(), Error<T::Error>> {
         if !self.config.keeps_metadata && self.config.overwrites == Overwrites::Replace {
             return Err(self.settings(
                 "`overwrites` is `replace`, and rows do not say which file they are from: give a \
                  `metadataColumn`"
                     .to_owned(),
             ));
+        }
+        match self.memory.told().await.map_err(|error| self.state(error))? {
+            Some(began) => self.check(&began),
+            // What will be the first start has nothing to agree with.
+            None => Ok(()),
+        }
+    }
+
+    /// Begins the stream with a batch of `files`, or checks that it is the one that began meanwhile.
+    ///
+    /// From here on its options count. Those that go neither with the files nor with the table are
+    /// refused before, so that whoever mistook one may say another.
+    pub(super) async fn begin(&mut self, files: &[PlannedFile]) -> Result<(), Error<T::Error>> {
+        let read = files.iter().filter(|planned| planned.action.is_reading());
+        let read: Vec<_> = read.map(|planned| planned.file.clone()).collect();
+        let shape = self.schemas.prepare(&read).await?;
+        if let Some(shape) = shape.filter(|_| !read.is_empty()) {
+            let fits = self.target.begin(table_columns(&shape)).await.map(drop);
+            fits.map_err(|error| target_error::<T>("staging", self.settled, error))?;
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -129,12 +149,12 @@ impl<T: FileTarget> Stream<T> {
             began_at: self.clock.now(),
             pinned: self.config.pinned.clone(),
         };
-        let began = match self.config.is_dry {
-            // What would be the first start has nothing to agree with.
-            true => self.memory.told().await.map(|told| told.unwrap_or(manifest)),
-            false => self.memory.begin(manifest).await,
-        };
-        let began = began.map_err(|error| self.state(error))?;
+        let began = self.memory.begin(manifest).await.map_err(|error| self.state(error))?;
+        self.check(&began)
+    }
+
+    /// Checks that the stream is told what it was when it began.
+    fn check(&mut self, began: &Manifest) -> Result<(), Error<T::Error>> {
         if began.source != self.config.source {
             return Err(self.settings(format!(
                 "it began with source `{}` and is now told `{}`; rows and state know files by the \
@@ -143,6 +163,8 @@ impl<T: FileTarget> Stream<T> {
             )));
         }
         changed(&began.pinned, &self.config.pinned)
-            .map_err(|changes| self.settings(changes.to_string()))
+            .map_err(|changes| self.settings(changes.to_string()))?;
+        self.has_begun = true;
+        Ok(())
     }
 }

@@ -124,6 +124,10 @@ impl Schemas for Nobody {
         Err(unasked())
     }
 
+    async fn prepare(&mut self, _: &[SourceFile]) -> Result<Option<Shape>, PortError> {
+        Err(unasked())
+    }
+
     async fn version(&mut self, _: u64) -> Result<Shape, PortError> {
         Err(unasked())
     }

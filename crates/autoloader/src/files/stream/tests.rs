@@ -90,11 +90,12 @@ async fn cleaning_beside_another_stream_of_the_source_is_refused() {
         ("another bucket", "s3://other/source/", false),
     ] {
         let (world, store) = (World::new(Overwrites::Ignore), bucket().await);
-        world.put("a", 1, &["a=1"]);
         let mut manner = world.manner();
         manner.config.name = "other".to_owned();
         manner.config.source = source.to_owned();
-        world.stream(manner, &Faults::none()).recall().await.expect(name);
+        // It has found nothing yet, and will.
+        world.stream(manner, &Faults::none()).run_once().await.expect(name);
+        world.put("a", 1, &["a=1"]);
         let mut stream = world.stream(world.manner(), &Faults::none());
         let cleaned = stream.clean(&moving(&store), None).await;
         let is_told = |error: Error<_>| error.to_string().contains("stream `other`");

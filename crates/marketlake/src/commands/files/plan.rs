@@ -1,6 +1,6 @@
 //! `files plan`: what the next load would do, without doing it.
 
-use autoloader::files::{choice::Choice, options::Overwrites, preview::Preview, schema::mode_name};
+use autoloader::files::{choice::Choice, preview::Preview};
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,12 +19,11 @@ const LOOKED_AT_MAX: usize = 1000;
 
 pub(super) async fn run(context: Context, args: &FolderArgs) -> Result<Ended, Failure> {
     let bench = context.without_data();
-    let OpenFolder { mut stream, columns, options, .. } =
-        open_folder(&bench, args, Access::Read).await?;
+    let OpenFolder { mut stream, columns, .. } = open_folder(&bench, args, Access::Read).await?;
     let choice = stream.look().await.or_fail()?;
     let new: Vec<_> = choice.files.iter().map(|it| it.file.clone()).take(LOOKED_AT_MAX).collect();
     let preview = columns.preview(&new).await.or_fail()?;
-    let plan = Plan { choice, preview, overwrites: options.overwrites };
+    let plan = Plan { choice, preview };
     match context.output {
         Output::Json => render::print(&format!("{}\n", plan.as_json()))?,
         Output::Text | Output::Csv => render::print(&plan.as_text())?,
@@ -35,7 +34,6 @@ pub(super) async fn run(context: Context, args: &FolderArgs) -> Result<Ended, Fa
 struct Plan {
     choice: Choice,
     preview: Preview,
-    overwrites: Overwrites,
 }
 
 impl Plan {
@@ -50,7 +48,7 @@ impl Plan {
         let ((files, bytes), (waiting, waiting_bytes)) = (self.next(), self.choice.waiting);
         let modes = self.preview.modes.iter().map(|mode| {
             json!({
-                "mode": mode_name(mode.mode), "is_chosen": mode.is_chosen,
+                "mode": mode.mode.as_str(), "is_chosen": mode.is_chosen,
                 "stream": mode.stream, "columns": mode.schema, "not_held": mode.data,
             })
         });
@@ -86,10 +84,8 @@ impl Plan {
             text.push_str(&format!("\n{}\n", self.modes()));
         }
         for path in &self.choice.overwritten {
-            let policy = self.overwrites;
-            text.push_str(&format!(
-                "overwritten since it was loaded, and left alone (`overwrites`: {policy:?}): {path}\n"
-            ));
+            let line = "overwritten since it was loaded, and left alone, as `overwrites` says";
+            text.push_str(&format!("{line}: {path}\n"));
         }
         if let Some(path) = &self.choice.refused {
             let line = "overwritten since it was loaded, which stops the load";
@@ -104,7 +100,7 @@ impl Plan {
         let mut table = render::table(&header);
         for mode in &self.preview.modes {
             let mark = if mode.is_chosen { " (chosen)" } else { "" };
-            let name = format!("{}{mark}", mode_name(mode.mode));
+            let name = format!("{}{mark}", mode.mode.as_str());
             table.add_row([name.as_str(), mode.stream, &mode.schema, &mode.data]);
         }
         table

@@ -301,14 +301,15 @@ async fn an_object_that_the_store_never_tells_of_stops_some_looks_and_no_more() 
     let looked = discoverer.look(&seen, at(22)).await.expect("a look");
     assert_eq!((paths(&looked), looked.unclear), (vec!["open"], 1));
     take(&mut seen, looked.candidates.into_iter().map(|found| found.file), 1);
-    discoverer.settle(&seen, None).await.expect("settled");
+    let settled = discoverer.settle(&seen, None).await.expect("settled");
     assert_eq!(queue.left(), 1, "its message is kept until a listing has named it");
+    assert_eq!(settled.ts_proven, None, "of an object that nobody could look at nothing is proven");
     let looked = discoverer.look(&seen, at(23)).await.expect("a look");
     assert_eq!(looked.reach, Reach::Everything(Expected::Anything));
     assert_eq!(paths(&looked), ["silent"], "reading it will tell what is wrong");
     take(&mut seen, looked.candidates.into_iter().map(|found| found.file), 2);
-    discoverer.settle(&seen, None).await.expect("settled");
-    assert_eq!(queue.left(), 0);
+    let settled = discoverer.settle(&seen, None).await.expect("settled");
+    assert_eq!((queue.left(), settled.ts_proven), (0, Some(at(23))));
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::files::{
+    decoded::Decoded,
     format::{
-        tests::{lines, shown},
+        tests::{gathered, lines, read_pieces, shown},
         typed::tests::columns,
     },
     options::{Format, SchemaOptions},
@@ -24,12 +25,7 @@ macro_rules! sample {
 /// Reads a file cut into pieces of so many bytes.
 fn read(bytes: &[u8], schema: ReadSchema, piece: usize) -> Result<Decoded, FileProblem> {
     let mut reader = AvroFile::new(Arc::new(schema));
-    let mut out = Decoded::default();
-    for piece in bytes.chunks(piece) {
-        reader.push(piece, &mut out)?;
-    }
-    reader.finish(&mut out)?;
-    Ok(out)
+    read_pieces(&mut reader, &bytes.chunks(piece).collect::<Vec<_>>())
 }
 
 const WHOLE: usize = usize::MAX;
@@ -115,7 +111,7 @@ fn files_of_another_writer_are_read_in_the_types_that_they_say() {
     ];
     let ddl: Vec<_> = expected.iter().map(|row| row.0).collect();
     let mut reader = AvroFile::new(Arc::new(columns("", true)));
-    reader.push(all, &mut Decoded::default()).unwrap();
+    gathered(&mut |out| reader.push(all, out)).unwrap();
     let fields = reader.fields().unwrap().clone();
     let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
     let rules = TypeRules::new(&Format::Avro, &SchemaOptions::default());
@@ -318,7 +314,7 @@ fn large_blocks_become_batches_of_bounded_size() {
     assert_eq!(lines(&out), (1..=20_000).collect::<Vec<_>>());
     for batch in &out.batches {
         assert!(batch.num_rows() <= BATCH_ROWS_MAX, "{} rows", batch.num_rows());
-        assert!(batch.get_array_memory_size() < 3 * BATCH_BYTES_MAX);
+        assert!(batch.get_array_memory_size() < 3 * STRETCH_BYTES_MAX);
     }
 }
 

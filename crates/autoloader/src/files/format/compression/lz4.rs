@@ -7,9 +7,6 @@ use lz4_flex::frame::FrameDecoder;
 /// The largest block of the format, and what surrounds it.
 const UNIT_BYTES_MAX: usize = (4 << 20) + 64;
 
-/// Bytes one read of the library is offered: its largest block.
-const READ_BYTES: usize = 4 << 20;
-
 /// A stream of frames.
 #[derive(Default)]
 pub(super) struct Lz4 {
@@ -23,6 +20,8 @@ pub(super) struct Lz4 {
 
 struct Frame {
     decoder: FrameDecoder<Queue>,
+    /// Largest block, unpacked.
+    block_bytes: usize,
     has_block_checksums: bool,
     has_content_checksum: bool,
 }
@@ -140,6 +139,7 @@ impl Lz4 {
             let flags = bytes.get(4).copied().unwrap_or_default();
             self.frame = Some(Frame {
                 decoder: FrameDecoder::new(Queue::default()),
+                block_bytes: block_bytes(bytes.get(5).copied().unwrap_or_default()),
                 has_block_checksums: flags & 16 != 0,
                 has_content_checksum: flags & 4 != 0,
             });
@@ -148,7 +148,7 @@ impl Lz4 {
         *frame.decoder.get_mut() = Queue { bytes, at: 0 };
         if !matches!(unit, Unit::Head(_)) {
             let start = out.len();
-            out.resize(start + READ_BYTES, 0);
+            out.resize(start + frame.block_bytes, 0);
             let mut end = start;
             loop {
                 let count = frame.decoder.read(&mut out[end..])?;
@@ -165,5 +165,16 @@ impl Lz4 {
             self.frame = None;
         }
         Ok(())
+    }
+}
+
+/// Returns how large the blocks of a frame are at most, as its head says. Sizes that there are not
+/// are refused by the library.
+const fn block_bytes(descriptor: u8) -> usize {
+    match (descriptor >> 4) & 7 {
+        4 => 64 << 10,
+        5 => 256 << 10,
+        6 => 1 << 20,
+        _ => 4 << 20,
     }
 }

@@ -77,6 +77,20 @@ fn what_was_packed_is_unpacked_whatever_the_cuts_and_the_name() {
 }
 
 #[test]
+fn a_block_of_lz4_takes_no_more_room_than_its_frame_says() {
+    let text = text();
+    let mut packed = &pack(Compression::Lz4, &text)[..];
+    let (mut decoder, mut unpacked) = (Lz4::default(), 0);
+    while !packed.is_empty() {
+        let mut out = Vec::new();
+        packed = &packed[decoder.step(packed, &mut out).unwrap()..];
+        assert!(out.capacity() <= 64 << 10, "{} bytes for a block", out.capacity());
+        unpacked += out.len();
+    }
+    assert_eq!(unpacked, text.len());
+}
+
+#[test]
 fn several_members_frames_and_streams_are_one_file() {
     for kind in KINDS {
         let packed = [pack(kind, b"one,"), pack(kind, b""), pack(kind, b"two")].concat();

@@ -2,19 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::files::decoded::ReadSchema;
+use crate::files::{decoded::ReadSchema, schema::folded};
 
 /// Returns the names of columns that a header line says, as Spark makes them: a name that is empty
 /// becomes `_c` and its place, and names that are there twice get their place as an ending.
 pub(super) fn names(values: &[Option<&str>], is_case_sensitive: bool) -> Vec<String> {
-    let folded = |name: &str| {
-        if is_case_sensitive { name.to_owned() } else { name.to_lowercase() }
+    let spelled = |name: &str| {
+        if is_case_sensitive { name.to_owned() } else { folded(name) }
     };
     let mut seen = HashSet::new();
     let twice: HashSet<String> = values
         .iter()
         .flatten()
-        .map(|name| folded(name))
+        .map(|name| spelled(name))
         .filter(|name| !seen.insert(name.clone()))
         .collect();
     values
@@ -22,7 +22,7 @@ pub(super) fn names(values: &[Option<&str>], is_case_sensitive: bool) -> Vec<Str
         .enumerate()
         .map(|(place, name)| match name.filter(|name| !name.is_empty()) {
             None => unnamed(place),
-            Some(name) if twice.contains(&folded(name)) => format!("{name}{place}"),
+            Some(name) if twice.contains(&spelled(name)) => format!("{name}{place}"),
             Some(name) => name.to_owned(),
         })
         .collect()
@@ -47,25 +47,24 @@ pub(super) struct Layout {
 impl Layout {
     /// Matches columns by the names of a header.
     pub(super) fn by_names(names: &[String], schema: &ReadSchema) -> Self {
-        let folded = |name: &str| {
-            if schema.is_case_sensitive { name.to_owned() } else { name.to_lowercase() }
+        let spelled = |name: &str| {
+            if schema.is_case_sensitive { name.to_owned() } else { folded(name) }
         };
         let mut by_name: HashMap<String, usize> = HashMap::new();
         for (place, name) in names.iter().enumerate() {
-            by_name.entry(folded(name)).or_insert(place);
+            by_name.entry(spelled(name)).or_insert(place);
         }
         let places: Vec<Option<usize>> = schema
             .columns
             .fields()
             .iter()
-            .map(|field| by_name.get(&folded(field.name())).copied())
+            .map(|field| by_name.get(&spelled(field.name())).copied())
             .collect();
         let taken: HashSet<usize> = places.iter().flatten().copied().collect();
-        let ignored: HashSet<String> = schema.ignored.iter().map(|name| folded(name)).collect();
         let others = names
             .iter()
             .enumerate()
-            .filter(|(place, name)| !taken.contains(place) && !ignored.contains(&folded(name)))
+            .filter(|(place, name)| !taken.contains(place) && !schema.is_ignored(name))
             .map(|(place, name)| (place, name.clone()))
             .collect();
         Self { places, others, width: names.len() }

@@ -290,7 +290,7 @@ impl Machine {
             };
             let rest = text.get(found..).unwrap_or_default();
             let special = rest.chars().next().unwrap_or(quote);
-            let after = found + special.len_utf8();
+            let mut after = found + special.len_utf8();
             let follower = text.get(after..).and_then(|rest| rest.chars().next());
             let is_escape = Some(special) == self.escape && follower == Some(quote);
             let is_escape_of_escape = Some(special) == self.escape_escape
@@ -309,12 +309,13 @@ impl Machine {
                 let Some(behind) = behind else { return Ok(None) };
                 return Ok(Some((value.end(text, found, &mut out.copies), behind)));
             }
-            // Two quotes in front of a separator are one, and the end.
+            // Of several quotes in front of a separator the last is the end, the others are text.
             if follower == Some(quote) {
-                let second = after + quote.len_utf8();
-                if let Some(behind) = self.closes(text, second, is_end) {
+                after = run_end(text, after, quote);
+                if let Some(behind) = self.closes(text, after, is_end) {
                     let Some(behind) = behind else { return Ok(None) };
-                    return Ok(Some((value.end(text, after, &mut out.copies), behind)));
+                    let last = after - quote.len_utf8();
+                    return Ok(Some((value.end(text, last, &mut out.copies), behind)));
                 }
             }
             if self.unescaped != UnescapedQuotes::StopAtClosingQuote {
@@ -429,6 +430,12 @@ impl Copying {
 /// White space is what is not above the blank.
 const fn is_space(character: char) -> bool {
     character <= ' '
+}
+
+/// Returns where the quotes that stand one behind the other at `at` end.
+fn run_end(text: &str, at: usize, quote: char) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.len() - rest.trim_start_matches(quote).len()
 }
 
 /// Returns the first place of any of the characters.

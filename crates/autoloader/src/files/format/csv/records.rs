@@ -1,14 +1,12 @@
 //! Records whose quoted values may hold line ends.
 
 use super::{Record, Sink};
-use crate::files::{
-    decoded::Decoded,
-    format::{
-        FileProblem,
-        ahead::{Ahead, Invalid, PIECE_BYTES},
-        lines::RECORD_BYTES_MAX,
-        rows::bad,
-    },
+use crate::files::format::{
+    FileProblem,
+    ahead::{Ahead, Invalid, PIECE_BYTES},
+    lines::RECORD_BYTES_MAX,
+    rows::bad,
+    stretches::Stretches,
 };
 
 /// The text of records that are not read yet. Bytes that are none become the replacement character,
@@ -23,7 +21,7 @@ impl Records {
         &mut self,
         bytes: &[u8],
         sink: &mut Sink,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) -> Result<(), FileProblem> {
         bytes.chunks(PIECE_BYTES).try_for_each(|piece| {
             self.ahead.push(piece, Invalid::Replaced).unwrap_or_default();
@@ -31,14 +29,23 @@ impl Records {
         })
     }
 
-    pub(super) fn finish(&mut self, sink: &mut Sink, out: &mut Decoded) -> Result<(), FileProblem> {
+    pub(super) fn finish(
+        &mut self,
+        sink: &mut Sink,
+        out: &mut Stretches<'_>,
+    ) -> Result<(), FileProblem> {
         self.ahead.finish(Invalid::Replaced).unwrap_or_default();
         self.run(true, sink, out)
     }
 
-    fn run(&mut self, is_end: bool, sink: &mut Sink, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn run(
+        &mut self,
+        is_end: bool,
+        sink: &mut Sink,
+        out: &mut Stretches<'_>,
+    ) -> Result<(), FileProblem> {
         let mut at = 0;
-        while at < self.ahead.text.len() {
+        while at < self.ahead.text.len() && !out.is_over() {
             let Some(next) = self.record(at, is_end, sink, out) else { break };
             at = next;
         }
@@ -59,7 +66,7 @@ impl Records {
         at: usize,
         is_end: bool,
         sink: &mut Sink,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) -> Option<usize> {
         let (line, offset) = (self.ahead.line_at(at), self.ahead.offset(at));
         let text = &self.ahead.text;

@@ -2,6 +2,9 @@
 
 use proptest::prelude::*;
 
+mod decimals;
+mod quotes;
+
 use crate::files::{
     format::tests::{Case, all, check, csv_options, lines, read, schema, shown},
     options::{CsvOptions, Format, UnescapedQuotes},
@@ -332,6 +335,31 @@ fn stray_quotes_do_what_the_option_says() {
 }
 
 #[test]
+fn fields_of_the_path_go_by_name_in_whatever_case() {
+    for (name, is_case_sensitive, expected) in [
+        ("another case is another column", true, r#"1 + {"länder":"de"}"#),
+        ("another case is the same", false, "1"),
+    ] {
+        let mut schema = schema("a:long", true);
+        schema.ignored.insert("LÄNDER".to_owned());
+        schema.is_case_sensitive = is_case_sensitive;
+        let input = "a,länder\n1,de\n".as_bytes();
+        let out = read(&Format::Csv(csv_options()), &schema, &[input]).unwrap();
+        assert_eq!(shown(&out), [expected], "{name}");
+    }
+}
+
+#[test]
+fn names_without_case_are_folded_letter_by_letter() {
+    let mut schema = schema("ΟΔΟΣ1:string ΟΔΟΣ:string", true);
+    schema.is_case_sensitive = false;
+    // The lower case of the last letter alone depends on where it stands.
+    let input = "οδος,οδοσ1\nx,y\n".as_bytes();
+    let out = read(&Format::Csv(csv_options()), &schema, &[input]).unwrap();
+    assert_eq!(shown(&out), [r#"y | ∅ + {"οδος":"x"}"#]);
+}
+
+#[test]
 fn unknown_columns_are_observed() {
     let mut schema = schema("a:long", false);
     schema.is_observing = true;
@@ -340,6 +368,17 @@ fn unknown_columns_are_observed() {
     let Observed::Object(fields) = out.unknown else { panic!("an object") };
     assert_eq!(fields.get("b"), Some(&Observed::Date));
     assert_eq!(fields.get("_c2"), Some(&Observed::Text));
+}
+
+#[test]
+fn a_bad_record_tells_of_its_new_columns() {
+    let mut schema = schema("a:long", false);
+    schema.is_observing = true;
+    let out = read(&Format::Csv(csv_options()), &schema, &[b"a,b\nx,2026-01-05,y\n"]).unwrap();
+    let (rows, bad) = all(&out);
+    assert_eq!((rows.len(), bad.len()), (0, 1));
+    let Observed::Object(fields) = out.unknown else { panic!("an object") };
+    assert_eq!(fields.into_keys().collect::<Vec<_>>(), ["_c2", "a", "b"]);
 }
 
 #[test]

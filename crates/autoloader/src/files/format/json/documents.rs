@@ -11,13 +11,14 @@ use crate::{
         value::unescape,
     },
     files::{
-        decoded::{BAD_BYTES_MAX, Decoded},
+        decoded::BAD_BYTES_MAX,
         format::{
             FileProblem, TextReader,
             ahead::{Ahead, Invalid, PIECE_BYTES},
             encoding::ToUtf8,
             lines::RECORD_BYTES_MAX,
             rows::bad,
+            stretches::Stretches,
         },
     },
 };
@@ -119,12 +120,12 @@ impl Documents {
 }
 
 impl TextReader for Documents {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, walk } = self;
         utf8.push(bytes, &mut |bytes| walk.push(bytes, out))
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let Self { utf8, walk } = self;
         utf8.finish(&mut |bytes| walk.push(bytes, out))?;
         walk.finish(out)
@@ -132,7 +133,7 @@ impl TextReader for Documents {
 }
 
 impl Walk {
-    fn push(&mut self, bytes: &[u8], out: &mut Decoded) -> Result<(), FileProblem> {
+    fn push(&mut self, bytes: &[u8], out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         bytes.chunks(PIECE_BYTES).try_for_each(|piece| {
             let taken = self.ahead.push(piece, Invalid::Refused);
             taken.map_err(|_| self.broken(self.len(), "not UTF-8"))?;
@@ -140,22 +141,19 @@ impl Walk {
         })
     }
 
-    fn finish(&mut self, out: &mut Decoded) -> Result<(), FileProblem> {
+    fn finish(&mut self, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
         let ended = self.ahead.finish(Invalid::Refused);
         ended.map_err(|_| self.broken(self.len(), "not UTF-8: a character is cut off"))?;
         self.run(true, out)?;
         if self.at < self.len() || !self.open.is_empty() {
             return Err(self.broken(self.len(), "the document is cut off"));
         }
-        self.records.rows.flush(out)
+        self.records.rows.flush(out);
+        Ok(())
     }
 
-    fn run(&mut self, is_end: bool, out: &mut Decoded) -> Result<(), FileProblem> {
-        while self.step(is_end, out)? == Step::Went {
-            if self.records.rows.is_full() {
-                self.records.rows.flush(out)?;
-            }
-        }
+    fn run(&mut self, is_end: bool, out: &mut Stretches<'_>) -> Result<(), FileProblem> {
+        while !out.is_over() && self.step(is_end, out)? == Step::Went {}
         if self.path.is_some() && !self.open.is_empty() && !self.document.has_rows {
             self.document.head = self.document_text();
             self.document.start = 0;
@@ -187,7 +185,7 @@ impl Walk {
     }
 
     /// Reads as much as decides what comes next; changes nothing when that is not there yet.
-    fn step(&mut self, is_end: bool, out: &mut Decoded) -> Result<Step, FileProblem> {
+    fn step(&mut self, is_end: bool, out: &mut Stretches<'_>) -> Result<Step, FileProblem> {
         let Some(at) = self.space(self.at, is_end)? else { return Ok(Step::NeedsMore) };
         let Some(byte) = self.text().as_bytes().get(at).copied() else {
             self.at = at;
@@ -224,7 +222,7 @@ impl Walk {
         at: usize,
         byte: u8,
         is_end: bool,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) -> Result<Step, FileProblem> {
         let is_inside = !self.open.is_empty();
         self.document = Document {
@@ -255,7 +253,12 @@ impl Walk {
     }
 
     /// Reads the row at `at`.
-    fn row(&mut self, at: usize, is_end: bool, out: &mut Decoded) -> Result<Step, FileProblem> {
+    fn row(
+        &mut self,
+        at: usize,
+        is_end: bool,
+        out: &mut Stretches<'_>,
+    ) -> Result<Step, FileProblem> {
         let (line, offset) = (self.ahead.line_at(at), self.ahead.offset(at));
         // The quick way: an object that is there as a whole.
         if self.text().as_bytes().get(at) == Some(&b'{')
@@ -326,7 +329,7 @@ impl Walk {
     }
 
     /// Notes a document that ended without the array of its rows.
-    fn end_document(&mut self, out: &mut Decoded) {
+    fn end_document(&mut self, out: &mut Stretches<'_>) {
         let is_over = self.open.last().is_none_or(|open| open.kind == Kind::Documents);
         let Some(path) = self.path.as_ref().filter(|_| is_over) else { return };
         // The array of all documents ends behind the last of them, which was seen to.
@@ -336,7 +339,7 @@ impl Walk {
         let reason = format!("no array at `{}`", path.join("."));
         let text = self.document_text();
         let Document { line, offset, .. } = self.document;
-        out.bad.push(bad(line, offset, reason, text.as_bytes()));
+        out.bad(bad(line, offset, reason, text.as_bytes()));
         self.document = Document::default();
     }
 

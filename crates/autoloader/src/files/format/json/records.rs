@@ -10,10 +10,11 @@ use crate::{
         value::unescape,
     },
     files::{
-        decoded::{Decoded, ReadSchema},
+        decoded::ReadSchema,
         format::{
             FileProblem, ReadTimes,
             rows::{Rows, bad},
+            stretches::Stretches,
         },
         options::JsonOptions,
         schema::{Observed, Strings},
@@ -48,7 +49,7 @@ impl Records {
         let non_finite = if options.allow_non_numeric {
             [
                 texts(&["NaN"]),
-                texts(&["Infinity", "+Infinity", "INF", "+INF"]),
+                texts(&["Infinity", "+Infinity", "+INF"]),
                 texts(&["-Infinity", "-INF"]),
             ]
         } else {
@@ -77,7 +78,7 @@ impl Records {
         value: Value,
         line: u64,
         offset: u64,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) {
         let raw = value.span.of(text);
         let scanned = if value.shape == Shape::Nested && raw.starts_with('{') {
@@ -87,7 +88,7 @@ impl Records {
         };
         match scanned {
             Ok(_) => self.append(text, value.span, line, offset, out),
-            Err(reason) => out.bad.push(bad(line, offset, reason, raw.as_bytes())),
+            Err(reason) => out.bad(bad(line, offset, reason, raw.as_bytes())),
         }
     }
 
@@ -98,19 +99,20 @@ impl Records {
         span: Span,
         line: u64,
         offset: u64,
-        out: &mut Decoded,
+        out: &mut Stretches<'_>,
     ) {
         let bytes = span.end - span.start;
         let misfit = self.columns(text, span);
+        // A bad record tells of new fields as any other does.
+        self.extra(text);
         if let Some(member) = misfit
             && !self.rows.schema.is_rescuing
         {
             let reason = format!("{} does not fit its column", member.key.of(text));
-            out.bad.push(bad(line, offset, reason, span.of(text).as_bytes()));
-            return self.rows.leave_out(bytes);
+            out.bad(bad(line, offset, reason, span.of(text).as_bytes()));
+            return self.rows.leave_out(bytes, out);
         }
-        self.extra(text);
-        self.rows.end_row(line, bytes);
+        self.rows.end_row(line, bytes, out);
     }
 
     /// Appends a value to each column; returns the first member that does not fit.
@@ -128,6 +130,9 @@ impl Records {
                 column.append_null();
                 continue;
             };
+            if column.append_plain(member.value, text) {
+                continue;
+            }
             let is_kept = match column.append_json(member.value, text, rules, scratch) {
                 Fit::Kept(_) => true,
                 Fit::Partly => !wants_partly,
@@ -162,10 +167,7 @@ impl Records {
             if !unescape(inner, scratch) {
                 inner.clone_into(scratch);
             }
-            let is_ignored = schema.ignored.iter().any(|name| {
-                name == scratch || (!schema.is_case_sensitive && name.eq_ignore_ascii_case(scratch))
-            });
-            if is_ignored {
+            if schema.is_ignored(scratch) {
                 continue;
             }
             let raw = member.value.span.of(text);

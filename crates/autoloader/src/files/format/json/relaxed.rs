@@ -215,7 +215,7 @@ impl Relaxed {
         let word = rest.get(..length).unwrap_or_default();
         match word {
             "" => return Err(ScanError::Syntax(start)),
-            "NaN" | "Infinity" | "+Infinity" | "-Infinity" | "INF" | "+INF" | "-INF"
+            "NaN" | "Infinity" | "+Infinity" | "-Infinity" | "+INF" | "-INF"
                 if self.non_numeric =>
             {
                 out.push('"');

@@ -170,6 +170,21 @@ fn fields_of_the_path_are_neither_read_nor_rescued() {
 }
 
 #[test]
+fn fields_of_the_path_go_by_name_in_whatever_case() {
+    for (name, is_case_sensitive, expected) in [
+        ("another case is another field", true, r#"1 + {"länder":"de"}"#),
+        ("another case is the same", false, "1"),
+    ] {
+        let mut schema = schema("a:long", true);
+        schema.ignored = ["LÄNDER".to_owned()].into();
+        schema.is_case_sensitive = is_case_sensitive;
+        let input = r#"{"a":1,"länder":"de"}"#.as_bytes();
+        let out = read(&lines_of(json_options()), &schema, &[input]).unwrap();
+        assert_eq!(shown(&out), [expected], "{name}");
+    }
+}
+
+#[test]
 fn unknown_fields_and_misfits_are_observed() {
     let mut schema = schema("a:long b:point c:long", false);
     schema.is_observing = true;
@@ -178,6 +193,21 @@ fn unknown_fields_and_misfits_are_observed() {
     assert_eq!(shown(&out), ["2 | {x: ∅, y: ∅} | ∅"]);
     let Observed::Object(fields) = out.unknown else { panic!("an object") };
     assert_eq!(fields.into_keys().collect::<Vec<_>>(), ["b", "n"]);
+}
+
+#[test]
+fn a_bad_record_tells_of_its_new_fields() {
+    let mut schema = schema("a:long", false);
+    schema.is_observing = true;
+    for (name, input) in
+        [("a line", r#"{"n":true,"a":"x"}"#), ("an element of a line", r#"[{"n":true,"a":"x"}]"#)]
+    {
+        let out = read(&lines_of(json_options()), &schema, &[input.as_bytes()]).unwrap();
+        let (rows, bad) = all(&out);
+        assert_eq!((rows.len(), bad.len()), (0, 1), "{name}");
+        let Observed::Object(fields) = out.unknown else { panic!("{name}: an object") };
+        assert_eq!(fields.into_keys().collect::<Vec<_>>(), ["a", "n"], "{name}");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 
+use super::pages;
 use crate::files::ports::ReadError;
 
 /// Bytes kept of a file: worth the requests that they save, and small beside the rows.
@@ -27,6 +28,9 @@ const BLOCK_BYTES: Range<u64> = 64 << 10..4 << 20;
 
 /// Bytes fetched at the end of a file, where its footer is: most footers are smaller.
 const FOOTER_BYTES: u64 = 256 << 10;
+
+/// What every file ends with: how long its footer is, and a mark.
+const FOOTER_END_BYTES: u64 = 8;
 
 /// Headers of pages are read byte by byte, and are this long at most, usually.
 const HEADER_BYTES: usize = 1 << 10;
@@ -90,10 +94,12 @@ impl Blocks {
             return Ok(Bytes::new());
         }
         let mut kept = self.kept();
-        if KEPT_BYTES < length {
+        let block_bytes = kept.block_bytes;
+        // A range that begins and ends within blocks touches one more than it fills: if they are not
+        // all kept, the first ones are gone before they are looked at.
+        if KEPT_BYTES - 2 * block_bytes < length {
             return self.fetch(&mut kept, start..end);
         }
-        let block_bytes = kept.block_bytes;
         let (first, last) = (start / block_bytes, (end - 1) / block_bytes);
         let mut found = BytesMut::new();
         for number in first..=last {
@@ -186,7 +192,9 @@ impl ChunkReader for Blocks {
     type T = BufReader<FromHere>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        let here = FromHere { file: self.clone(), at: start };
+        // Headers of pages are read so, and the end of the footer.
+        let is_page = start.checked_add(FOOTER_END_BYTES) != Some(self.0.bytes);
+        let here = FromHere { file: self.clone(), at: start, is_page };
         Ok(BufReader::with_capacity(HEADER_BYTES, here))
     }
 
@@ -200,10 +208,15 @@ impl ChunkReader for Blocks {
 pub(in crate::files) struct FromHere {
     file: Blocks,
     at: u64,
+    /// Whether a page begins here. Readers are also made where none does, and then not read.
+    is_page: bool,
 }
 
 impl Read for FromHere {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if std::mem::take(&mut self.is_page) {
+            pages::check(&self.file, self.at).map_err(io::Error::other)?;
+        }
         let left = self.file.len().saturating_sub(self.at);
         let length = left.min(u64::try_from(into.len()).unwrap_or(u64::MAX));
         let bytes = self.file.range(self.at, length).map_err(io::Error::other)?;

@@ -26,7 +26,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::files::{
     format::{
-        tests::{lines, shown},
+        tests::{gathered, lines, shown},
         typed::tests::columns,
     },
     ports::ReadError,
@@ -52,15 +52,8 @@ fn blocks(bytes: impl Into<Bytes>) -> Blocks {
 }
 
 fn read_all(file: &Blocks, schema: ReadSchema) -> Result<Decoded, FileProblem> {
-    let mut all = Decoded::default();
-    read(file, Arc::new(schema), &mut |mut out: Decoded| {
-        all.batches.append(&mut out.batches);
-        all.bad.append(&mut out.bad);
-        all.unknown.merge(out.unknown);
-        all.rows_rescued += out.rows_rescued;
-        Ok::<(), FileProblem>(())
-    })?;
-    Ok(all)
+    let schema = Arc::new(schema);
+    gathered(&mut |out| read_into(file, Arc::clone(&schema), out))
 }
 
 /// Returns the columns that the file makes of itself.
@@ -187,6 +180,37 @@ fn lists_and_maps_of_old_writers_are_read() {
     assert_eq!(shown(&out), ["[7, 8] | {7: 7, 8: 8} | [7, 8]", "[] | ∅ | ∅"]);
 }
 
+#[test]
+fn a_map_with_a_null_key_is_rescued() {
+    let message = "message m {
+        optional group m (MAP) {
+            repeated group map { optional int32 key; optional int32 value; }
+        }
+    }";
+    let mut bytes = Vec::new();
+    let message = Arc::new(parse_message_type(message).unwrap());
+    let mut writer = SerializedFileWriter::new(&mut bytes, message, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    // A map of two entries, one of which the key is null, one of another entry, and none.
+    for (values, defined) in [(&[1, 3][..], [3, 2, 3, 0]), (&[7, 8, 9], [3, 3, 3, 0])] {
+        let mut column = group.next_column().unwrap().unwrap();
+        let repeated = [0, 1, 0, 0];
+        column.typed::<Int32Type>().write_batch(values, Some(&defined), Some(&repeated)).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    let file = blocks(bytes);
+    for (name, is_rescuing, rows, bad) in [
+        ("rescued", true, &[r#"∅ + {"m":{"1":7,"null":8}}"#, "{3: 9}", "∅"][..], 0),
+        ("bad", false, &["{3: 9}", "∅"], 1),
+    ] {
+        let out = read_all(&file, columns("m MAP<INT, INT>", is_rescuing)).unwrap();
+        assert_eq!(shown(&out), rows, "{name}");
+        assert_eq!(out.bad.len(), bad, "{name}");
+    }
+}
+
 /// Writes a file of row groups of so many rows.
 fn written(batch: &RecordBatch, group_rows: usize, compression: Compression) -> Vec<u8> {
     let properties = WriterProperties::builder()
@@ -270,6 +294,18 @@ fn a_schema_without_bottom_is_refused() {
 }
 
 #[test]
+fn a_page_that_asks_for_more_memory_than_it_can_need_is_refused() {
+    // Of its second row group, a dictionary of 960 bytes says that it has 209 million values.
+    let (_, bomb) = sample!("page_bomb");
+    let file = blocks(bomb);
+    let ddl = inferred(&file).join(",");
+    let problem = read_all(&file, columns(&ddl, true)).unwrap_err();
+    assert_eq!(problem.kind(), model::ErrorKind::Data);
+    let told = problem.to_string();
+    assert!(told.contains("a dictionary of 960 bytes cannot have"), "{told}");
+}
+
+#[test]
 fn a_large_file_is_fetched_in_parts_that_are_forgotten() {
     // Some 100 MB of numbers that do not pack, in two columns, of which one is wanted.
     let rows = 6 << 20;
@@ -316,6 +352,70 @@ fn a_large_file_is_fetched_in_parts_that_are_forgotten() {
     assert!(largest < 1 << 20, "{largest} bytes in a batch");
     assert!(counts.1.load(Ordering::Relaxed) <= 8 << 20, "no request is for much at once");
     assert!(counts.0.load(Ordering::Relaxed) < size * 6 / 10, "the other column stays where it is");
+}
+
+#[test]
+fn a_range_is_fetched_in_one_request_whatever_its_length() {
+    const SIZE: u64 = 60 << 20;
+    for (name, length, again) in [
+        ("a few bytes are kept", 10, 0),
+        ("as much as is kept for sure", (48 << 20) - 2 * (4 << 20), 0),
+        ("nearly everything that may be kept", (48 << 20) - 2, 1),
+        ("more than may be kept", (48 << 20) + 1, 1),
+    ] {
+        let requests = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&requests);
+        let file = Blocks::new(
+            SIZE,
+            Box::new(move |range: Range<u64>| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok((range.start..range.end).map(|at| at.to_le_bytes()[2]).collect())
+            }),
+        );
+        file.read_from_places(1);
+        for (time, expected) in [("first", 1), ("second", again)] {
+            let found = file.range((4 << 20) - 1, length).unwrap();
+            let ends = (found.first().copied(), found.last().copied());
+            let last = ((4 << 20) - 2 + length).to_le_bytes()[2];
+            assert_eq!((found.len() as u64, ends), (length, (Some(0x3f), Some(last))), "{name}");
+            let asked = requests.swap(0, Ordering::Relaxed);
+            assert_eq!(asked, expected, "{name}: the {time} time");
+        }
+    }
+}
+
+#[test]
+fn a_bad_row_shows_the_fields_that_were_read() {
+    let year: ArrayRef = Arc::new(Int32Array::from(vec![2026]));
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    let batch = RecordBatch::try_from_iter([("year", year), ("a", Arc::clone(&text)), ("b", text)]);
+    let file = blocks(written(&batch.unwrap(), 1, Compression::UNCOMPRESSED));
+    let mut schema = columns("a INT", false);
+    schema.ignored.insert("year".to_owned());
+    let out = read_all(&file, schema).unwrap();
+    let bad: Vec<_> = out.bad.iter().map(|bad| &bad.record[..]).collect();
+    assert_eq!(bad, [r#"{"a":"x","b":"x"}"#]);
+}
+
+#[test]
+fn rows_of_nothing_cost_their_columns_something() {
+    let rows = 9_000;
+    let nulls: ArrayRef = Arc::new(Int64Array::from(vec![None; rows]));
+    let column = |at| (format!("c{at}"), Arc::clone(&nulls), true);
+    let batch = RecordBatch::try_from_iter_with_nullable((0..600).map(column)).unwrap();
+    let file = blocks(written(&batch, rows, Compression::UNCOMPRESSED));
+    let all: Vec<_> = (0..600).map(|at| format!("c{at} BIGINT")).collect();
+    for (name, ddl, batches) in [
+        ("all columns", all.join(","), 4..100),
+        ("one column, and none beside it is looked at", "c0 BIGINT".to_owned(), 2..3),
+        ("columns that are not there", all.join(",").replace('c', "d"), 4..100),
+    ] {
+        let out = read_all(&file, columns(&ddl, false)).unwrap();
+        let largest = out.batches.iter().map(RecordBatch::get_array_memory_size).max();
+        assert!(largest.unwrap() < 24 << 20, "{name}: {largest:?} bytes");
+        assert!(batches.contains(&out.batches.len()), "{name}: {} batches", out.batches.len());
+        assert_eq!(lines(&out).len(), rows, "{name}");
+    }
 }
 
 #[test]

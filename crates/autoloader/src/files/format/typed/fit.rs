@@ -16,7 +16,7 @@ use arrow::{
     util::display::FormatOptions,
 };
 
-use super::{json::JsonTexts, plan::Plan};
+use super::{json::JsonTexts, plan::Plan, range};
 
 /// An array of a column, and what is to be said of its rows. A row that did not fit holds anything.
 pub(super) struct Fitted {
@@ -189,7 +189,10 @@ fn fit_map(
     let (mut offsets, start, length) = rebased(array.offsets());
     let keys = fit(key, &array.keys().slice(start, length))?;
     let values = fit(value, &array.values().slice(start, length))?;
-    let bad_keys = any(&offsets, keys.misfit);
+    // Files may say that a key can be null; columns cannot have such maps.
+    let null_keys = keys.array.nulls().filter(|nulls| nulls.null_count() != 0);
+    let null_keys = null_keys.map(|nulls| !nulls.inner());
+    let bad_keys = any(&offsets, either(keys.misfit, null_keys));
     let misfit = either(bad_keys.clone(), any(&offsets, values.misfit));
     let partly = either(any(&offsets, keys.partly), any(&offsets, values.partly));
     let (mut keys, mut values) = (keys.array, values.array);
@@ -225,11 +228,6 @@ fn rebased(offsets: &OffsetBuffer<i32>) -> (OffsetBuffer<i32>, usize, usize) {
     // Offsets never fall, nor are they negative.
     let at = |offset: i32| usize::try_from(offset).unwrap_or_default();
     (OffsetBuffer::new(from_zero.into()), at(first), at(last - first))
-}
-
-fn range(offsets: &OffsetBuffer<i32>, row: usize) -> std::ops::Range<usize> {
-    let at = |row: usize| offsets.get(row).and_then(|offset| usize::try_from(*offset).ok());
-    at(row).unwrap_or_default()..at(row + 1).unwrap_or_default()
 }
 
 /// Returns the rows of which any element is in the mask.

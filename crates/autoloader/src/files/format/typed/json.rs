@@ -13,6 +13,8 @@ use arrow::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use super::range;
+
 /// Writes the values of an array.
 pub(super) struct JsonTexts<'a> {
     array: &'a dyn Array,
@@ -48,9 +50,10 @@ impl<'a> JsonTexts<'a> {
         Self { array, kind: kind(array) }
     }
 
-    /// Writes rows as objects.
+    /// Writes rows as objects, without the fields that were never read.
     pub(super) fn of_struct(rows: &'a StructArray) -> Self {
-        Self { array: rows, kind: members(rows) }
+        let is_read = |array: &&ArrayRef| *array.data_type() != DataType::Null;
+        Self { array: rows, kind: members(rows, is_read) }
     }
 
     /// Writes the value of `row`.
@@ -166,11 +169,6 @@ fn show(out: &mut String, value: std::fmt::Arguments<'_>) {
     out.write_fmt(value).unwrap_or_default();
 }
 
-fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
-    let at = |row: usize| offsets.get(row).and_then(|offset| usize::try_from(*offset).ok());
-    at(row).unwrap_or_default()..at(row + 1).unwrap_or_default()
-}
-
 fn kind(array: &ArrayRef) -> Kind<'_> {
     match array.data_type() {
         DataType::Null => Kind::Null,
@@ -212,7 +210,7 @@ fn kind(array: &ArrayRef) -> Kind<'_> {
                 TimeUnit::Nanosecond => moments::<TimestampNanosecondType>(array, is_moment),
             }
         }
-        DataType::Struct(_) => members(array.as_struct()),
+        DataType::Struct(_) => members(array.as_struct(), |_| true),
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             Kind::List(list.value_offsets(), Box::new(JsonTexts::new(list.values())))
@@ -249,8 +247,8 @@ where
     }))
 }
 
-fn members(rows: &StructArray) -> Kind<'_> {
-    let texts = rows.columns().iter().map(JsonTexts::new);
+fn members(rows: &StructArray, is_shown: impl Fn(&&ArrayRef) -> bool) -> Kind<'_> {
     let names = rows.fields().iter().map(|field| text(field.name()));
-    Kind::Struct(names.zip(texts).collect())
+    let members = names.zip(rows.columns()).filter(|(_, array)| is_shown(array));
+    Kind::Struct(members.map(|(name, array)| (name, JsonTexts::new(array))).collect())
 }

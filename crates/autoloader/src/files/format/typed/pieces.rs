@@ -10,11 +10,10 @@ use arrow::{
     datatypes::DataType,
 };
 
-/// Bytes of a batch of the table, as far as its rows can be told apart.
-const PIECE_BYTES_MAX: usize = 8 << 20;
+use crate::files::format::stretches::STRETCH_BYTES_MAX;
 
-/// Returns the rows of each piece, in order.
-pub(in super::super) fn pieces(batch: &StructArray) -> Vec<Range<usize>> {
+/// Returns the rows of each piece, in order. Each row costs `row_bytes` beside its values.
+pub(super) fn pieces(batch: &StructArray, row_bytes: usize) -> Vec<Range<usize>> {
     let mut done = Vec::new();
     // Halves of halves: as many steps as rows have bits, and the pieces there are.
     let mut open = Vec::new();
@@ -24,7 +23,10 @@ pub(in super::super) fn pieces(batch: &StructArray) -> Vec<Range<usize>> {
         if size == 0 {
             continue;
         }
-        if size == 1 || bytes(&batch.slice(rows.start, size)) <= PIECE_BYTES_MAX {
+        let bytes = bytes(&batch.slice(rows.start, size));
+        let bytes = bytes.saturating_add(size.saturating_mul(row_bytes));
+        // A piece of one row is as small as a piece can be.
+        if size == 1 || bytes <= STRETCH_BYTES_MAX {
             done.push(rows);
             continue;
         }
@@ -50,6 +52,8 @@ fn expanded(array: &ArrayRef) -> usize {
         expanded(&values.slice(first, last - first))
     };
     let values = match array.data_type() {
+        // A field that was not read.
+        DataType::Null => return 0,
         DataType::Utf8View => lengths(array.as_string_view().views()),
         DataType::BinaryView => lengths(array.as_binary_view().views()),
         DataType::Utf8 => span(array.as_string::<i32>().value_offsets()),
@@ -67,6 +71,9 @@ fn expanded(array: &ArrayRef) -> usize {
                 .iter()
                 .map(|values| inside(map.value_offsets(), values))
                 .fold(0, usize::saturating_add)
+        }
+        DataType::FixedSizeBinary(width) => {
+            rows.saturating_mul(usize::try_from(*width).unwrap_or_default())
         }
         other => rows.saturating_mul(other.primitive_width().unwrap_or(16)),
     };

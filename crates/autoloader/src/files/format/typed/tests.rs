@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
-        Int32Array, Int64Array, ListArray, NullArray, StringArray, StringViewArray,
-        Time64MicrosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-        TimestampNanosecondArray, UInt64Array,
+        ArrayRef, BinaryArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float32Array,
+        Float64Array, Int8Array, Int32Array, Int64Array, ListArray, NullArray, StringArray,
+        StringViewArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+        TimestampMillisecondArray, TimestampNanosecondArray, UInt64Array,
     },
     buffer::{NullBuffer, OffsetBuffer},
     datatypes::{Field, Int32Type},
@@ -15,7 +15,8 @@ use arrow::{
 
 use super::*;
 use crate::files::{
-    format::tests::{lines, shown},
+    decoded::Decoded,
+    format::tests::{gathered, lines, shown},
     schema::parse_fields,
 };
 
@@ -42,9 +43,7 @@ fn batch(columns: &[(&str, ArrayRef)]) -> StructArray {
 fn read(columns: &[(&str, ArrayRef)], schema: ReadSchema, is_parquet: bool) -> Decoded {
     let batch = batch(columns);
     let mut rows = TypedRows::new(batch.fields(), Arc::new(schema), is_parquet);
-    let mut out = Decoded::default();
-    rows.append(&batch, 7, &mut out).unwrap();
-    out
+    gathered(&mut |out| rows.append(&batch, 7, out)).unwrap()
 }
 
 fn point(xs: ArrayRef, ys: ArrayRef, nulls: Option<Vec<bool>>) -> ArrayRef {
@@ -290,15 +289,29 @@ fn columns_go_by_name() {
 }
 
 #[test]
+fn fields_of_the_path_go_by_name_in_whatever_case() {
+    let one: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+    let file = [("a", Arc::clone(&one)), ("länder", one)];
+    for (name, is_case_sensitive, expected) in [
+        ("another case is rescued", true, r#"1 + {"länder":1}"#),
+        ("another case is the same", false, "1"),
+    ] {
+        let mut schema = columns("a INT", true);
+        schema.is_case_sensitive = is_case_sensitive;
+        schema.ignored.insert("LÄNDER".to_owned());
+        assert_eq!(shown(&read(&file, schema, true)), [expected], "{name}");
+    }
+}
+
+#[test]
 fn what_the_file_has_more_is_told_once() {
     let ints: ArrayRef = Arc::new(Int32Array::from(vec![None::<i32>]));
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
     let file = batch(&[("a", Arc::clone(&ints)), ("b", texts), ("c", ints)]);
     let schema = Arc::new(columns("a INT, b INT", true));
     let mut rows = TypedRows::new(file.fields(), schema, true);
-    let (mut first, mut second) = (Decoded::default(), Decoded::default());
-    rows.append(&file, 0, &mut first).unwrap();
-    rows.append(&file, 0, &mut second).unwrap();
+    let mut next = || gathered(&mut |out| rows.append(&file, 0, out)).unwrap();
+    let (first, second) = (next(), next());
     let expected = [("b", Observed::Text), ("c", Observed::Typed(DataType::Int32))];
     let expected = expected.map(|(name, seen)| (name.to_owned(), seen));
     assert_eq!(first.unknown, Observed::Object(BTreeMap::from(expected)));
@@ -418,6 +431,14 @@ fn without_a_rescued_column_a_row_that_does_not_fit_is_bad() {
 }
 
 #[test]
+fn batches_of_long_values_of_one_length_are_cut() {
+    let long = vec![b'x'; 1 << 20];
+    let values = FixedSizeBinaryArray::try_from_iter(vec![long; 20].into_iter()).unwrap();
+    let rows = pieces::pieces(&batch(&[("a", Arc::new(values))]), 0);
+    assert_eq!(rows, [0..5, 5..10, 10..15, 15..20]);
+}
+
+#[test]
 fn batches_of_long_texts_are_cut() {
     // Each row is a view of the one text, 1 MiB long.
     let long = "x".repeat(1 << 20);
@@ -432,14 +453,14 @@ fn batches_of_long_texts_are_cut() {
     let inside: ArrayRef = Arc::new(ListArray::new(field, offsets, Arc::clone(&texts), None));
     for (name, array, at_most) in [("texts", texts, 7), ("texts in lists", inside, 7)] {
         let batch = batch(&[("n", Arc::new(numbers.clone())), ("a", array)]);
-        let pieces = pieces::pieces(&batch);
+        let pieces = pieces::pieces(&batch, 0);
         assert!(pieces.iter().all(|rows| rows.len() <= at_most), "{name}: {pieces:?}");
         let rows: Vec<usize> = pieces.into_iter().flatten().collect();
         assert_eq!(rows, (0..100).collect::<Vec<_>>(), "{name}");
     }
     let small = batch(&[("n", Arc::new(numbers))]);
-    assert_eq!(pieces::pieces(&small).len(), 1);
+    assert_eq!(pieces::pieces(&small, 0).len(), 1);
     let dictionary: ListArray =
         ListArray::from_iter_primitive::<Int32Type, _, _>([None::<Vec<Option<i32>>>]);
-    assert_eq!(pieces::pieces(&batch(&[("l", Arc::new(dictionary))])).len(), 1);
+    assert_eq!(pieces::pieces(&batch(&[("l", Arc::new(dictionary))]), 0).len(), 1);
 }

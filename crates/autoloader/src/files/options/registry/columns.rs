@@ -8,6 +8,9 @@ use crate::files::{
 
 const ALL_BUT_FIXED: &[FormatName] =
     &[FormatName::Json, FormatName::Csv, FormatName::Parquet, FormatName::Avro];
+/// What somebody may give columns for: those of text are one, beside what paths spell.
+const ALL_BUT_BINARY: &[FormatName] =
+    &[FormatName::Json, FormatName::Csv, FormatName::Parquet, FormatName::Avro, FormatName::Text];
 const UNTYPED: &[FormatName] = &[FormatName::Json, FormatName::Csv];
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -25,7 +28,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "the columns, as Spark takes them with `.schema(…)`; a later start may add some at the end",
     )
     .ours()
-    .of(ALL_BUT_FIXED),
+    .of(ALL_BUT_BINARY),
     OptionSpec::new(
         "schemaHints",
         Value::Other("columns: `price DECIMAL(18,6), user.born DATE`", |draft, text| {
@@ -39,14 +42,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         "schemaEvolutionMode",
         Value::Words(&[
-            ("addNewColumns", |draft| draft.evolution = Some(EvolutionMode::AddNewColumns)),
-            ("addNewColumnsWithTypeWidening", |draft| {
+            (EvolutionMode::AddNewColumns.as_str(), |draft| draft.evolution = Some(EvolutionMode::AddNewColumns)),
+            (EvolutionMode::AddNewColumnsWithTypeWidening.as_str(), |draft| {
                 draft.evolution = Some(EvolutionMode::AddNewColumnsWithTypeWidening);
             }),
-            ("rescue", |draft| draft.evolution = Some(EvolutionMode::Rescue)),
-            ("failOnNewColumns", |draft| draft.evolution = Some(EvolutionMode::FailOnNewColumns)),
-            ("none", |draft| draft.evolution = Some(EvolutionMode::None)),
-            ("evolve", |draft| draft.evolution = Some(EvolutionMode::Evolve)),
+            (EvolutionMode::Rescue.as_str(), |draft| draft.evolution = Some(EvolutionMode::Rescue)),
+            (EvolutionMode::FailOnNewColumns.as_str(), |draft| draft.evolution = Some(EvolutionMode::FailOnNewColumns)),
+            (EvolutionMode::None.as_str(), |draft| draft.evolution = Some(EvolutionMode::None)),
+            (EvolutionMode::Evolve.as_str(), |draft| draft.evolution = Some(EvolutionMode::Evolve)),
         ]),
         "(addNewColumns; none with a given schema)",
         "what a column that is not in the schema does; `evolve` is ours and never stops",

@@ -193,6 +193,11 @@ fn columns() {
         ("text has its own columns", &["format=text"], |o| {
             o.schema.evolution == EvolutionMode::None && o.schema.rescued_column.is_none()
         }),
+        ("text, and what its paths spell", &["format=text", "schema=line STRING, y INT"], |o| {
+            o.schema.given.as_ref().is_some_and(|schema| schema.fields().len() == 2)
+                && o.schema.evolution == EvolutionMode::None
+                && o.schema.rescued_column.is_none()
+        }),
         ("documents whole", &["singleVariantColumn=doc"], |o| {
             o.schema.evolution == EvolutionMode::None
                 && json(o).single_column.as_deref() == Some("doc")

@@ -96,6 +96,12 @@ fn an_option_of_another_format_is_refused_by_that_format_s_name() {
             "schemaHints",
             "the format is text",
         ),
+        (
+            "columns of bytes",
+            &["format=binaryFile", "schema=content BINARY"],
+            "schema",
+            "of json, csv, parquet, avro, text",
+        ),
         ("lines of Avro", &["format=avro", "lineSep=;"], "lineSep", "of json, csv, text"),
         (
             "rescue of files",

@@ -57,7 +57,7 @@ fn shown(evolution: &Evolution) -> String {
 fn check(name: &str, mode: EvolutionMode, current: &str, seen: &str, expected: &str) {
     let decided =
         decide(&version(current), &json_seen(seen), &Format::Json(json()), &in_mode(mode));
-    assert_eq!(shown(&decided), expected, "{name}, {}", mode_name(mode));
+    assert_eq!(shown(&decided), expected, "{name}, {}", mode.as_str());
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn what_is_ours_or_the_paths_is_no_column() {
     let seen = json_seen(r#"{"Y": "x", "_rescued_data": 1, "_METADATA": {}}"#);
     for mode in MODES {
         let decided = decide(&current, &seen, &Format::Json(json()), &in_mode(mode));
-        assert_eq!(shown(&decided), "keep", "{}", mode_name(mode));
+        assert_eq!(shown(&decided), "keep", "{}", mode.as_str());
     }
 }
 
@@ -351,7 +351,7 @@ fn a_given_schema_is_not_changed_by_auto_loaders_modes() {
         let given = Some(Arc::new(Schema::empty()));
         let options = SchemaOptions { given, ..in_mode(mode) };
         let decided = decide(&version("a INT"), &seen, &Format::Json(json()), &options);
-        assert_eq!(shown(&decided), expected, "{}", mode_name(mode));
+        assert_eq!(shown(&decided), expected, "{}", mode.as_str());
         if mode == AddNewColumns {
             let text = decided.stop_text().unwrap();
             assert!(text.contains("`addNewColumns` cannot change a given schema"), "{text}");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::schema::{
-    evolve::{mode_name, tests::version},
+    evolve::tests::version,
     observing::Iso,
     typing::tests::{inferring, json},
 };
@@ -69,7 +69,7 @@ fn table(outcomes: &[ModeOutcome]) -> Vec<String> {
     let mut rows = vec![heading.map(str::to_owned)];
     rows.extend(outcomes.iter().map(|outcome| {
         let mark = if outcome.is_chosen { "* " } else { "" };
-        let mode = format!("{mark}{}", mode_name(outcome.mode));
+        let mode = format!("{mark}{}", outcome.mode.as_str());
         [mode, outcome.stream.to_owned(), outcome.schema.clone(), outcome.data.clone()]
     }));
     let mut widths = [0; 4];

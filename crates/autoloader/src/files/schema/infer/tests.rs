@@ -1,5 +1,7 @@
 //! Schemas of samples: order, casing, partitions, hints, and names that are ours.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -258,7 +260,7 @@ fn a_given_schema_is_taken_as_it_is() {
     let given_with = |schema: &str, partitions, paths: &[&str]| {
         let schema = arrow::datatypes::Schema::new(parse_fields(schema).unwrap());
         let options = SchemaOptions { partition_columns: partitions, ..SchemaOptions::default() };
-        given(&schema.into(), paths.iter().copied(), &options)
+        given(&schema.into(), paths.iter().copied(), &Format::Json(json()), &options)
             .map(|schema| schema.partition_columns.join(","))
             .map_err(|error| error.to_string())
     };
@@ -270,6 +272,37 @@ fn a_given_schema_is_taken_as_it_is() {
     assert_eq!(given_with("a INT, m INT", named("m"), &[]), Ok("m".to_owned()));
     assert!(given_with("a INT", named("m"), paths).unwrap_err().contains("add it there"));
     assert!(given_with("_metadata INT", found, paths).unwrap_err().contains("`metadataColumn`"));
+}
+
+#[test]
+fn a_given_schema_of_text_has_one_column_of_text() {
+    let text = Format::Text { is_whole: false, line_sep: None, encoding: encoding_rs::UTF_8 };
+    let one = "text files have one column, of type STRING, and the given schema has ";
+    for (name, schema, path, expected) in [
+        ("its own column", "value STRING", "f", Ok("")),
+        ("by another name", "line STRING", "f", Ok("")),
+        ("beside the path's", "value STRING, year INT", "year=2026/f", Ok("year")),
+        ("the path's alone", "year INT", "year=2026/f", Ok("year")),
+        ("two", "value STRING, other STRING", "f", Err("value STRING, other STRING;")),
+        ("another type", "value INT", "f", Err("value INT;")),
+        ("bytes", "value BINARY", "f", Err("value BINARY;")),
+        ("no path spells it", "value STRING, year INT", "f", Err("value STRING, year INT;")),
+    ] {
+        let schema = Arc::new(arrow::datatypes::Schema::new(parse_fields(schema).unwrap()));
+        let options = SchemaOptions::default();
+        let found = given(&schema, [path].into_iter(), &text, &options);
+        match (found, expected) {
+            (Ok(found), expected) => {
+                assert_eq!(Ok(&*found.partition_columns.join(",")), expected, "{name}");
+            }
+            (Err(found), Err(expected)) => {
+                let found = found.to_string();
+                assert!(found.starts_with(&format!("{one}{expected}")), "{name}: {found}");
+            }
+            (Err(found), Ok(_)) => panic!("{name}: {found}"),
+        }
+        assert!(given(&schema, [path].into_iter(), &Format::Json(json()), &options).is_ok());
+    }
 }
 
 #[test]

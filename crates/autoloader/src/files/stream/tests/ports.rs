@@ -231,6 +231,14 @@ impl Schemas for DoubleSchemas {
         Ok(Some(shape(versions.len() - 1, versions.last().unwrap())))
     }
 
+    async fn prepare(&mut self, _files: &[SourceFile]) -> Result<Option<Shape>, PortError> {
+        if self.faults.step().await != Fate::Done {
+            return Err(refused("reading columns"));
+        }
+        let is_first = self.versions.lock().unwrap().is_empty();
+        Ok(is_first.then(|| shape(0, &["a".to_owned()].into())))
+    }
+
     async fn version(&mut self, version: u64) -> Result<Shape, PortError> {
         if self.faults.step().await != Fate::Done {
             return Err(refused("reading columns"));

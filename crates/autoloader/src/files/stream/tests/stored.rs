@@ -73,6 +73,7 @@ impl Folder {
                 format: options.format,
                 options: options.schema,
                 times: Arc::new(Iso),
+                prepared: None,
             }),
             state,
             target: target(&self.table),

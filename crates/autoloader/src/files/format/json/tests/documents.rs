@@ -4,7 +4,7 @@ use super::{row, with};
 use crate::files::{
     format::{
         FileProblem,
-        tests::{Case, check, json_options, lines, read, schema},
+        tests::{Case, check, gathered, json_options, lines, read, schema},
     },
     options::{Format, JsonOptions},
 };
@@ -156,11 +156,11 @@ fn rows_are_handed_on_before_their_document_ends() {
     let options = JsonOptions { rows: Some(vec!["data".to_owned()]), ..json_options() };
     let schema = std::sync::Arc::new(schema("a:long", true));
     let mut reader = crate::files::format::open(&Format::Json(options), schema).unwrap();
-    let mut out = crate::files::Decoded::default();
-    reader.push(b"{\"data\":[{\"a\":0}", &mut out).unwrap();
     let piece = ",{\"a\":1}".repeat(1000);
-    for _ in 0..200 {
-        reader.push(piece.as_bytes(), &mut out).unwrap();
-    }
+    let out = gathered(&mut |out| {
+        reader.push(b"{\"data\":[{\"a\":0}", out)?;
+        (0..200).try_for_each(|_| reader.push(piece.as_bytes(), out))
+    });
+    let out = out.unwrap();
     assert_eq!(lines(&out).len(), 3 * 65_536, "three stretches of 200,001 rows");
 }

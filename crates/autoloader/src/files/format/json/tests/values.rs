@@ -1,7 +1,7 @@
 //! Which JSON values fit which columns.
 
 use super::row;
-use crate::files::format::tests::check;
+use crate::files::format::tests::{Case, check};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -40,6 +40,22 @@ fn values_fit_their_columns_exactly_or_are_rescued() {
             "{\"a\":\"NaN\"}\n{\"a\":\"-INF\"}",
             &["NaN", "-inf"],
         ),
+        row(
+            "double: every name of infinity",
+            "a:double",
+            "{\"a\":\"Infinity\"}\n{\"a\":\"+Infinity\"}\n{\"a\":\"+INF\"}\n{\"a\":\"-Infinity\"}",
+            &["inf", "inf", "inf", "-inf"],
+        ),
+        row(
+            "double: words that are no name of infinity",
+            "a:double",
+            "{\"a\":\"INF\"}\n{\"a\":\"inf\"}\n{\"a\":\"+NaN\"}",
+            &["∅ + {\"a\":\"INF\"}", "∅ + {\"a\":\"inf\"}", "∅ + {\"a\":\"+NaN\"}"],
+        ),
+        Case {
+            bad: &["1:0 not JSON at byte 5 <{\"a\":INF}>"],
+            ..row("double: INF without quotes", "a:double", "{\"a\":INF}", &[])
+        },
         row(
             "float: narrower",
             "a:float",

@@ -163,6 +163,21 @@ const DISCOVERY: &[Scenario] = &[
         "a:a1",
     ),
     row(
+        "a start that found nothing counts as the first",
+        Overwrites::Ignore,
+        &[
+            Told(|m| {
+                m.config.pinned.insert("includeExistingFiles".to_owned(), "true".to_owned());
+            }),
+            Load(0),
+            Told(|m| {
+                m.config.pinned.insert("includeExistingFiles".to_owned(), "false".to_owned());
+            }),
+            Stops("includeExistingFiles: it was `true` and is `false`"),
+        ],
+        "",
+    ),
+    row(
         "another source is refused",
         Overwrites::Ignore,
         &[
