@@ -11,6 +11,7 @@
 //! loses the race, reloads, and finds the work done. After any error the step reloads and looks
 //! again: an error never means "not committed".
 
+pub mod bi;
 mod bronze;
 mod data_file;
 mod error;
@@ -36,8 +37,9 @@ pub use crate::{
     files::{FileTable, FileTableConfig, StagedRows, put_table},
     location::Location,
     maintenance::{Maintenance, MaintenanceConfig, MaintenanceReport},
-    reader::{Change, Reader, ResultTooLarge},
+    reader::{AsOf, Change, Reader, ResultTooLarge, TableFile, TableVersion},
     refine::{Progress, RefineConfig, Refiner},
+    schema::{primary_key, table_names},
     silver::Semantics,
     verify::{
         Breach, DatasetDay, FetchedPage, Looked, Verification, VerifyScope, VerifyTopic, verify,

@@ -2,8 +2,11 @@
 
 mod bounds;
 mod catalog;
+mod dates;
 mod floats;
+mod shared;
 mod spill;
+mod views;
 mod within;
 
 use std::{
@@ -22,9 +25,13 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use url::Url;
 
-pub use self::bounds::ResultTooLarge;
+pub use self::{
+    bounds::ResultTooLarge,
+    shared::{AsOf, TableFile, TableVersion},
+};
 use self::{
     catalog::{LakeCatalog, runtime},
+    dates::DatesWithHours,
     floats::FloatsPrevail,
     spill::Spill,
 };
@@ -130,11 +137,12 @@ impl Reader {
             // Without it `now()` and `timestamptz '…'` would have no zone, unlike the columns.
             .set_str("datafusion.execution.time_zone", "UTC");
         let runtime = runtime(&self.spill.disk).map_err(Error::query)?;
-        let mut context = SessionContext::new_with_config_rt(config, Arc::clone(&runtime));
-        let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime);
+        let mut context = SessionContext::new_with_config_rt(config.clone(), Arc::clone(&runtime));
+        let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime, config);
         let _replaced = context.register_catalog("marketlake", Arc::new(catalog));
         bounds::register(&context);
         context.register_expr_planner(Arc::new(FloatsPrevail)).map_err(Error::query)?;
+        context.register_expr_planner(Arc::new(DatesWithHours)).map_err(Error::query)?;
         Ok(context)
     }
 

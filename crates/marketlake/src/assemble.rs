@@ -28,6 +28,7 @@ mod password;
 pub(crate) mod polling;
 pub(crate) mod probe;
 pub(crate) mod servers;
+mod sharing;
 mod shelf;
 pub(crate) mod stages;
 mod topic;

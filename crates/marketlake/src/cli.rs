@@ -97,6 +97,11 @@ pub(crate) enum Command {
     /// Prints the counts for each dataset and day, and fails if a row is lost, invented, changed or
     /// doubled.
     Verify(VerifyArgs),
+    /// Write files for Power BI: connections to open, and a project with model and report.
+    ///
+    /// Open the project's `.pbip` in Power BI Desktop, and refresh. Nothing is asked of the lake, and
+    /// no password is written: Power BI asks for user and password once. docs/powerbi.md has each step.
+    Powerbi(PowerbiArgs),
     /// Reach everything the settings name, and say what is wrong and how to mend it.
     ///
     /// Tries what the pipeline needs: reads secrets, asks the vendor (one request of the quota),
@@ -108,6 +113,31 @@ pub(crate) enum Command {
     /// List, read, store or check the secrets that settings refer to.
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// Let others read tables by the Delta Sharing protocol.
+    #[command(subcommand)]
+    Sharing(SharingCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SharingCommand {
+    /// Make a token for somebody: print their profile file, and the line for the settings.
+    ///
+    /// The token is shown this once. The line has only its hash, so nobody finds it again: for a
+    /// lost one a new one is made. Taking the line away ends it.
+    Token(TokenArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Who it is for, as the settings and the log will say.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What they may read: the name of a share; may be given several times.
+    #[arg(long = "share", value_name = "NAME", default_value = "market")]
+    pub(crate) shares: Vec<String>,
+    /// How long it is good, such as `90d`.
+    #[arg(long, value_name = "DURATION", default_value = "90d")]
+    pub(crate) expires: String,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -121,6 +151,36 @@ pub(crate) struct VerifyArgs {
     /// Fail as well (exit code 5) while a stage is still at work, so that not all can be compared.
     #[arg(long)]
     pub(crate) settled: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PowerbiArgs {
+    /// The folder that the files are written into; created when it is absent.
+    #[arg(long, value_name = "FOLDER", default_value = "marketlake-powerbi")]
+    pub(crate) out: PathBuf,
+    /// Where Power BI reaches the SQL port, as seen from its own machine; without it this machine,
+    /// at the port of `postgres.bind`.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<serve::powerbi::Server>,
+    /// The database's name.
+    #[arg(long, value_name = "NAME", default_value = "marketlake")]
+    pub(crate) database: serve::powerbi::Database,
+    /// Where the project's data is while somebody looks at it.
+    #[arg(long, value_enum, default_value_t = PowerbiMode::Import)]
+    pub(crate) mode: PowerbiMode,
+    /// Write into a folder that is not empty. Report, model and connections of an earlier project are
+    /// replaced whole, with every change that was made to them; other files stay.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Where the data of a Power BI project is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PowerbiMode {
+    /// Copied into the report at each refresh: quick to look at, as old as the last refresh.
+    Import,
+    /// Asked of marketlake whenever a visual is drawn: never old, and nothing to refresh.
+    DirectQuery,
 }
 
 #[derive(Debug, Args)]
@@ -220,7 +280,7 @@ pub(crate) enum FilesCommand {
     /// Say what the next load would do, and do nothing: files, bytes, columns, and what
     /// each evolution mode would make of fields that are no columns.
     Plan(FolderArgs),
-    /// Read files again, in exchange for their rows: each batch is one transaction.
+    /// Read files again, in exchange for their rows, in one transaction.
     Replay {
         #[command(flatten)]
         folder: FolderArgs,
@@ -240,6 +300,21 @@ pub(crate) enum FilesCommand {
         folder: FolderArgs,
         #[command(flatten)]
         which: WhichArgs,
+    },
+    /// Try out the events of a source: write probes into it, wait until the queue tells of them, and
+    /// delete them.
+    Probe {
+        #[command(flatten)]
+        folder: FolderArgs,
+        /// How many probes are written.
+        #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+        count: u8,
+        /// How many seconds they may take.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        patience: u64,
+        /// What the names of probes end in, where events are only sent for such.
+        #[arg(long, value_name = "TEXT", default_value = ".json")]
+        ending: String,
     },
     /// Take files for loaded that another loader has loaded: a list of them, CSV or JSON lines, such
     /// as an export of `cloud_files_state`.

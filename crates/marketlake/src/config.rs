@@ -15,6 +15,7 @@ use std::{
 use chrono::NaiveDate;
 use model::{BarInterval, Dataset, clock::MarketTime};
 use secrets::{ScopeConfig, Secret, SecretName, SecretRef};
+use serve::http::sharing::{Recipient, Share};
 use stores::StoreKind;
 use url::Url;
 
@@ -43,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) maintenance: MaintenanceConfig,
     pub(crate) http: HttpConfig,
     pub(crate) postgres: PostgresConfig,
+    pub(crate) sharing: SharingConfig,
     pub(crate) scopes: BTreeMap<SecretName, ScopeConfig>,
     pub(crate) log: LogConfig,
 }
@@ -218,6 +220,17 @@ pub(crate) struct PostgresConfig {
     pub(crate) user: String,
     /// `None`: a generated password.
     pub(crate) password: Option<SecretRef>,
+}
+
+/// What is shared by the Delta Sharing protocol, and with whom.
+#[derive(Clone, Debug)]
+pub(crate) struct SharingConfig {
+    pub(crate) is_enabled: bool,
+    /// `None`: at the address of the HTTP port.
+    pub(crate) endpoint: Option<Url>,
+    pub(crate) url_lifetime: Duration,
+    pub(crate) shares: Vec<Share>,
+    pub(crate) recipients: Vec<Recipient>,
 }
 
 #[derive(Clone, Debug)]

@@ -144,6 +144,8 @@ async fn run_resolved(command: Command, context: Context) -> Result<Ended, Failu
         Command::Query { sql } => commands::query::run(context, &sql).await,
         Command::Status => commands::status::run(context).await,
         Command::Verify(args) => commands::verify::run(context, args).await,
+        Command::Powerbi(args) => commands::powerbi::run(&context, args),
+        Command::Sharing(command) => commands::sharing::run(&context, command),
         Command::Config(_) | Command::Secrets(_) | Command::Doctor => {
             Err(Failure::internal("these commands begin without values"))
         }

@@ -65,6 +65,18 @@ pub enum Error {
         /// The column.
         column: &'static str,
     },
+    /// The store would not sign addresses of shared files.
+    #[error(
+        "signing addresses of the files of `{table}`; sharing needs credentials that can sign: an \
+         access key, or a role that may issue keys"
+    )]
+    Sign {
+        /// Layer and name of the table.
+        table: String,
+        /// What the store's client said.
+        #[source]
+        source: Box<object_store::Error>,
+    },
     /// A stored password verifier cannot be used.
     #[error("the password verifier {problem}")]
     Verifier {
@@ -82,7 +94,7 @@ impl Error {
             Self::Lake { source, .. } => source.kind(),
             Self::Query { source, .. } => query_kind(source),
             Self::Shape { .. } => ErrorKind::Data,
-            Self::Threads { .. } => ErrorKind::Transient,
+            Self::Threads { .. } | Self::Sign { .. } => ErrorKind::Transient,
         }
     }
 

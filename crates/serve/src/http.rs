@@ -1,6 +1,7 @@
 //! HTTP: the API for programs, the console for people, the metrics for operators.
 //!
-//! Reads only: every route is a `GET`, and nothing it does changes the lake.
+//! Reads only: nothing a route does changes the lake. All of them are a `GET`, but for one query of
+//! Delta Sharing, whose protocol wants a `POST`.
 
 mod api;
 mod console;
@@ -10,6 +11,7 @@ mod params;
 mod reply;
 mod rows;
 mod server;
+pub mod sharing;
 mod stream;
 mod tables;
 mod wire;
@@ -22,7 +24,7 @@ use model::{Clock, status::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::api::RELEASE;
-use self::{gate::Gate, stream::Streams};
+use self::{gate::Gate, sharing::Sharing, stream::Streams};
 pub use self::{
     server::{bind, serve},
     stream::feed::BarFeed,
@@ -52,13 +54,20 @@ pub struct Services {
     feed: Arc<dyn BarFeed>,
     status: Arc<dyn StatusProbe>,
     clock: Arc<dyn Clock>,
+    sharing: Option<Arc<Sharing>>,
 }
 
 impl Services {
     /// Serves the tables of `reader`.
     #[must_use]
     pub fn new(reader: lake::Reader, status: Arc<dyn StatusProbe>, clock: Arc<dyn Clock>) -> Self {
-        Self { feed: Arc::new(reader.clone()), reader, status, clock }
+        Self { feed: Arc::new(reader.clone()), reader, status, clock, sharing: None }
+    }
+
+    /// Shares tables by the Delta Sharing protocol.
+    #[must_use]
+    pub fn with_sharing(self, sharing: Option<Sharing>) -> Self {
+        Self { sharing: sharing.map(Arc::new), ..self }
     }
 
     /// Takes the changes of the live stream from `feed` instead of the reader.
@@ -74,6 +83,7 @@ struct App {
     reader: lake::Reader,
     status: Arc<dyn StatusProbe>,
     clock: Arc<dyn Clock>,
+    sharing: Option<sharing::State>,
     allowed_hosts: Vec<String>,
     streams: Streams,
     gate: Gate,
@@ -90,16 +100,19 @@ pub fn router(config: &HttpConfig, services: Services) -> Router {
 }
 
 fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken) -> Router {
-    let Services { reader, feed, status, clock } = services;
+    let Services { reader, feed, status, clock, sharing } = services;
+    let sharing = sharing.map(sharing::State::new);
     let streams = Streams::new(feed, Arc::clone(&clock), stop.clone());
     let allowed_hosts = config.allowed_hosts.clone();
     let (gate, meter) = (Gate::new(), Meter::default());
-    let app = Arc::new(App { reader, status, clock, allowed_hosts, streams, gate, meter, stop });
+    let app =
+        Arc::new(App { reader, status, clock, sharing, allowed_hosts, streams, gate, meter, stop });
     let mut router = Router::new();
     for (path, methods) in api::routes() {
         router = router.route(path, methods);
     }
     router
+        .nest(sharing::PREFIX, sharing::routes())
         .fallback(console::file)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
         .with_state(app)

@@ -7,5 +7,6 @@ pub mod error;
 pub mod http;
 mod metrics;
 pub mod postgres;
+pub mod powerbi;
 
 pub use error::Error;

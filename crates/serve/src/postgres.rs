@@ -28,6 +28,7 @@ mod connection;
 mod encode;
 mod engine;
 mod failure;
+mod interval;
 mod parameters;
 mod rewrite;
 mod rows;

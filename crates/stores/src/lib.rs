@@ -16,6 +16,7 @@ pub mod gcs_double;
 pub mod hints;
 #[cfg(feature = "test-util")]
 mod http;
+mod links;
 mod local;
 mod options;
 mod probe;
@@ -32,6 +33,7 @@ use url::Url;
 
 pub use address::{StoreKind, check_address};
 pub use error::{Error, store_kind};
+pub use links::Links;
 pub use local::Durability;
 #[cfg(feature = "test-util")]
 pub use options::fixed::FixedOptions;
@@ -42,7 +44,7 @@ pub use trouble::Trouble;
 use crate::{
     address::{Address, Bucket},
     redact::Secrets,
-    service::{Plan, Values},
+    service::{Client, Plan, Values},
 };
 
 /// An open store. Nothing has been asked of it yet, except that a local folder is there.
@@ -55,6 +57,8 @@ pub struct Opened {
     pub root: Arc<dyn ObjectStore>,
     /// The address in its one canonical form, with a slash at the end.
     pub url: Url,
+    /// Opens objects to others for a while; a local folder has nothing of the kind.
+    pub links: Option<Links>,
 }
 
 impl fmt::Display for Opened {
@@ -126,8 +130,9 @@ fn open_bucket(
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, Error> {
     let (plan, secrets) = plan(&bucket, values)?;
-    let client = service::build(&plan, values, options, Arc::clone(&secrets))
-        .map_err(|error| refused(&bucket, &secrets, &error))?;
+    let Client { store: client, signer } =
+        service::build(&plan, values, options, Arc::clone(&secrets))
+            .map_err(|error| refused(&bucket, &secrets, &error))?;
 
     let Bucket { prefix, url, .. } = bucket;
     let mut base = url.clone();
@@ -141,5 +146,6 @@ fn open_bucket(
     } else {
         honest(Arc::new(PrefixStore::new(Arc::clone(&client), prefix)), &url)
     };
-    Ok(Opened { store, root: honest(client, &base), url })
+    let links = Links::new(signer, base.to_string(), Arc::clone(&secrets));
+    Ok(Opened { store, root: honest(client, &base), url, links: Some(links) })
 }

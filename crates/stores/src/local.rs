@@ -81,7 +81,7 @@ fn opened(folder: &FilePath, flush: Option<Arc<dyn Flush>>) -> std::result::Resu
         source,
     })?;
     let (store, root) = (local(below), local(LocalFileSystem::new()));
-    Ok(Opened { store, root, url })
+    Ok(Opened { store, root, url, links: None })
 }
 
 /// Creates a folder for its owner alone, and what is missing above it. One that is there stays as it

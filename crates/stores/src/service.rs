@@ -9,6 +9,7 @@ use object_store::{
     azure::{AzureConfigKey, AzureCredentialProvider, MicrosoftAzureBuilder},
     client::{HttpClient, HttpConnector, ReqwestConnector},
     gcp::{GcpCredential, GcpCredentialProvider, GoogleCloudStorageBuilder, GoogleConfigKey},
+    signer::Signer,
 };
 use url::Url;
 
@@ -103,6 +104,19 @@ fn has_credentials(kind: StoreKind, values: &Values) -> bool {
     values.keys().any(|name| role(kind, name) == Some(Role::Credential))
 }
 
+/// The client of a service, as what reads and writes and as what signs.
+pub(crate) struct Client {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) signer: Arc<dyn Signer>,
+}
+
+impl Client {
+    fn new<C: ObjectStore + Signer>(client: C) -> Self {
+        let client = Arc::new(client);
+        Self { store: Arc::clone(&client) as Arc<dyn ObjectStore>, signer: client }
+    }
+}
+
 /// Builds the client of a service. Its credentials come from `options`, again and again.
 ///
 /// # Errors
@@ -112,12 +126,12 @@ pub(crate) fn build(
     values: &Values,
     options: Arc<dyn Options>,
     secrets: Arc<Secrets>,
-) -> Result<Arc<dyn ObjectStore>> {
+) -> Result<Client> {
     Ok(match plan.bucket.kind {
         StoreKind::Azure => {
             let client = azure(MicrosoftAzureBuilder::new(), plan, values);
             let credentials = rotating(azure_credentials, plan, values, options, secrets)?;
-            Arc::new(client.with_credentials(credentials).build()?)
+            Client::new(client.with_credentials(credentials).build()?)
         }
         StoreKind::Gcs => {
             let client = gcs(GoogleCloudStorageBuilder::new(), plan, values);
@@ -128,12 +142,12 @@ pub(crate) fn build(
             } else {
                 rotating(gcs_credentials, plan, values, options, secrets)?
             };
-            Arc::new(client.with_credentials(credentials).build()?)
+            Client::new(client.with_credentials(credentials).build()?)
         }
         StoreKind::S3 | StoreKind::Local => {
             let client = s3(AmazonS3Builder::new(), plan, values);
             let credentials = rotating(s3_credentials, plan, values, options, secrets)?;
-            Arc::new(client.with_credentials(credentials).build()?)
+            Client::new(client.with_credentials(credentials).build()?)
         }
     })
 }

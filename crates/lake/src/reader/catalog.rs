@@ -16,21 +16,32 @@ use datafusion::{
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
+    prelude::SessionConfig,
 };
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{Found, Tables, within::WithinTables};
+use super::{Found, Tables, views::ViewSchema, within::WithinTables};
+use crate::bi;
 
 /// The catalog of one context.
 #[derive(Debug)]
 pub(super) struct LakeCatalog {
-    schemas: BTreeMap<&'static str, Arc<LayerSchema>>,
+    layers: Layers,
+    views: Arc<ViewSchema>,
 }
 
+/// The layers alone, without the views over them.
+#[derive(Clone, Debug)]
+pub(super) struct Layers(Arc<BTreeMap<&'static str, Arc<LayerSchema>>>);
+
 impl LakeCatalog {
-    pub(super) fn new(tables: Arc<Tables>, runtime: Arc<RuntimeEnv>) -> Self {
+    pub(super) fn new(
+        tables: Arc<Tables>,
+        runtime: Arc<RuntimeEnv>,
+        config: SessionConfig,
+    ) -> Self {
         let layers: BTreeSet<&'static str> =
             tables.names().into_iter().map(|(layer, _)| layer).collect();
         let schemas = layers
@@ -45,17 +56,34 @@ impl LakeCatalog {
                 (layer, Arc::new(schema))
             })
             .collect();
-        Self { schemas }
+        let layers = Layers(Arc::new(schemas));
+        let views = Arc::new(ViewSchema::new(layers.clone(), config, runtime));
+        Self { layers, views }
     }
 }
 
 impl CatalogProvider for LakeCatalog {
     fn schema_names(&self) -> Vec<String> {
-        self.schemas.keys().map(|&name| name.to_owned()).collect()
+        let mut names = self.layers.schema_names();
+        names.push(bi::SCHEMA.to_owned());
+        names
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        self.schemas.get(name).map(|schema| Arc::clone(schema) as Arc<dyn SchemaProvider>)
+        if name == bi::SCHEMA {
+            return Some(Arc::clone(&self.views) as Arc<dyn SchemaProvider>);
+        }
+        self.layers.schema(name)
+    }
+}
+
+impl CatalogProvider for Layers {
+    fn schema_names(&self) -> Vec<String> {
+        self.0.keys().map(|&name| name.to_owned()).collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        self.0.get(name).map(|schema| Arc::clone(schema) as Arc<dyn SchemaProvider>)
     }
 }
 

@@ -161,7 +161,13 @@ mod tests {
             Field::new("line", DataType::Int64, true),
             Field::new("note", DataType::Int64, true),
         ]);
-        TableDef { layer: "gold", name: "test", schema: Arc::new(schema), partition_by: &[] }
+        TableDef {
+            layer: "gold",
+            name: "test",
+            schema: Arc::new(schema),
+            partition_by: &[],
+            primary_key: &[],
+        }
     }
 
     fn rows(rows: &[(&str, i64)]) -> RecordBatch {

@@ -106,6 +106,23 @@ async fn a_literal_with_a_point_is_a_decimal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_interval_keeps_its_hours() {
+    let world = world().await;
+    for (sql, expected) in [
+        ("SELECT DATE '2024-01-01' + INTERVAL '12 hours'", "2024-01-01T12:00:00"),
+        ("SELECT INTERVAL '90 minutes' + DATE '2024-01-01'", "2024-01-01T01:30:00"),
+        ("SELECT DATE '2024-03-01' - INTERVAL '1 day 1 hour'", "2024-02-28T23:00:00"),
+        ("SELECT DATE '2024-01-31' + INTERVAL '1 month'", "2024-02-29"),
+        (
+            "SELECT count(*) FROM bar_1m WHERE session_date >= DATE '2019-02-12' - INTERVAL '1 day'",
+            "7",
+        ),
+    ] {
+        assert_eq!(world.query(sql).await, [expected], "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queries_share_one_bounded_place_to_spill() {
     let world = world().await;
     let reader = world.reader().await;

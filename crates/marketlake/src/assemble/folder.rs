@@ -3,115 +3,30 @@
 use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
 
 use autoloader::files::{
-    Load, LoadOptions, SourceStore,
+    Discoverer, Load, LoadOptions, SourceStore,
     clean::Cleaner,
     columns::StoredColumns,
-    open_stream,
+    open_discoverer, open_stream,
     options::{CleanSource, HintSource, PartitionColumns},
     stream::Stream,
 };
-use lake::{FileTable, FileTableConfig, Location};
+use lake::{FileTable, FileTableConfig};
 use model::hint::Hints;
-use object_store::{ObjectStore, memory::InMemory, path::Path, prefix::PrefixStore};
+use object_store::path::Path;
 use stores::{Opened, hints::Queue};
 use url::Url;
 
 use super::{Access, ResultExt, Workbench, options::CurrentOptions};
 use crate::{
-    cli::{FolderArgs, HowArgs, TableArgs},
+    cli::{FolderArgs, HowArgs},
     config::{self, StoreConfig},
     failure::Failure,
 };
 
-/// The folder in a table's own that holds the state of its streams. Readers and vacuums of Delta
-/// leave alone what begins so.
-const STATE: &str = "_marketlake";
+mod place;
 
-/// What stands behind a table's name in that of the table of its bad records, and of its files.
-const QUARANTINE: &str = "__quarantine";
-const LEDGER: &str = "__files";
-
-/// A table and its neighbours, in the store that holds them.
-pub(crate) struct TablePlace {
-    opened: Opened,
-    /// The table's own name in its folder.
-    name: String,
-    stream: String,
-}
-
-impl TablePlace {
-    /// Opens the store of a table; the table itself may not be there yet.
-    pub(crate) async fn open(
-        bench: &Workbench,
-        table: &str,
-        args: &TableArgs,
-        access: Access,
-    ) -> Result<Self, Failure> {
-        let table = absolute(table)?;
-        let (folder, name) = table.trim_end_matches('/').rsplit_once('/').unwrap_or(("", &table));
-        // `s3://bucket` has nothing in front of the bucket.
-        if folder.is_empty() || folder.ends_with('/') || name.is_empty() {
-            return Err(Failure::config(
-                "TABLE is no place for a table: it needs a folder of its own, and has neighbours \
-                 beside it; write a name behind it",
-            ));
-        }
-        check_table(name)?;
-        check_name(&args.stream)?;
-        let config = store(bench, "--table-option", folder, &args.table_options)?;
-        let is_absent = |folder| !FilePath::new(folder).try_exists().unwrap_or(true);
-        let opened = match local(folder) {
-            // Opening would make it, and who only looks makes nothing.
-            Some(folder) if access == Access::Read && is_absent(folder) => nowhere()?,
-            _ => bench.connect("TABLE", &config, FilePath::new(folder)).await?,
-        };
-        Ok(Self { opened, name: name.to_owned(), stream: args.stream.clone() })
-    }
-
-    /// Returns the address of a table beside this one, or of this one.
-    fn location(&self, suffix: &str) -> Result<Location, Failure> {
-        let name = format!("{}{suffix}/", self.name);
-        let url =
-            self.opened.url.join(&name).map_err(|error| Failure::config(error.to_string()))?;
-        Ok(Location { store: Arc::clone(&self.opened.root), url })
-    }
-
-    /// Returns the store of the streams' states.
-    pub(crate) fn state(&self) -> Arc<dyn ObjectStore> {
-        let folder = Path::from(self.name.as_str()).join(STATE);
-        Arc::new(PrefixStore::new(Arc::clone(&self.opened.store), folder))
-    }
-
-    /// Opens the table to be read and written by the stream.
-    pub(crate) async fn table(&self, config: FileTableConfig) -> Result<FileTable, Failure> {
-        FileTable::open(&self.location("")?, config).await.or_fail()
-    }
-
-    /// Returns where the ledger is kept as a table.
-    pub(crate) fn ledger(&self) -> Result<Location, Failure> {
-        self.location(LEDGER)
-    }
-
-    /// Returns how a table is written when nothing is known of its rows.
-    pub(crate) fn plain_config(&self) -> FileTableConfig {
-        FileTableConfig {
-            stream: self.stream.clone(),
-            metadata_column: None,
-            partition_by: Vec::new(),
-        }
-    }
-
-    pub(crate) fn stream(&self) -> &str {
-        &self.stream
-    }
-}
-
-/// Returns the store of tables that are not there yet.
-fn nowhere() -> Result<Opened, Failure> {
-    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let url = Url::parse("memory:///").map_err(|error| Failure::internal(error.to_string()))?;
-    Ok(Opened { root: Arc::clone(&store), store, url })
-}
+use place::QUARANTINE;
+pub(crate) use place::TablePlace;
 
 /// A stream of files with all it needs.
 pub(crate) struct OpenFolder {
@@ -138,14 +53,14 @@ pub(crate) async fn open_folder(
     }
     let target = place
         .table(FileTableConfig {
-            stream: place.stream.clone(),
+            stream: place.stream().to_owned(),
             metadata_column: options.schema.metadata_column.clone(),
             partition_by: partition_by(&options),
         })
         .await?;
     let quarantine = FileTable::open(&place.location(QUARANTINE)?, place.plain_config()).await;
     let load = Load {
-        stream: place.stream.clone(),
+        stream: place.stream().to_owned(),
         source,
         options: options.clone(),
         hints,
@@ -158,6 +73,23 @@ pub(crate) async fn open_folder(
     let columns = load.columns();
     let stream = open_stream(load).await.or_fail()?;
     Ok(OpenFolder { stream, cleaner, options, columns })
+}
+
+/// Opens what finds the files of a source, with the queues that tell of them.
+pub(crate) async fn open_events(
+    bench: &Workbench,
+    args: &FolderArgs,
+) -> Result<Discoverer, Failure> {
+    let options = options(&args.how)?;
+    if options.discovery.hints.is_empty() {
+        return Err(Failure::config(
+            "the options name no events to be tried out: give `queueUrl`, `queueName` or \
+             `useNotifications`",
+        ));
+    }
+    let (source, hints, _) =
+        open_source(bench, &args.source, &args.how, &options, Access::Write).await?;
+    open_discoverer(source, options, hints).map_err(Failure::config)
 }
 
 /// The columns that a new table is partitioned by: those that the options name. Columns that are
@@ -310,31 +242,6 @@ fn absolute(address: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::config(format!("`{address}`: {error}")))?;
     let path = path.to_str().map(str::to_owned);
     path.ok_or_else(|| Failure::config(format!("`{address}` is no text of UTF-8")))
-}
-
-/// Checks a table's own name, which is part of addresses. It is not shown: a signature may be in it.
-fn check_table(name: &str) -> Result<(), Failure> {
-    let is_odd = |letter: char| letter.is_control() || "\\?#%:*[]{}~^|<>\"`".contains(letter);
-    if name == "." || name == ".." || name.contains(is_odd) {
-        return Err(Failure::config(
-            "the name of TABLE, behind its last slash, has a letter that no table's can have: use \
-             letters, digits, spaces, `-`, `_`, `=` or `.`",
-        ));
-    }
-    Ok(())
-}
-
-/// Checks the name of a stream, which is the name of a folder.
-fn check_name(name: &str) -> Result<(), Failure> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) && !name.starts_with(['.', '_'])
-    {
-        return Ok(());
-    }
-    Err(Failure::config(format!(
-        "`--stream {name}`: write 1 to 64 letters, digits, `-`, `_` or `.`, beginning with a letter \
-         or a digit"
-    )))
 }
 
 fn store(

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serve::{
-    http::{HttpConfig, Services, StatusProbe},
+    http::{HttpConfig, Services, StatusProbe, sharing::Sharing},
     postgres::PostgresConfig,
 };
 use tokio::net::TcpListener;
@@ -27,6 +27,12 @@ pub(crate) enum PortTaken {
     Fail,
     /// Take the next free one.
     TryNext,
+}
+
+/// Whom the servers let in, and to what.
+pub(crate) struct Admission {
+    pub(crate) login: Login,
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// Both ports, open.
@@ -78,10 +84,12 @@ impl Ports {
         bench: &Workbench,
         reader: &lake::Reader,
         status: Arc<dyn StatusProbe>,
-        login: Login,
+        admission: Admission,
     ) {
+        let Admission { login, sharing } = admission;
         let shutdown = supervisor.shutdown_token();
         let services = Services::new(reader.clone(), status, Arc::clone(&bench.clock));
+        let services = services.with_sharing(sharing);
         let (listener, config) = self.http;
         let stop = shutdown.clone().cancelled_owned();
         supervisor.spawn_service("serve", async move {

@@ -90,6 +90,14 @@ impl Workbench {
         Ok(Arc::clone(&opened.await?.store))
     }
 
+    /// Returns who opens files of the lake to others, if its store can.
+    pub(crate) async fn lake_links(
+        &self,
+        access: Access,
+    ) -> Result<Option<stores::Links>, Failure> {
+        Ok(self.lake_place(access).await?.links.clone())
+    }
+
     async fn lake_place(&self, access: Access) -> Result<&Opened, Failure> {
         let (config, folder) = (&self.config.lake, self.data.lake());
         self.open_store(&self.shelf.lake, access, "lake.url", config, &folder).await

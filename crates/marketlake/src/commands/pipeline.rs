@@ -13,7 +13,7 @@ use crate::{
     assemble::{
         CurrentKey, Gauges, ResultExt, Topic, Workbench, ensure_password,
         probe::PipelineProbe,
-        servers::{PortTaken, Ports},
+        servers::{Admission, PortTaken, Ports},
         stages::{
             Company, LandStage, LoadStage, MaintainStage, PollStage, REFINE_GENERATION,
             RefineStage, connect,
@@ -121,6 +121,7 @@ pub(crate) async fn start(
         slots.extend(connect(maintain, Company::Maintenance, Until::Shutdown));
     }
     let probe = PipelineProbe::open(bench, &topic, reader.clone(), (board, gauges)).await?;
+    let sharing = bench.sharing().await?;
     // After all that can fail: a password made up by a start that ends before it is printed would
     // be known to nobody, and its verifier would stay.
     let login = ensure_password(bench, whole.is_password_renewed).await?;
@@ -136,7 +137,8 @@ pub(crate) async fn start(
     for slot in slots {
         supervisor.spawn_stage(slot);
     }
-    ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), login);
+    let admission = Admission { login, sharing };
+    ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), admission);
     Ok((supervisor, welcome))
 }
 

@@ -20,6 +20,7 @@ pub(super) struct ConfigFile {
     pub(super) maintenance: MaintenanceFile,
     pub(super) http: HttpFile,
     pub(super) postgres: PostgresFile,
+    pub(super) serve: ServeFile,
     pub(super) secrets: SecretsFile,
     pub(super) log: LogFile,
 }
@@ -133,6 +134,25 @@ pub(super) struct PostgresFile {
     pub(super) bind: String,
     pub(super) user: String,
     pub(super) password: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServeFile {
+    pub(super) sharing: SharingFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharingFile {
+    pub(super) enabled: bool,
+    pub(super) endpoint: String,
+    pub(super) url_lifetime: String,
+    /// Schemas and tables of each share.
+    pub(super) shares: BTreeMap<String, String>,
+    /// Hash, shares and end of each token.
+    #[serde(default)]
+    pub(super) tokens: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]

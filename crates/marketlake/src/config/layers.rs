@@ -20,8 +20,15 @@ const ENVIRONMENT_PREFIX: &str = "MARKETLAKE__";
 /// The table whose tables are named by the user: `secrets.scopes.<name>.<field>`.
 const SCOPES: &str = "secrets.scopes.";
 
-/// Tables whose keys are the business of a library; who knows them checks them in `validate`.
-const OPEN: [&str; 3] = ["topic.kafka.", "landing.options.", "lake.options."];
+/// Tables whose keys are the business of a library, or of the user; who knows them checks them in
+/// `validate`.
+const OPEN: [&str; 5] = [
+    "topic.kafka.",
+    "landing.options.",
+    "lake.options.",
+    "serve.sharing.shares.",
+    "serve.sharing.tokens.",
+];
 
 /// Settings that hold a reference to a secret and are read again while marketlake runs. Their
 /// values never appear in a message, for it may be the secret itself that somebody wrote there.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use secrets::Redactor;
 use serde_json::{Map, Value as Json, json};
+use serve::http::sharing::Recipient;
 use toml::Value;
 
 use super::{
@@ -67,9 +68,15 @@ impl Layers {
     }
 }
 
-/// A second net: a reference setting whose value is no reference is never printed.
+/// The table of what is known of tokens: somebody may have written the token itself.
+const TOKENS: &str = "serve.sharing.tokens.";
+
+/// A second net: what is no reference where one belongs, or no hash, is never printed.
 fn shown(entry: &Entry) -> Value {
     let is_safe = match &entry.value {
+        Value::String(text) if entry.path.starts_with(TOKENS) => {
+            Recipient::parse(entry.path.trim_start_matches(TOKENS), text).is_ok()
+        }
         Value::String(text) if REFERENCES.contains(&entry.path.as_str()) => {
             text.is_empty() || text.parse::<secrets::SecretRef>().is_ok()
         }

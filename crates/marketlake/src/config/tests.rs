@@ -142,6 +142,8 @@ fn a_literal_secret_is_refused_and_never_repeated() {
         format!("[source]\nbase_url = \"https://user:{canary}@vendor.example/v2\""),
         format!("[source]\nbase_url = \"https://vendor.example/v2?access_key={canary}\""),
         format!("[source]\nkey = \"{canary}\""),
+        format!("[serve.sharing.tokens]\ndesk = \"{canary}\""),
+        format!("[serve.sharing]\nendpoint = \"https://{canary}@lake.example/delta-sharing\""),
     ] {
         let problems = load_with(&file, &[]).expect_err(&file);
         let text = format!("{problems} {problems:?}");
@@ -151,6 +153,55 @@ fn a_literal_secret_is_refused_and_never_repeated() {
     let text = problems.to_string();
     assert!(text.contains("MARKETLAKE__SOURCE__ACCESS_KEY"), "{text}");
     assert!(!text.contains("cnry"), "{text}");
+}
+
+#[test]
+fn what_is_shared_is_checked_before_anybody_asks_for_it() {
+    let hash = format!("sha256:{}", "0a".repeat(32));
+    let token = |shares: &str| format!("{hash}; shares={shares}; expires=2027-01-31T00:00:00Z");
+    let file = format!(
+        "[serve.sharing]\nendpoint = \"https://lake.example/share\"\nurl_lifetime = \"13h\"\n\
+         [serve.sharing.shares]\nmarket = \"gold.bar_2m\"\ndaily = \"gold.bar_1d\"\n\
+         [serve.sharing.tokens]\ndesk = \"{}\"\nlost = \"{hash}\"\n",
+        token("daily")
+    );
+    let expected = "\
+the settings have 4 problems
+serve.sharing.endpoint (file `lake.toml`): `https://lake.example/share` must be http or https and end in `/delta-sharing`
+serve.sharing.url_lifetime (file `lake.toml`): must be at most 12h, not `13h`
+serve.sharing.shares.market (file `lake.toml`): `gold.bar_2m` is no table and no schema; write for example \"gold, silver.eod\"
+serve.sharing.tokens.lost (file `lake.toml`): must name shares, such as `shares=market`, several with a comma between
+";
+    let problems = load_with(&file, &[]).expect_err("the settings have problems").to_string();
+    for line in expected.lines() {
+        assert!(problems.lines().any(|found| found == line), "{line}\n{problems}");
+    }
+
+    let file = format!(
+        "[serve.sharing]\nenabled = true\n[serve.sharing.shares]\nmarket = \"\"\n\
+         daily = \"gold.bar_1d\"\n[serve.sharing.tokens]\ndesk = \"{}\"\n",
+        token("daily")
+    );
+    let sharing = load_with(&file, &[]).unwrap().config.sharing;
+    let names: Vec<&str> = sharing.shares.iter().map(|share| share.name.as_str()).collect();
+    assert_eq!((names.as_slice(), sharing.recipients.len()), (&["daily"][..], 1));
+    let gone = file.replace("shares=daily", "shares=market");
+    let problems = load_with(&gone, &[]).unwrap_err().to_string();
+    assert!(
+        problems.contains("`market`, which `serve.sharing.shares` does not have"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_token_that_was_written_where_its_hash_belongs_is_not_shown() {
+    let file = SettingsFile {
+        name: "lake.toml".to_owned(),
+        text: "[serve.sharing.tokens]\ndesk = \"cnry-0123\"\n".to_owned(),
+    };
+    let shown = read(Some(&file), [], &[]).layers().show_text(&Redactor::default());
+    assert!(shown.contains("desk = \"[redacted]\""), "{shown}");
+    assert!(!shown.contains("cnry"), "{shown}");
 }
 
 #[test]

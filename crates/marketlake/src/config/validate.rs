@@ -2,6 +2,7 @@
 //! problem.
 
 mod services;
+mod sharing;
 mod values;
 
 use std::{
@@ -73,6 +74,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
     let maintenance = maintenance(&file.maintenance, problems);
     let http = http(&file.http, problems);
     let postgres = postgres(file.postgres, &known, problems);
+    let sharing = sharing::sharing(&file.serve.sharing, problems);
     let log = log(file.log, problems);
     Some(Config {
         data_dir: data_dir?,
@@ -88,6 +90,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
         maintenance: maintenance?,
         http: http?,
         postgres: postgres?,
+        sharing: sharing?,
         scopes,
         log: log?,
     })

@@ -18,6 +18,7 @@ use axum::{
 use super::{
     App,
     reply::{Refusal, echo},
+    sharing,
 };
 
 /// Longest time until an answer starts. Streams start at once and then stay open.
@@ -50,16 +51,23 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "console".to_owned(), |path| path.as_str().to_owned());
-    let mut response = match check(&request, &app.allowed_hosts) {
-        Err(refusal) => refusal.into_response(),
+    let is_shared = sharing::is_ours(request.uri().path());
+    let answered = match check(&request, &app.allowed_hosts) {
+        Err(refusal) => Err(refusal),
         Ok(()) => tokio::select! {
             biased;
-            response = next.run(request) => response,
-            () = app.clock.sleep(REQUEST_TIMEOUT) => timed_out().into_response(),
+            response = next.run(request) => Ok(response),
+            () = app.clock.sleep(REQUEST_TIMEOUT) => Err(timed_out()),
         },
     };
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(refusal) if is_shared => refusal.into_sharing_response(),
+        Err(refusal) => refusal.into_response(),
+    };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let read = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().entry(header::ALLOW).or_insert(read);
     }
     for (name, value) in SAFETY_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -82,15 +90,19 @@ fn timed_out() -> Refusal {
 
 fn check(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
     check_host(request, allowed_hosts)?;
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let is_shared = sharing::is_ours(request.uri().path());
+    // What comes with a token of its own cannot be sent by a page that does not have it.
+    let may_post = is_shared && request.method() == Method::POST;
+    if !may_post && !matches!(*request.method(), Method::GET | Method::HEAD) {
         let message = format!("`{}` is not served; allowed: GET, HEAD", echo_method(request));
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
-    if has_body(request.headers()) {
+    if !may_post && has_body(request.headers()) {
         let message = "a request here has no body; parameters go into the address";
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_not_allowed", message));
     }
-    let is_page = !request.uri().path().starts_with("/api/") && request.uri().path() != "/metrics";
+    let path = request.uri().path();
+    let is_page = !path.starts_with("/api/") && path != "/metrics" && !is_shared;
     if !is_page && is_cross_site(request.headers()) {
         let message = "a page of another site may not use this API";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", message));

@@ -29,6 +29,14 @@ struct Detail<'a> {
     message: &'a str,
 }
 
+/// A refusal as the Delta Sharing protocol wants it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SharingBody<'a> {
+    error_code: &'a str,
+    message: &'a str,
+}
+
 /// Longest piece of a client's own text that is repeated to it.
 const ECHO_CHARS_MAX: usize = 64;
 
@@ -53,6 +61,13 @@ impl Refusal {
     pub(super) fn unknown_symbol(symbol: &str) -> Self {
         let message = format!("no bars of `{symbol}`; `/api/v1/symbols` lists what there is");
         Self::new(StatusCode::NOT_FOUND, "unknown_symbol", message)
+    }
+
+    /// Returns the refusal in the form of the Delta Sharing protocol.
+    pub(super) fn into_sharing_response(self) -> Response {
+        let error_code = self.code.to_ascii_uppercase();
+        let body = SharingBody { error_code: &error_code, message: &self.message };
+        (self.status, Json(body)).into_response()
     }
 
     /// The server has as much to do as it takes on.

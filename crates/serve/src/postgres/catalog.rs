@@ -3,19 +3,23 @@
 //! It is made anew for every statement from the statement's own snapshot, so a client never sees
 //! a column in the catalog that the table next to it does not have.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use lake::datafusion::{
-    arrow::datatypes::Field,
-    catalog::{CatalogProvider, SchemaProvider, TableProvider},
-    error::DataFusionError,
+use lake::{
+    bi::{self, View, ViewColumn},
+    datafusion::{
+        arrow::datatypes::Field,
+        catalog::{CatalogProvider, SchemaProvider, TableProvider},
+        error::DataFusionError,
+    },
 };
 
 use super::types::PgType;
 
 mod functions;
 mod information_schema;
+mod keys;
 mod pg_catalog;
 mod pg_types;
 mod sheet;
@@ -40,6 +44,8 @@ pub(super) struct Relation {
     pub(super) name: String,
     pub(super) oid: i32,
     columns: Vec<RelationColumn>,
+    /// Where it is a view: what it is about.
+    view: Option<&'static View>,
 }
 
 #[derive(Debug)]
@@ -47,12 +53,14 @@ struct RelationColumn {
     name: String,
     pg_type: PgType,
     nullable: bool,
+    comment: &'static str,
 }
 
 /// Every table of the snapshot, and how the connection looks at them.
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) relations: Vec<Relation>,
+    keys: Vec<keys::Key>,
     path: Vec<String>,
     user: String,
     settings: Vec<(String, String)>,
@@ -67,6 +75,7 @@ impl Inventory {
         settings: Vec<(String, String)>,
     ) -> Result<Self, DataFusionError> {
         let mut relations: Vec<Relation> = Vec::new();
+        let mut oids = Oids::default();
         let mut schemas = catalog.schema_names();
         schemas.sort();
         for schema_name in schemas {
@@ -74,26 +83,38 @@ impl Inventory {
             let mut names = schema.table_names();
             names.sort();
             for name in names {
-                let Some(table) = schema.table(&name).await? else { continue };
-                let table_schema = table.schema();
-                let column = |field: &Arc<Field>| RelationColumn {
-                    name: field.name().clone(),
-                    pg_type: PgType::of(field),
-                    nullable: field.is_nullable(),
+                // What a view looks like is known without planning it.
+                let view = Some(&name).filter(|_| schema_name == bi::SCHEMA);
+                let view = view.and_then(|name| bi::view(name));
+                let columns = match (view, schema.table(&name)) {
+                    (Some(view), _) => columns_of_view(view),
+                    (None, table) => match table.await? {
+                        Some(table) => columns_of_table(table.as_ref()),
+                        None => continue,
+                    },
                 };
-                let columns = table_schema.fields().iter().map(column).collect();
-                let mut oid = stable_oid(&schema_name, &name);
-                while relations.iter().any(|relation| relation.oid == oid) {
-                    oid += 1;
-                }
-                relations.push(Relation { schema: schema_name.clone(), name, oid, columns });
+                let oid = oids.take(&schema_name, &name);
+                relations.push(Relation { schema: schema_name.clone(), name, oid, columns, view });
             }
         }
-        Ok(Self { relations, path, user, settings })
+        let keys = keys::of(&relations, oids);
+        for key in keys.iter().filter(|key| key.index().is_some()) {
+            let columns = relations[key.relation].columns.iter_mut();
+            for (_, column) in (1_i16..).zip(columns).filter(|(at, _)| key.columns.contains(at)) {
+                column.nullable = false;
+            }
+        }
+        Ok(Self { relations, keys, path, user, settings })
+    }
+
+    /// Finds an OID by the text of a `regclass`; the catalog's own tables have one, too.
+    pub(super) fn oid_of(&self, text: &str) -> Option<i32> {
+        let found = self.find(text).map(|relation| relation.oid);
+        found.or_else(|| pg_catalog::system_oid(&text.replace('"', "")))
     }
 
     /// Finds a table by the text of a `regclass`: `gold.bar_1m`, or a name along the path.
-    pub(super) fn find(&self, text: &str) -> Option<&Relation> {
+    fn find(&self, text: &str) -> Option<&Relation> {
         let text = text.replace('"', "");
         match text.rsplit_once('.') {
             Some((schema, name)) => {
@@ -116,6 +137,30 @@ impl Inventory {
         self.relations.iter().find(|relation| i64::from(relation.oid) == oid)
     }
 
+    /// The keys that have an index, and its OID.
+    fn indexes(&self) -> impl Iterator<Item = (&keys::Key, i32)> {
+        self.keys.iter().filter_map(|key| Some((key, key.index()?)))
+    }
+
+    /// The key behind which there is this index.
+    fn index(&self, oid: i64) -> Option<&keys::Key> {
+        self.indexes().find(|(_, index)| i64::from(*index) == oid).map(|(key, _)| key)
+    }
+
+    fn has_index(&self, oid: i32) -> bool {
+        self.indexes().any(|(key, _)| self.relations[key.relation].oid == oid)
+    }
+
+    /// The tables, without the views.
+    fn tables(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.iter().filter(|relation| relation.view.is_none())
+    }
+
+    /// The views, with what they are about.
+    fn views(&self) -> impl Iterator<Item = (&Relation, &'static View)> {
+        self.relations.iter().filter_map(|relation| Some((relation, relation.view?)))
+    }
+
     fn schemas(&self) -> Vec<(i32, &str)> {
         let mut names: Vec<&str> = vec!["bronze", "silver", "gold"];
         names.extend(self.relations.iter().map(|relation| relation.schema.as_str()));
@@ -127,6 +172,26 @@ impl Inventory {
         schemas.push((schema_oid(INFORMATION_SCHEMA), INFORMATION_SCHEMA));
         schemas
     }
+}
+
+fn columns_of_table(table: &dyn TableProvider) -> Vec<RelationColumn> {
+    let column = |field: &Arc<Field>| RelationColumn {
+        name: field.name().clone(),
+        pg_type: PgType::of(field),
+        nullable: field.is_nullable(),
+        comment: "",
+    };
+    table.schema().fields().iter().map(column).collect()
+}
+
+fn columns_of_view(view: &'static View) -> Vec<RelationColumn> {
+    let column = |column: &'static ViewColumn| RelationColumn {
+        name: column.name.to_owned(),
+        pg_type: PgType::of_data_type(&column.data_type()),
+        nullable: view.is_nullable(column),
+        comment: column.comment,
+    };
+    view.columns.iter().map(column).collect()
 }
 
 /// The OID of a schema; `pg_catalog` has the one drivers expect.
@@ -144,6 +209,20 @@ fn stable_oid(schema: &str, name: &str) -> i32 {
     }
     let positive = i32::try_from(hash >> 2).unwrap_or(i32::MAX >> 2);
     FIRST_USER_OID + positive
+}
+
+/// OIDs that are given away.
+#[derive(Default)]
+struct Oids(HashSet<i32>);
+
+impl Oids {
+    fn take(&mut self, schema: &str, name: &str) -> i32 {
+        let mut oid = stable_oid(schema, name);
+        while !self.0.insert(oid) {
+            oid += 1;
+        }
+        oid
+    }
 }
 
 /// The lake's catalog with ours around it.

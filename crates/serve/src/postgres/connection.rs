@@ -1,8 +1,8 @@
 //! One client's connection after login: the loop over its messages.
 //!
-//! The simple protocol is here; the extended one is in [`extended`]. A statement runs under
-//! [`Connection::limited`], the one place that ends it early: cancel request, timeout, shutdown,
-//! or a client that is gone.
+//! The simple protocol is here; the extended one is in [`extended`]. Both open portals ([`open`])
+//! and run them ([`commands`]). A statement runs under [`limited`], the one place that ends it
+//! early: cancel request, timeout, shutdown, or a client that is gone.
 
 use std::{collections::HashMap, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -10,9 +10,7 @@ use futures::FutureExt;
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage,
     data::RowDescription,
-    extendedquery::PortalSuspended,
-    response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus},
-    startup::ParameterStatus,
+    response::{EmptyQueryResponse, ReadyForQuery, TransactionStatus},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -28,9 +26,15 @@ use super::{
     wire::{Input, Output},
 };
 
+mod commands;
+mod cursors;
 mod extended;
+mod open;
+mod portals;
 
-use extended::{Portal, Prepared, Work};
+use extended::Prepared;
+use open::Binding;
+use portals::Portals;
 
 /// How long a client may think between two parts of a result. Until then the query keeps its
 /// memory and its snapshot; a person who reads a page needs no longer.
@@ -55,7 +59,9 @@ pub(super) struct Connection {
     /// up to the next ReadyForQuery.
     snapshot: Option<Snapshot>,
     statements: HashMap<String, Arc<Prepared>>,
-    portals: HashMap<String, Portal>,
+    portals: Portals,
+    /// Several statements in one simple query are one transaction, as in PostgreSQL.
+    is_block: bool,
     /// After an error in the extended protocol, messages are ignored up to the next Sync.
     skips_to_sync: bool,
 }
@@ -76,7 +82,8 @@ impl Connection {
             transaction: TransactionStatus::Idle,
             snapshot: None,
             statements: HashMap::new(),
-            portals: HashMap::new(),
+            portals: Portals::default(),
+            is_block: false,
             skips_to_sync: false,
         }
     }
@@ -127,15 +134,14 @@ impl Connection {
             PgWireFrontendMessage::Query(query) => {
                 self.skips_to_sync = false;
                 let outcome = self.simple(&query.query).await;
-                self.report(outcome)?;
-                self.portals.remove("");
+                let has_failed = self.report(outcome)?;
+                self.portals.take("");
+                self.end_statement(!has_failed);
                 self.ready().await.map_err(Stop::Gone)?;
             }
             PgWireFrontendMessage::Sync(_) => {
-                self.skips_to_sync = false;
-                if self.transaction == TransactionStatus::Idle {
-                    self.portals.clear();
-                }
+                let has_failed = std::mem::take(&mut self.skips_to_sync);
+                self.end_statement(!has_failed);
                 self.ready().await.map_err(Stop::Gone)?;
             }
             PgWireFrontendMessage::Flush(_) => {
@@ -167,6 +173,14 @@ impl Connection {
                 Ok(true)
             }
             Err(stop) => Err(stop),
+        }
+    }
+
+    /// Without BEGIN, statements up to here were a transaction of their own.
+    fn end_statement(&mut self, is_committed: bool) {
+        self.is_block = false;
+        if self.transaction == TransactionStatus::Idle {
+            self.portals.end_transaction(is_committed);
         }
     }
 
@@ -205,7 +219,7 @@ impl Connection {
     fn idle_timeout(&self) -> Option<Duration> {
         let is_in_transaction = self.transaction != TransactionStatus::Idle;
         let wanted = self.who.settings.idle_in_transaction_timeout().filter(|_| is_in_transaction);
-        let holds_rows = self.portals.values().any(Portal::holds_rows);
+        let holds_rows = self.portals.hold_rows();
         wanted.into_iter().chain(holds_rows.then_some(PORTAL_IDLE_TIMEOUT)).min()
     }
 
@@ -220,11 +234,12 @@ impl Connection {
             self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
             return Ok(());
         }
+        self.is_block = statements.len() > 1;
         for tokens in statements {
             let touches_catalog = statement::touches_catalog(&tokens);
             let command = statement::judge(tokens)?;
             self.check_transaction(Some(&command))?;
-            let mut portal = self.open(command, touches_catalog).await?;
+            let mut portal = self.open(command, touches_catalog, Binding::default()).await?;
             if !portal.columns.is_empty() {
                 self.describe(&portal.columns);
             }
@@ -252,11 +267,6 @@ impl Connection {
     fn describe(&mut self, columns: &[Column]) {
         let fields = columns.iter().map(Column::describe).collect();
         self.push(PgWireBackendMessage::RowDescription(RowDescription::new(fields)));
-    }
-
-    fn complete(&mut self, tag: impl Into<String>) {
-        let tag = CommandComplete::new(tag.into());
-        self.push(PgWireBackendMessage::CommandComplete(tag));
     }
 
     /// Plans a query of this connection under the limits of a statement.
@@ -292,133 +302,6 @@ impl Connection {
             return Err(Failure::new("54011", text).into());
         }
         Ok(planned)
-    }
-
-    /// Runs `portal` up to `limit` rows and says how it ended.
-    async fn execute(&mut self, portal: &mut Portal, limit: u64) -> Result<(), Stop> {
-        let (rows, tag) = match &mut portal.work {
-            Work::Nothing => {
-                self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
-                return Ok(());
-            }
-            Work::Command(command) => {
-                let tag = self.run_command(command)?;
-                self.complete(tag);
-                return Ok(());
-            }
-            Work::Rows { rows, tag } => (rows, *tag),
-        };
-        let work = Box::pin(rows.send(&mut self.output, limit));
-        let sent = limited(&self.shared, &self.who, &mut self.input, work).await?;
-        if !sent.is_complete {
-            self.push(PgWireBackendMessage::PortalSuspended(PortalSuspended::new()));
-        } else if tag == "SELECT" {
-            self.complete(format!("SELECT {}", sent.rows));
-        } else {
-            self.complete(tag);
-        }
-        Ok(())
-    }
-
-    /// What `SHOW` shows.
-    fn show(&self, name: &str) -> Result<Reply, Failure> {
-        if name == "all" {
-            let all = self.who.settings.all();
-            return Ok(Reply::Values(
-                all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            ));
-        }
-        let value = self.who.settings.show(name)?;
-        Ok(Reply::Value { column: name.to_owned(), value })
-    }
-
-    /// Carries out a command that concerns only the connection. Returns its tag.
-    fn run_command(&mut self, command: &Command) -> Result<&'static str, Failure> {
-        Ok(match command {
-            Command::Begin => {
-                if self.transaction == TransactionStatus::Idle {
-                    self.snapshot = None;
-                }
-                self.transaction = TransactionStatus::Transaction;
-                "BEGIN"
-            }
-            Command::Commit | Command::Rollback => {
-                let failed = self.transaction == TransactionStatus::Error;
-                self.transaction = TransactionStatus::Idle;
-                self.snapshot = None;
-                self.portals.clear();
-                let commits = matches!(command, Command::Commit) && !failed;
-                if commits { "COMMIT" } else { "ROLLBACK" }
-            }
-            Command::Savepoint { tag } => {
-                if *tag == "ROLLBACK" && self.transaction == TransactionStatus::Error {
-                    self.transaction = TransactionStatus::Transaction;
-                }
-                tag
-            }
-            Command::Set { name, value } => {
-                let changed = self.who.settings.set(name, value.as_deref())?;
-                self.report_settings(changed);
-                "SET"
-            }
-            Command::SetNothing => "SET",
-            Command::Reset { name: Some(name) } => {
-                let changed = self.who.settings.set(name, None)?;
-                self.report_settings(changed);
-                "RESET"
-            }
-            Command::Reset { name: None } => {
-                let changed = self.who.settings.reset_all();
-                self.report_settings(changed);
-                "RESET"
-            }
-            Command::Discard { tag } => {
-                if *tag == "DISCARD ALL" {
-                    self.discard_all()?;
-                }
-                tag
-            }
-            Command::CloseAll => {
-                self.portals.clear();
-                "CLOSE CURSOR ALL"
-            }
-            Command::Deallocate { name: None } => {
-                self.statements.clear();
-                "DEALLOCATE ALL"
-            }
-            Command::Deallocate { name: Some(name) } => {
-                if self.statements.remove(name).is_none() {
-                    return Err(Failure::new(
-                        "26000",
-                        format!("prepared statement \"{name}\" does not exist"),
-                    ));
-                }
-                "DEALLOCATE"
-            }
-            Command::Unlisten => "UNLISTEN",
-            Command::Query(_) | Command::Explain(_) | Command::Show { .. } => {
-                return Err(Failure::new("XX000", "a query was run as a command"));
-            }
-        })
-    }
-
-    fn discard_all(&mut self) -> Result<(), Failure> {
-        if self.transaction != TransactionStatus::Idle {
-            let text = "DISCARD ALL cannot run inside a transaction block";
-            return Err(Failure::new("25001", text));
-        }
-        self.statements.clear();
-        self.portals.clear();
-        let changed = self.who.settings.reset_all();
-        self.report_settings(changed);
-        Ok(())
-    }
-
-    fn report_settings(&mut self, changed: impl IntoIterator<Item = (&'static str, String)>) {
-        for (name, value) in changed {
-            let status = ParameterStatus::new(name.to_owned(), value);
-            self.push(PgWireBackendMessage::ParameterStatus(status));
-        }
     }
 }
 

@@ -20,8 +20,12 @@ use lake::datafusion::arrow::{
 
 use super::types::{Column, EPOCH_DAYS, EPOCH_MICROS, PgType};
 
+mod copy;
+mod list;
 mod number;
 mod numeric;
+
+pub(super) use copy::CopyWriter;
 
 #[cfg(test)]
 pub(super) use numeric::write_binary as write_numeric;
@@ -40,22 +44,33 @@ enum Cells {
     Timestamp(PrimitiveArray<TimestampMicrosecondType>, bool),
     Bytea(BinaryArray),
     Text(StringArray),
+    List(list::Lists),
 }
 
 /// A `RecordBatch` that is being sent, row by row.
 pub(super) struct Rows {
-    cells: Vec<(Cells, bool)>,
+    cells: Vec<Cells>,
     len: usize,
     next: usize,
 }
 
+/// What becomes of a row.
+pub(super) enum Layout<'a> {
+    /// A `DataRow`, with each value in the format of its column.
+    Rows(&'a [Column]),
+    /// A `CopyData`.
+    Copy(&'a mut CopyWriter),
+    /// Nothing: it is passed by.
+    Skip,
+}
+
 impl Rows {
-    pub(super) fn new(records: &RecordBatch, columns: &[Column]) -> Result<Self, ArrowError> {
+    pub(super) fn new(records: &RecordBatch, types: &[PgType]) -> Result<Self, ArrowError> {
         let cells = records
             .columns()
             .iter()
-            .zip(columns)
-            .map(|(array, column)| Ok((Cells::new(array, column.pg_type)?, column.binary)))
+            .zip(types)
+            .map(|(array, pg_type)| Cells::new(array, *pg_type))
             .collect::<Result<_, ArrowError>>()?;
         Ok(Self { cells, len: records.num_rows(), next: 0 })
     }
@@ -64,26 +79,32 @@ impl Rows {
         self.next >= self.len
     }
 
-    /// Writes the next row as a DataRow message. Call only while there is one.
-    pub(super) fn write_next(&mut self, out: &mut BytesMut) {
+    /// Writes the next row. Call only while there is one.
+    pub(super) fn write_next(&mut self, layout: &mut Layout<'_>, out: &mut BytesMut) {
         let row = self.next;
         self.next += 1;
+        match layout {
+            Layout::Rows(columns) => self.write_data_row(row, columns, out),
+            Layout::Copy(writer) => writer.write_row(&self.cells, row, out),
+            Layout::Skip => (),
+        }
+    }
+
+    fn write_data_row(&self, row: usize, columns: &[Column], out: &mut BytesMut) {
         out.put_u8(b'D');
         let start = out.len();
         out.put_i32(0);
-        out.put_u16(u16::try_from(self.cells.len()).unwrap_or(u16::MAX));
-        for (cells, binary) in &self.cells {
-            if cells.is_null(row) {
-                out.put_i32(-1);
-                continue;
-            }
-            let at = out.len();
-            out.put_i32(0);
-            cells.write(row, *binary, out);
-            patch_length(out, at, 4);
+        put_count(self.cells.len(), out);
+        for (cells, column) in self.cells.iter().zip(columns) {
+            cells.write_with_length(row, column.binary, out);
         }
         patch_length(out, start, 0);
     }
+}
+
+/// The number of values in a row; the gate allows far fewer than fit.
+fn put_count(count: usize, out: &mut BytesMut) {
+    out.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
 }
 
 /// Writes the number of bytes after `at` (less `skipped`) into the four bytes at `at`.
@@ -101,6 +122,8 @@ impl Cells {
                 _ => pg_type.arrow(),
             },
             PgType::Text | PgType::Name | PgType::Char => return Ok(Self::Text(texts(array)?)),
+            PgType::Array(item) => return Ok(Self::List(list::Lists::new(array, *item, true)?)),
+            PgType::Vector(item) => return Ok(Self::List(list::Lists::new(array, *item, false)?)),
             _ => pg_type.arrow(),
         };
         let array =
@@ -124,7 +147,9 @@ impl Cells {
                 };
                 Self::Numeric(array.as_primitive().clone(), scale)
             }
-            PgType::Text | PgType::Name | PgType::Char => Self::Text(texts(&array)?),
+            PgType::Text | PgType::Name | PgType::Char | PgType::Array(_) | PgType::Vector(_) => {
+                Self::Text(texts(&array)?)
+            }
         })
     }
 
@@ -142,7 +167,19 @@ impl Cells {
             Self::Timestamp(array, _) => array.is_null(row),
             Self::Bytea(array) => array.is_null(row),
             Self::Text(array) => array.is_null(row),
+            Self::List(lists) => lists.is_null(row),
         }
+    }
+
+    /// Writes the length of the value before it, or -1 for NULL.
+    fn write_with_length(&self, row: usize, binary: bool, out: &mut BytesMut) {
+        if self.is_null(row) {
+            return out.put_i32(-1);
+        }
+        let at = out.len();
+        out.put_i32(0);
+        self.write(row, binary, out);
+        patch_length(out, at, 4);
     }
 
     fn write(&self, row: usize, binary: bool, out: &mut BytesMut) {
@@ -165,6 +202,7 @@ impl Cells {
             }
             Self::Bytea(array) => out.put_slice(array.value(row)),
             Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
+            Self::List(lists) => lists.write_binary(row, out),
         }
     }
 
@@ -189,6 +227,7 @@ impl Cells {
                 }
             }
             Self::Text(array) => out.put_slice(array.value(row).as_bytes()),
+            Self::List(lists) => lists.write_text(row, out),
         }
     }
 }
@@ -211,7 +250,7 @@ fn texts(array: &ArrayRef) -> Result<StringArray, ArrowError> {
                 return texts(&cast(array, &DataType::List(Arc::clone(item)))?);
             };
             let lists = array.as_list::<i32>();
-            lists.iter().map(|list| list.map(|items| list_text(&items)).transpose()).collect()
+            lists.iter().map(|list| list.map(|items| list::text(&items)).transpose()).collect()
         }
         _ => {
             let formatter = ArrayFormatter::try_new(array.as_ref(), &FormatOptions::default())?;
@@ -226,37 +265,6 @@ fn texts(array: &ArrayRef) -> Result<StringArray, ArrowError> {
                 .collect()
         }
     }
-}
-
-fn list_text(items: &ArrayRef) -> Result<String, ArrowError> {
-    let nested = matches!(items.data_type(), DataType::List(_) | DataType::LargeList(_));
-    let cells = Cells::new(items, PgType::of_data_type(items.data_type()))?;
-    let mut out = String::from("{");
-    let mut buffer = BytesMut::new();
-    for row in 0..items.len() {
-        if row > 0 {
-            out.push(',');
-        }
-        if cells.is_null(row) {
-            out.push_str("NULL");
-            continue;
-        }
-        buffer.clear();
-        cells.write_text(row, &mut buffer);
-        let text = String::from_utf8_lossy(&buffer);
-        let plain = !text.is_empty()
-            && !text.eq_ignore_ascii_case("null")
-            && !text.contains(['{', '}', ',', '"', '\\', ' ', '\t', '\n', '\r']);
-        if nested || plain {
-            out.push_str(&text);
-        } else {
-            out.push('"');
-            out.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
-            out.push('"');
-        }
-    }
-    out.push('}');
-    Ok(out)
 }
 
 fn write_date(days: i32, out: &mut BytesMut) {

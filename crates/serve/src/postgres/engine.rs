@@ -26,6 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     catalog::{self, Inventory, SEARCH_PATH_SCHEMA, WireCatalog},
     failure::Failure,
+    interval,
     rewrite::{self, Asker, names},
     settings::{DATABASE, Settings},
     types::{Column, PgType},
@@ -54,7 +55,9 @@ impl Snapshot {
     pub(super) async fn of_transaction(reader: &lake::Reader) -> Result<Self, Failure> {
         let snapshot = Self::of_statement(reader).await?;
         let lake = snapshot.lake()?;
-        for schema in lake.schema_names().iter().filter_map(|name| lake.schema(name)) {
+        // Views are planned over these tables when somebody asks for them.
+        let layers = lake.schema_names().into_iter().filter(|name| name != lake::bi::SCHEMA);
+        for schema in layers.filter_map(|name| lake.schema(&name)) {
             for name in schema.table_names() {
                 // One that cannot be read fails those who ask for it, and nobody else.
                 if let Err(error) = schema.table(&name).await {
@@ -162,6 +165,7 @@ async fn attach(
         catalog::register(ctx, inventory);
     }
     zone::register(ctx);
+    interval::register(ctx);
     let state = ctx.state_ref();
     let mut state = state.write();
     let options = state.config_mut().options_mut();

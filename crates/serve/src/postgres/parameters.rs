@@ -128,6 +128,8 @@ fn from_binary(pg_type: PgType, bytes: &[u8]) -> Option<ScalarValue> {
             ScalarValue::TimestampMicrosecond(Some(micros), zone)
         }
         PgType::Numeric(_) => from_binary_numeric(bytes)?,
+        // No parameter is declared as one.
+        PgType::Array(_) | PgType::Vector(_) => return None,
     })
 }
 

@@ -27,6 +27,7 @@ use super::{
 mod arrays;
 pub(super) mod names;
 mod numbers;
+mod plain;
 mod types;
 
 /// Who asks, for the functions that answer about the connection.
@@ -39,6 +40,18 @@ pub(super) struct Asker<'a> {
 
 /// Changes `query` in place.
 pub(super) fn rewrite(query: &mut Query, asker: &Asker<'_>) -> Result<(), Failure> {
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        names::alias_beside_wildcard(&mut select.projection);
+        for item in &mut select.projection {
+            // Further down, such columns are compared as numbers.
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+                && asker.inventory.is_some()
+                && let Some(name) = types::name_of_function(expr)
+            {
+                *expr = name;
+            }
+        }
+    }
     match query.visit(&mut Rewriter { asker }) {
         ControlFlow::Break(failure) => Err(*failure),
         ControlFlow::Continue(()) => Ok(()),
@@ -71,18 +84,37 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        // The engine takes the first part of the name for the name of the function.
+        if let TableFactor::Table { name, args: Some(_), .. } = factor
+            && name.0.len() == 2
+            && name.0[0].as_ident().is_some_and(|schema| schema.value == "pg_catalog")
+        {
+            name.0.remove(0);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         let empty = |query: &Query| match query.body.as_ref() {
             SetExpr::Select(select) => is_always_empty(select),
             _ => false,
         };
         match expr {
+            Expr::InSubquery { expr: wanted, subquery, negated } => {
+                let path = self.asker.settings.search_path();
+                if let Some(list) = plain::search_path_loop(subquery, &path) {
+                    let expr_is = Box::new(take(wanted));
+                    *expr = Expr::InList { expr: expr_is, list, negated: *negated };
+                }
+            }
             Expr::Subquery(query) if empty(query) => *expr = null(),
             Expr::Subquery(query) => aggregate_lookup(query),
             Expr::Exists { subquery, negated } if empty(subquery) => {
                 *expr = boolean(*negated);
             }
             Expr::Function(function) => {
+                plain::subscripts(function);
                 if let FunctionArguments::Subquery(query) = &mut function.args
                     && last_part(&function.name) == "array"
                 {
@@ -113,19 +145,29 @@ impl Rewriter<'_> {
     fn replace(&self, expr: &mut Expr) -> Result<Option<Expr>, Failure> {
         Ok(match expr {
             Expr::Collate { expr, .. } => Some(take(expr)),
-            Expr::BinaryOp { op, .. } => {
+            Expr::BinaryOp { left, op, right } => {
                 if let BinaryOperator::PGCustomBinaryOperator(path) = op
                     && let Some(plain) = path.last().and_then(|symbol| plain_operator(symbol))
                 {
                     *op = plain;
                 }
-                None
+                plain::truth(left, right);
+                plain::times(left, op, right)
             }
             Expr::Value(value) => match &value.value {
                 Value::EscapedStringLiteral(text) => Some(string(text)),
                 Value::Number(text, _) => numbers::exact(text)?,
                 _ => None,
             },
+            Expr::AnyOp { right, .. } if self.asker.inventory.is_some() => {
+                if let Expr::Value(value) = right.as_ref()
+                    && let Value::Placeholder(name) = &value.value
+                    && let Some(list) = arrays::of_catalog_parameter(name)
+                {
+                    **right = list;
+                }
+                None
+            }
             Expr::AtTimeZone { timestamp, time_zone } => {
                 if let Expr::Value(value) = time_zone.as_ref()
                     && let Value::SingleQuotedString(name) = &value.value
@@ -143,6 +185,11 @@ impl Rewriter<'_> {
                 }
             }
             Expr::Function(function) => self.function(function),
+            Expr::CompoundFieldAccess { root, access_chain } => plain::access(root, access_chain),
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                plain::like(pattern, escape_char)?;
+                None
+            }
             Expr::Cast { kind, expr: inner, data_type, .. } => {
                 if *kind == CastKind::DoubleColon {
                     *kind = CastKind::Cast;
@@ -156,7 +203,9 @@ impl Rewriter<'_> {
     fn function(&self, function: &mut Function) -> Option<Expr> {
         let parts = &mut function.name.0;
         let is_qualified = parts.len() == 2
-            && parts[0].as_ident().is_some_and(|schema| schema.value == "pg_catalog");
+            && parts[0].as_ident().is_some_and(|schema| {
+                matches!(schema.value.as_str(), "pg_catalog" | "information_schema")
+            });
         if is_qualified {
             parts.remove(0);
         }
@@ -168,7 +217,7 @@ impl Rewriter<'_> {
             FunctionArguments::List(list) => list.args.iter().map(literal_text).collect(),
             _ => Vec::new(),
         };
-        self.connection_function(&name, &arguments)
+        self.connection_function(&name, &arguments).or_else(|| plain::function(&name, function))
     }
 
     /// Functions whose value is known before the statement runs.
@@ -273,10 +322,15 @@ fn is_always_empty(select: &Select) -> bool {
 }
 
 fn is_empty_table(factor: &TableFactor) -> bool {
-    // Arrays in the catalog are always NULL here, and only catalog queries write `pg_catalog.`
-    // before a function.
-    if let TableFactor::Table { name, args: Some(_), .. } = factor {
-        return name.to_string().eq_ignore_ascii_case("pg_catalog.unnest");
+    // But for the columns of keys, arrays in the catalog are always NULL here, and only catalog
+    // queries write `pg_catalog.` before a function.
+    if let TableFactor::Table { name, args: Some(arguments), .. } = factor {
+        let is_key = |argument: &FunctionArg| {
+            let text = argument.to_string().to_ascii_lowercase();
+            ["conkey", "confkey", "indkey"].iter().any(|column| text.ends_with(column))
+        };
+        return name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
+            && !arguments.args.iter().any(is_key);
     }
     match table_name(factor).as_slice() {
         [table] => catalog::is_always_empty(None, table),

@@ -8,16 +8,23 @@ use lake::datafusion::{
     physical_plan::stream::RecordBatchStreamAdapter,
 };
 
-use super::{Stop, encode::Rows, failure::Failure, types::Column, wire::Output};
+use super::{
+    Stop,
+    encode::{Layout, Rows},
+    failure::Failure,
+    statement::Position,
+    types::{Column, PgType},
+    wire::Output,
+};
 
 /// A running or suspended result.
 pub(super) struct RowStream {
     /// `None` after the last row: what the query held is free then, though its portal is not
     /// closed yet.
     records: Option<SendableRecordBatchStream>,
-    columns: Vec<Column>,
+    types: Vec<PgType>,
     current: Option<Rows>,
-    sent: u64,
+    passed: u64,
     rows_max: u64,
 }
 
@@ -31,10 +38,21 @@ pub(super) struct Sent {
 impl RowStream {
     pub(super) fn new(
         records: SendableRecordBatchStream,
-        columns: Vec<Column>,
+        columns: &[Column],
         rows_max: u64,
     ) -> Self {
-        Self { records: Some(records), columns, current: None, sent: 0, rows_max }
+        let types = columns.iter().map(|column| column.pg_type).collect();
+        Self { records: Some(records), types, current: None, passed: 0, rows_max }
+    }
+
+    /// How far it has been read.
+    pub(super) const fn position(&self) -> Position {
+        Position { passed: self.passed, is_at_end: self.records.is_none() }
+    }
+
+    /// Whether its rows are such as a client was told of.
+    pub(super) fn fits(&self, columns: &[Column]) -> bool {
+        self.types.iter().copied().eq(columns.iter().map(|column| column.pg_type))
     }
 
     /// True while there may be more rows.
@@ -42,16 +60,21 @@ impl RowStream {
         self.records.is_some()
     }
 
-    pub(super) fn of_one(rows: RecordBatch, columns: Vec<Column>) -> Self {
+    pub(super) fn of_one(rows: RecordBatch, columns: &[Column]) -> Self {
         let schema = rows.schema();
         let records = futures::stream::iter([Ok::<_, DataFusionError>(rows)]);
         let records = RecordBatchStreamAdapter::new(Arc::clone(&schema), records);
         Self::new(Box::pin(records), columns, u64::MAX)
     }
 
-    /// Sends up to `limit` rows. Waits for the client whenever the outbox is full: at no time
-    /// is more than one `RecordBatch` and one outbox of a result in memory here.
-    pub(super) async fn send(&mut self, output: &mut Output, limit: u64) -> Result<Sent, Stop> {
+    /// Sends up to `limit` rows in `layout`. Waits for the client whenever the outbox is full: at no
+    /// time is more than one `RecordBatch` and one outbox of a result in memory here.
+    pub(super) async fn send(
+        &mut self,
+        output: &mut Output,
+        limit: u64,
+        mut layout: Layout<'_>,
+    ) -> Result<Sent, Stop> {
         let mut rows = 0;
         while rows < limit {
             let Some(current) = self.current.as_mut().filter(|current| !current.is_empty()) else {
@@ -67,14 +90,14 @@ impl RowStream {
                     }
                     Some(Err(error)) => return Err(Failure::from_datafusion(&error).into()),
                     Some(Ok(rows_read)) => {
-                        let encoded = Rows::new(&rows_read, &self.columns)
+                        let encoded = Rows::new(&rows_read, &self.types)
                             .map_err(|error| Failure::from_datafusion(&error.into()))?;
                         self.current = Some(encoded);
                         continue;
                     }
                 }
             };
-            if self.sent >= self.rows_max {
+            if self.passed >= self.rows_max {
                 return Err(Failure::new(
                     "54000",
                     format!("the result has more than {} rows", self.rows_max),
@@ -82,9 +105,9 @@ impl RowStream {
                 .with_hint("Add a LIMIT, or aggregate in the query.")
                 .into());
             }
-            output.append(|buffer| current.write_next(buffer));
+            output.append(|buffer| current.write_next(&mut layout, buffer));
             rows += 1;
-            self.sent += 1;
+            self.passed += 1;
             if output.is_full() {
                 output.flush().await.map_err(Stop::Gone)?;
             }

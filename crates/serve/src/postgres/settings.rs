@@ -41,6 +41,7 @@ const KNOWN: &[(&str, &str, Access)] = &[
     ("lc_ctype", "C", Access::Fixed),
     ("lock_timeout", "0", Access::Free),
     ("max_identifier_length", "63", Access::Fixed),
+    ("max_index_keys", "32", Access::Fixed),
     ("row_security", "on", Access::Free),
     ("scram_iterations", "15000", Access::Fixed),
     ("search_path", SEARCH_PATH, Access::SearchPath),

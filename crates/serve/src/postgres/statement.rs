@@ -19,10 +19,16 @@ use super::{
 };
 
 mod complexity;
+mod copy;
+mod cursor;
 mod dialect;
 mod expansion;
+mod scan;
 
 pub(super) use complexity::COLUMNS_MAX;
+pub(super) use copy::{Columns, CopyForm};
+pub(super) use cursor::{Declare, Fetch, Position};
+use scan::Scan;
 
 /// The longest statement text: far beyond what BI tools write, and quick to parse.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -61,8 +67,15 @@ pub(super) enum Command {
     Discard {
         tag: &'static str,
     },
-    /// `CLOSE` of a cursor; there are none by name.
-    CloseAll,
+    Declare(Box<Declare>),
+    /// `FETCH` and `MOVE`.
+    Fetch(Fetch),
+    /// One cursor, or all.
+    Close {
+        name: Option<String>,
+    },
+    /// `COPY … TO STDOUT`.
+    Copy(Box<copy::Copy>),
     /// One prepared statement, or all.
     Deallocate {
         name: Option<String>,
@@ -75,9 +88,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Vec<TokenWithSpan>>, Failure> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(Failure::new("54000", "the statement text is longer than 256 KiB"));
     }
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-        .tokenize_with_location()
-        .map_err(|error| Failure::syntax(parser_message(&error.to_string())))?;
+    let tokens = text_tokens(text)?;
     let mut statements = vec![Vec::new()];
     for token in tokens {
         match token.token {
@@ -99,13 +110,15 @@ pub(super) fn split(text: &str) -> Result<Vec<Vec<TokenWithSpan>>, Failure> {
 
 /// True when a word of the statement suggests that it asks about the catalog.
 pub(super) fn touches_catalog(tokens: &[TokenWithSpan]) -> bool {
-    tokens.iter().any(|token| match &token.token {
+    let next = tokens.iter().skip(1).map(Some).chain([None]);
+    tokens.iter().zip(next).any(|(token, next)| match &token.token {
         Token::Word(word) => {
             let word = word.value.to_ascii_lowercase();
+            let is_call = || next.is_some_and(|next| next.token == Token::LParen);
             word.starts_with("pg_")
                 || word.starts_with("reg")
                 || word == "information_schema"
-                || catalog::is_function(&word)
+                || (catalog::is_function(&word) && is_call())
         }
         _ => false,
     })
@@ -117,13 +130,7 @@ pub(super) fn judge(tokens: Vec<TokenWithSpan>) -> Result<Command, Failure> {
     let words = words(&tokens);
     let word = |index: usize| words.get(index).map(String::as_str).unwrap_or_default();
     Ok(match word(0) {
-        "select" | "with" | "values" | "(" => Command::Query(query(tokens)?),
-        "table" => {
-            let select = Tokenizer::new(&PostgreSqlDialect {}, "select*from")
-                .tokenize_with_location()
-                .map_err(|error| Failure::syntax(parser_message(&error.to_string())))?;
-            Command::Query(query(select.into_iter().chain(tokens.into_iter().skip(1)).collect())?)
-        }
+        "select" | "with" | "values" | "(" | "table" => Command::Query(query_of(tokens)?),
         "explain" => return explain(tokens, &words),
         "begin" | "start" => {
             if words.iter().any(|word| word == "write") {
@@ -159,10 +166,11 @@ pub(super) fn judge(tokens: Vec<TokenWithSpan>) -> Result<Command, Failure> {
                 }
             },
         },
-        "close" if word(1) == "all" => Command::CloseAll,
-        "close" => {
-            return Err(Failure::new("34000", format!("cursor \"{}\" does not exist", word(1))));
-        }
+        "declare" => Command::Declare(Box::new(cursor::declare(tokens)?)),
+        "fetch" => Command::Fetch(cursor::fetch(&tokens, false)?),
+        "move" => Command::Fetch(cursor::fetch(&tokens, true)?),
+        "close" => Command::Close { name: cursor::close(&tokens)? },
+        "copy" => Command::Copy(Box::new(copy::copy(&tokens)?)),
         "deallocate" => {
             let name = if word(1) == "prepare" { word(2) } else { word(1) };
             Command::Deallocate { name: Some(name.to_owned()).filter(|name| name != "all") }
@@ -196,15 +204,8 @@ fn refuse(first: &str, words: &[String], tokens: Vec<TokenWithSpan>) -> Failure 
             let kind = if second == "or" { "" } else { second };
             Failure::read_only(format!("{first} {kind}").trim().to_ascii_uppercase().as_str())
         }
-        "copy" if words.iter().any(|word| word == "stdout") => {
-            Failure::unsupported("COPY TO STDOUT is not supported; use SELECT")
-        }
-        "copy" if words.iter().any(|word| word == "from") && second != "(" => {
-            Failure::read_only("COPY FROM")
-        }
-        "copy" => Failure::new("42501", "permission denied to COPY to or from a file"),
-        "do" | "call" | "execute" | "prepare" | "declare" | "fetch" | "move" | "listen"
-        | "notify" | "lock" | "load" | "analyze" | "checkpoint" => Failure::unsupported(format!(
+        "do" | "call" | "execute" | "prepare" | "listen" | "notify" | "lock" | "load"
+        | "analyze" | "checkpoint" => Failure::unsupported(format!(
             "{} is not supported by this read-only server",
             first.to_ascii_uppercase()
         )),
@@ -234,7 +235,22 @@ fn parse(tokens: Vec<TokenWithSpan>) -> Result<Statement, Failure> {
     }
 }
 
-fn query(tokens: Vec<TokenWithSpan>) -> Result<Box<Query>, Failure> {
+fn text_tokens(text: &str) -> Result<Vec<TokenWithSpan>, Failure> {
+    Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| Failure::syntax(parser_message(&error.to_string())))
+}
+
+/// A query that is a statement, or within one that is not a query itself.
+fn query_of(mut tokens: Vec<TokenWithSpan>) -> Result<Box<Query>, Failure> {
+    let scan = Scan::new(&tokens);
+    match scan.peek_keyword().as_deref() {
+        Some("select" | "with" | "values") => (),
+        // Short for this, with all that may follow it.
+        Some("table") => drop(tokens.splice(..1, text_tokens("select*from")?)),
+        _ if scan.peek() == Some(&Token::LParen) => (),
+        _ => return Err(scan.unexpected()),
+    }
     let Statement::Query(query) = parse(tokens)? else {
         return Err(Failure::syntax("syntax error: not a query"));
     };

@@ -30,7 +30,31 @@ pub(super) enum PgType {
     TimestampTz,
     /// Precision and scale, where declared.
     Numeric(Option<(u8, i8)>),
+    /// A list of one of [`ITEMS`].
+    Array(&'static Self),
+    /// A list as the catalog has them: shown without braces, counted from 0.
+    Vector(&'static Self),
 }
+
+/// The types that lists are made of, with the OIDs of their arrays.
+const ITEMS: &[(PgType, u32)] = &[
+    (PgType::Bool, 1000),
+    (PgType::Bytea, 1001),
+    (PgType::Char, 1002),
+    (PgType::Name, 1003),
+    (PgType::Int8, 1016),
+    (PgType::Int2, 1005),
+    (PgType::Int4, 1007),
+    (PgType::Text, 1009),
+    (PgType::Oid, 1028),
+    (PgType::Float4, 1021),
+    (PgType::Float8, 1022),
+    (PgType::Date, 1182),
+    (PgType::Time, 1183),
+    (PgType::Timestamp, 1115),
+    (PgType::TimestampTz, 1185),
+    (PgType::Numeric(None), 1231),
+];
 
 impl PgType {
     /// The type a column is served as; what has no counterpart is served as text.
@@ -39,8 +63,25 @@ impl PgType {
             Some("oid") => Self::Oid,
             Some("name") => Self::Name,
             Some("char") => Self::Char,
-            _ => Self::of_data_type(field.data_type()),
+            Some("int2vector") => Self::Vector(&Self::Int2),
+            Some("oidvector") => Self::Vector(&Self::Oid),
+            _ => match field.data_type() {
+                DataType::List(item) => Self::array_of(Self::of(item)),
+                data_type => Self::of_data_type(data_type),
+            },
         }
+    }
+
+    /// The array of a type; text for a list of lists.
+    fn array_of(item: Self) -> Self {
+        let item = if matches!(item, Self::Numeric(_)) { Self::Numeric(None) } else { item };
+        let found = ITEMS.iter().find(|(known, _)| *known == item);
+        found.map_or(Self::Text, |(known, _)| Self::Array(known))
+    }
+
+    /// The OID of the type's array; 0 where it has none.
+    fn array_oid(self) -> u32 {
+        ITEMS.iter().find(|(item, _)| *item == self).map_or(0, |(_, array)| *array)
     }
 
     pub(super) fn of_data_type(data_type: &DataType) -> Self {
@@ -87,7 +128,7 @@ impl PgType {
         })
     }
 
-    pub(super) const fn oid(self) -> u32 {
+    pub(super) fn oid(self) -> u32 {
         match self {
             Self::Bool => 16,
             Self::Bytea => 17,
@@ -105,6 +146,9 @@ impl PgType {
             Self::Timestamp => 1114,
             Self::TimestampTz => 1184,
             Self::Numeric(_) => 1700,
+            Self::Array(item) => item.array_oid(),
+            Self::Vector(Self::Int2) => 22,
+            Self::Vector(_) => 30,
         }
     }
 
@@ -116,7 +160,7 @@ impl PgType {
             Self::Int4 | Self::Oid | Self::Float4 | Self::Date => 4,
             Self::Int8 | Self::Float8 | Self::Time | Self::Timestamp | Self::TimestampTz => 8,
             Self::Name => 64,
-            Self::Bytea | Self::Text | Self::Numeric(_) => -1,
+            Self::Bytea | Self::Text | Self::Numeric(_) | Self::Array(_) | Self::Vector(_) => -1,
         }
     }
 
@@ -149,6 +193,9 @@ impl PgType {
             Self::Timestamp => "timestamp without time zone",
             Self::TimestampTz => "timestamp with time zone",
             Self::Numeric(_) => "numeric",
+            Self::Array(_) => "ARRAY",
+            Self::Vector(Self::Int2) => "int2vector",
+            Self::Vector(_) => "oidvector",
         }
     }
 
@@ -185,6 +232,7 @@ impl PgType {
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Numeric(Some((precision, scale))) => DataType::Decimal128(precision, scale),
+            Self::Array(item) | Self::Vector(item) => DataType::new_list(item.arrow(), true),
             // Room for every price and volume: 18 digits before the point, 20 after it.
             Self::Numeric(None) => DataType::Decimal128(38, 20),
         }

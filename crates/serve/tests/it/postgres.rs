@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests fail the test as a test does")]
 
 mod catalog;
+mod copy;
+mod cursors;
 mod drivers;
 mod functions;
 mod gate;

@@ -20,7 +20,7 @@ use lake::datafusion::{
     prelude::SessionContext,
 };
 
-use super::{Inventory, pg_catalog, pg_types};
+use super::{Inventory, keys, pg_catalog, pg_types};
 
 type Arguments<'a> = [Option<&'a str>];
 
@@ -33,28 +33,33 @@ enum Body {
 }
 
 const FUNCTIONS: &[(&str, Body)] = &[
+    ("format", Body::Text(format_text)),
     ("format_type", Body::Text(format_type)),
     ("pg_encoding_to_char", Body::Text(|_, _| Some("UTF8".to_owned()))),
     ("pg_get_userbyid", Body::Text(|_, _| Some(pg_catalog::OWNER.to_owned()))),
     ("quote_ident", Body::Text(quote_ident)),
+    ("quote_literal", Body::Text(|_, args| Some(literal(args.first().copied()??)))),
+    ("quote_nullable", Body::Text(|_, args| Some(nullable_literal(args.first().copied()?)))),
     ("regclass_text", Body::Text(regclass_text)),
+    ("regproc_text", Body::Text(|_, args| Some(pg_types::function_name(number(args, 0)?)))),
     ("regtype_text", Body::Text(|_, args| pg_types::type_name(number(args, 0)?))),
     ("regnamespace_text", Body::Text(regnamespace_text)),
-    ("col_description", Body::Text(|_, _| None)),
-    ("obj_description", Body::Text(|_, _| None)),
+    ("col_description", Body::Text(|all, args| description(all, args, number(args, 1)?))),
+    ("obj_description", Body::Text(|all, args| description(all, args, 0))),
     ("shobj_description", Body::Text(|_, _| None)),
-    ("pg_get_constraintdef", Body::Text(|_, _| None)),
+    ("pg_get_constraintdef", Body::Text(constraint_definition)),
     ("pg_get_expr", Body::Text(|_, _| None)),
     ("pg_get_function_arguments", Body::Text(|_, _| None)),
     ("pg_get_function_result", Body::Text(|_, _| None)),
-    ("pg_get_indexdef", Body::Text(|_, _| None)),
+    ("pg_get_indexdef", Body::Text(index_definition)),
     ("pg_get_partkeydef", Body::Text(|_, _| None)),
-    ("pg_get_viewdef", Body::Text(|_, _| None)),
+    ("pg_get_viewdef", Body::Text(view_definition)),
     ("pg_size_pretty", Body::Text(|_, _| None)),
     ("pg_tablespace_location", Body::Text(|_, _| None)),
     ("pg_table_is_visible", Body::Bool(|all, args| Some(all.is_visible(number(args, 0)?)))),
     ("pg_type_is_visible", Body::Bool(|_, _| Some(true))),
     ("pg_function_is_visible", Body::Bool(|_, _| Some(true))),
+    ("pg_collation_is_visible", Body::Bool(|_, _| Some(true))),
     ("pg_relation_is_publishable", Body::Bool(|_, _| Some(false))),
     ("pg_is_other_temp_schema", Body::Bool(|_, _| Some(false))),
     ("has_any_column_privilege", Body::Bool(has_privilege)),
@@ -65,12 +70,18 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ("pg_database_size", Body::Int(|_, _| None)),
     ("pg_indexes_size", Body::Int(|_, _| None)),
     ("pg_relation_size", Body::Int(|_, _| None)),
+    ("pg_stat_get_numscans", Body::Int(|_, _| Some(0))),
     ("pg_table_size", Body::Int(|_, _| None)),
     ("pg_total_relation_size", Body::Int(|_, _| None)),
+    ("regclass_oid", Body::Int(regclass_oid)),
     (
-        "to_regclass",
-        Body::Int(|all, args| all.find(args.first().copied()??).map(|table| table.oid)),
+        "to_regtype",
+        Body::Int(|_, args| {
+            let oid = pg_types::type_oid(args.first().copied()??)?;
+            i32::try_from(oid).ok()
+        }),
     ),
+    ("to_regclass", Body::Int(|all, args| all.oid_of(args.first().copied()??))),
 ];
 
 /// True when `name` is one of these functions.
@@ -183,21 +194,107 @@ fn format_type(_: &Inventory, args: &Arguments<'_>) -> Option<String> {
     }
 }
 
+/// `format('%I.%I', schema, table)`: the forms with which names are put together.
+fn format_text(_: &Inventory, args: &Arguments<'_>) -> Option<String> {
+    let mut values = args.iter().skip(1).copied();
+    let mut out = String::new();
+    let mut characters = args.first().copied()??.chars();
+    while let Some(character) = characters.next() {
+        if character != '%' {
+            out.push(character);
+            continue;
+        }
+        match characters.next()? {
+            '%' => out.push('%'),
+            's' => out.push_str(values.next()?.unwrap_or_default()),
+            'I' => out.push_str(&quoted(values.next()??)),
+            'L' => out.push_str(&nullable_literal(values.next()?)),
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
 fn quote_ident(_: &Inventory, args: &Arguments<'_>) -> Option<String> {
-    let text = args.first().copied()??;
+    args.first().copied()?.map(quoted)
+}
+
+fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    Some(if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) })
+    if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
 /// As PostgreSQL: without the schema where the bare name finds the table, else a number stays one.
 fn regclass_text(inventory: &Inventory, args: &Arguments<'_>) -> Option<String> {
-    let oid = number(args, 0)?;
+    let Some(oid) = number(args, 0) else {
+        // A name is on its way to its number.
+        return inventory.oid_of(args.first().copied()??).map(|oid| oid.to_string());
+    };
     match inventory.by_oid(oid) {
         Some(relation) if inventory.is_visible(oid) => Some(relation.name.clone()),
         Some(relation) => Some(format!("{}.{}", relation.schema, relation.name)),
         None if oid == 0 => Some("-".to_owned()),
-        None => Some(oid.to_string()),
+        None => Some(match inventory.index(oid) {
+            Some(key) => format!("{}.{}", inventory.relations[key.relation].schema, key.name),
+            None => pg_catalog::system_name(oid).map_or_else(|| oid.to_string(), str::to_owned),
+        }),
+    }
+}
+
+fn constraint_definition(inventory: &Inventory, args: &Arguments<'_>) -> Option<String> {
+    let oid = number(args, 0)?;
+    let key = inventory.keys.iter().find(|key| i64::from(key.oid) == oid)?;
+    keys::constraint_text(key, &inventory.relations)
+}
+
+/// The whole index, or the name of its column of that number.
+fn index_definition(inventory: &Inventory, args: &Arguments<'_>) -> Option<String> {
+    let key = inventory.index(number(args, 0)?)?;
+    match number(args, 1).and_then(|column| usize::try_from(column).ok()?.checked_sub(1)) {
+        None => keys::index_text(key, &inventory.relations),
+        Some(index) => {
+            let columns = keys::names(inventory.relations.get(key.relation)?, &key.columns);
+            columns.get(index).map(|name| (*name).to_owned())
+        }
+    }
+}
+
+/// What is said about a relation, or about its column of that number.
+fn description(inventory: &Inventory, args: &Arguments<'_>, column: i64) -> Option<String> {
+    let relation = inventory.by_oid(number(args, 0)?)?;
+    let text = match usize::try_from(column).ok()?.checked_sub(1) {
+        Some(index) => relation.columns.get(index)?.comment,
+        None => relation.view?.comment,
+    };
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+fn view_definition(inventory: &Inventory, args: &Arguments<'_>) -> Option<String> {
+    let relation = match number(args, 0) {
+        Some(oid) => inventory.by_oid(oid),
+        None => inventory.find(args.first().copied()??),
+    };
+    relation?.view.map(|view| format!("{};", view.sql))
+}
+
+/// The other way round: of a name that came as a parameter.
+fn regclass_oid(inventory: &Inventory, args: &Arguments<'_>) -> Option<i32> {
+    let text = args.first().copied()??;
+    inventory.oid_of(text).or_else(|| text.parse().ok())
+}
+
+fn nullable_literal(text: Option<&str>) -> String {
+    text.map_or_else(|| "NULL".to_owned(), literal)
+}
+
+/// As a literal of SQL.
+fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if text.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
     }
 }
 

@@ -1,6 +1,10 @@
 //! `information_schema`: the standard's view of the same inventory, with PostgreSQL's type names.
 
-use super::{Inventory, Table, sheet::Row};
+use super::{
+    Inventory, Table,
+    keys::{self, Key},
+    sheet::Row,
+};
 use crate::postgres::{settings::DATABASE, types::PgType};
 
 pub(super) static TABLES: [Table; 11] = [
@@ -49,34 +53,35 @@ pub(super) static TABLES: [Table; 11] = [
         name: "table_constraints",
         columns: "constraint_catalog:name constraint_schema:name constraint_name:name \
                   table_catalog:name table_schema:name table_name:name constraint_type \
-                  is_deferrable initially_deferred enforced",
-        rows: None,
+                  is_deferrable initially_deferred enforced nulls_distinct",
+        rows: Some(table_constraints),
     },
     Table {
         name: "key_column_usage",
         columns: "constraint_catalog:name constraint_schema:name constraint_name:name \
                   table_catalog:name table_schema:name table_name:name column_name:name \
                   ordinal_position:int4 position_in_unique_constraint:int4?",
-        rows: None,
+        rows: Some(key_column_usage),
     },
     Table {
         name: "referential_constraints",
         columns: "constraint_catalog:name constraint_schema:name constraint_name:name \
                   unique_constraint_catalog:name unique_constraint_schema:name \
                   unique_constraint_name:name match_option update_rule delete_rule",
-        rows: None,
+        rows: Some(referential_constraints),
     },
     Table {
         name: "constraint_column_usage",
         columns: "table_catalog:name table_schema:name table_name:name column_name:name \
                   constraint_catalog:name constraint_schema:name constraint_name:name",
-        rows: None,
+        rows: Some(constraint_column_usage),
     },
     Table {
         name: "views",
         columns: "table_catalog:name table_schema:name table_name:name view_definition \
-                  check_option is_updatable is_insertable_into",
-        rows: None,
+                  check_option is_updatable is_insertable_into is_trigger_updatable \
+                  is_trigger_deletable is_trigger_insertable_into",
+        rows: Some(views),
     },
     Table {
         name: "routines",
@@ -93,11 +98,110 @@ fn tables(inventory: &Inventory) -> Vec<Row> {
             .with("table_catalog", DATABASE)
             .with("table_schema", relation.schema.as_str())
             .with("table_name", relation.name.as_str())
-            .with("table_type", "BASE TABLE")
+            .with("table_type", if relation.view.is_some() { "VIEW" } else { "BASE TABLE" })
             .with("is_insertable_into", "NO")
             .with("is_typed", "NO")
     };
     inventory.relations.iter().map(row).collect()
+}
+
+fn views(inventory: &Inventory) -> Vec<Row> {
+    let row = |(relation, view): (&super::Relation, &lake::bi::View)| {
+        Row::default()
+            .with("table_catalog", DATABASE)
+            .with("table_schema", relation.schema.as_str())
+            .with("table_name", relation.name.as_str())
+            .with("view_definition", view.sql.as_str())
+            .with("check_option", "NONE")
+            .with("is_updatable", "NO")
+            .with("is_insertable_into", "NO")
+            .with("is_trigger_updatable", "NO")
+            .with("is_trigger_deletable", "NO")
+            .with("is_trigger_insertable_into", "NO")
+    };
+    inventory.views().map(row).collect()
+}
+
+/// The columns that say which key a row is about, and whose it is.
+fn of_key(inventory: &Inventory, key: &Key) -> Row {
+    let relation = &inventory.relations[key.relation];
+    Row::default()
+        .with("constraint_catalog", DATABASE)
+        .with("constraint_schema", relation.schema.as_str())
+        .with("constraint_name", key.name.as_str())
+        .with("table_catalog", DATABASE)
+        .with("table_schema", relation.schema.as_str())
+        .with("table_name", relation.name.as_str())
+}
+
+fn table_constraints(inventory: &Inventory) -> Vec<Row> {
+    let row = |key: &Key| {
+        let kind = if key.parent().is_some() { "FOREIGN KEY" } else { "PRIMARY KEY" };
+        of_key(inventory, key)
+            .with("constraint_type", kind)
+            .with("is_deferrable", "NO")
+            .with("initially_deferred", "NO")
+            .with("enforced", "YES")
+    };
+    inventory.keys.iter().map(row).collect()
+}
+
+fn key_column_usage(inventory: &Inventory) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for key in &inventory.keys {
+        let names = keys::names(&inventory.relations[key.relation], &key.columns);
+        for (position, name) in (1_i32..).zip(names) {
+            let row =
+                of_key(inventory, key).with("column_name", name).with("ordinal_position", position);
+            rows.push(match key.parent() {
+                Some(_) => row.with("position_in_unique_constraint", position),
+                None => row,
+            });
+        }
+    }
+    rows
+}
+
+fn referential_constraints(inventory: &Inventory) -> Vec<Row> {
+    let row = |key: &Key| {
+        let parent = key.parent()?;
+        let row = Row::default()
+            .with("constraint_catalog", DATABASE)
+            .with("constraint_schema", inventory.relations[key.relation].schema.as_str())
+            .with("constraint_name", key.name.as_str())
+            .with("unique_constraint_catalog", DATABASE)
+            .with("unique_constraint_schema", inventory.relations[parent.relation].schema.as_str())
+            .with("unique_constraint_name", parent.key.as_str())
+            .with("match_option", "NONE")
+            .with("update_rule", "NO ACTION")
+            .with("delete_rule", "NO ACTION");
+        Some(row)
+    };
+    inventory.keys.iter().filter_map(row).collect()
+}
+
+/// The columns a key is about: of a foreign key, those of the parent.
+fn constraint_column_usage(inventory: &Inventory) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for key in &inventory.keys {
+        let (relation, columns) = match key.parent() {
+            Some(parent) => (&inventory.relations[parent.relation], &parent.columns),
+            None => (&inventory.relations[key.relation], &key.columns),
+        };
+        for name in keys::names(relation, columns) {
+            rows.push(
+                Row::default()
+                    .with("table_catalog", DATABASE)
+                    .with("table_schema", relation.schema.as_str())
+                    .with("table_name", relation.name.as_str())
+                    .with("column_name", name)
+                    .with("constraint_catalog", DATABASE)
+                    .with("constraint_schema", inventory.relations[key.relation].schema.as_str())
+                    .with("constraint_name", key.name.as_str()),
+            );
+        }
+    }
+    rows
 }
 
 fn columns(inventory: &Inventory) -> Vec<Row> {

@@ -1,14 +1,53 @@
 //! `pg_catalog`: what psql and drivers ask before they show anything.
 
-use super::{Inventory, Table, pg_types, schema_oid, sheet::Row};
+use super::{Inventory, Table, keys, pg_types, schema_oid, sheet::Row};
 use crate::postgres::settings::{DATABASE, SERVER_VERSION};
 
 /// The only role that owns anything.
 pub(super) const OWNER_OID: i32 = 10;
 pub(super) const OWNER: &str = "marketlake";
 const HEAP_OID: i32 = 2;
+pub(super) const BTREE_OID: i32 = 403;
 const DATABASE_OID: i32 = 5;
 const UTF8: i32 = 6;
+const PG_CLASS_OID: i32 = 1259;
+
+/// The tables of the catalog that clients name in `'pg_class'::regclass`, with PostgreSQL's OIDs.
+const SYSTEM_OIDS: [(&str, i32); 22] = [
+    ("pg_attrdef", 2604),
+    ("pg_attribute", 1249),
+    ("pg_authid", 1260),
+    ("pg_cast", 2605),
+    ("pg_class", PG_CLASS_OID),
+    ("pg_collation", 3456),
+    ("pg_constraint", 2606),
+    ("pg_database", 1262),
+    ("pg_description", 2609),
+    ("pg_enum", 3501),
+    ("pg_event_trigger", 3466),
+    ("pg_extension", 3079),
+    ("pg_index", 2610),
+    ("pg_language", 2612),
+    ("pg_namespace", 2615),
+    ("pg_operator", 2617),
+    ("pg_policy", 3256),
+    ("pg_proc", 1255),
+    ("pg_rewrite", 2618),
+    ("pg_tablespace", 1213),
+    ("pg_trigger", 2620),
+    ("pg_type", 1247),
+];
+
+/// Finds the OID of a table of the catalog by the text of a `regclass`.
+pub(super) fn system_oid(text: &str) -> Option<i32> {
+    let name = text.strip_prefix("pg_catalog.").unwrap_or(text);
+    SYSTEM_OIDS.iter().find(|(table, _)| *table == name).map(|(_, oid)| *oid)
+}
+
+/// The name of a table of the catalog.
+pub(super) fn system_name(oid: i64) -> Option<&'static str> {
+    SYSTEM_OIDS.iter().find(|(_, table)| i64::from(*table) == oid).map(|(name, _)| *name)
+}
 
 const fn empty(name: &'static str, columns: &'static str) -> Table {
     Table { name, columns, rows: None }
@@ -22,7 +61,7 @@ const fn filled(
     Table { name, columns, rows: Some(rows) }
 }
 
-pub(super) static TABLES: [Table; 54] = [
+pub(super) static TABLES: [Table; 57] = [
     filled(
         "pg_namespace",
         "oid:oid nspname:name nspowner:oid nspacl:text[] tableoid:oid xmin:int8",
@@ -122,14 +161,14 @@ pub(super) static TABLES: [Table; 54] = [
          collisdeterministic:bool collencoding:int4 collcollate:text collctype:text \
          colliculocale:text",
     ),
-    empty(
-        "pg_constraint",
-        "oid:oid conname:name connamespace:oid contype:char condeferrable:bool condeferred:bool \
-         convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid \
-         confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 \
-         connoinherit:bool conkey:text[] confkey:text[] conbin:text",
-    ),
+    filled("pg_constraint", keys::CONSTRAINT_COLUMNS, keys::constraints),
     empty("pg_conversion", "oid:oid conname:name connamespace:oid"),
+    // Those of the connection itself are not listed: drivers close what they have opened.
+    empty(
+        "pg_cursors",
+        "name:text statement:text is_holdable:bool is_binary:bool is_scrollable:bool \
+         creation_time:text",
+    ),
     empty("pg_db_role_setting", "setdatabase:oid setrole:oid setconfig:text[]"),
     empty(
         "pg_default_acl",
@@ -140,7 +179,11 @@ pub(super) static TABLES: [Table; 54] = [
         "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 \
          deptype:char",
     ),
-    empty("pg_description", "objoid:oid classoid:oid objsubid:int4 description:text"),
+    filled(
+        "pg_description",
+        "objoid:oid classoid:oid objsubid:int4 description:text",
+        descriptions,
+    ),
     empty("pg_enum", "oid:oid enumtypid:oid enumsortorder:float4 enumlabel:name"),
     empty(
         "pg_event_trigger",
@@ -163,17 +206,11 @@ pub(super) static TABLES: [Table; 54] = [
          srvacl:text[] srvoptions:text[]",
     ),
     empty("pg_foreign_table", "ftrelid:oid ftserver:oid ftoptions:text[]"),
-    empty(
-        "pg_index",
-        "indexrelid:oid indrelid:oid indnatts:int2 indnkeyatts:int2 indisunique:bool \
-         indnullsnotdistinct:bool indisprimary:bool indisexclusion:bool indimmediate:bool \
-         indisclustered:bool indisvalid:bool indcheckxmin:bool indisready:bool indislive:bool \
-         indisreplident:bool indkey:text[] indcollation:text[] indclass:text[] indoption:text[] \
-         indexprs:text indpred:text",
-    ),
-    empty(
+    filled("pg_index", keys::INDEX_COLUMNS, keys::indexes),
+    filled(
         "pg_indexes",
         "schemaname:name tablename:name indexname:name tablespace:name indexdef:text",
+        keys::described_indexes,
     ),
     empty("pg_inherits", "inhrelid:oid inhparent:oid inhseqno:int4 inhdetachpending:bool"),
     empty("pg_language", "oid:oid lanname:name lanowner:oid lanispl:bool lanpltrusted:bool"),
@@ -184,6 +221,7 @@ pub(super) static TABLES: [Table; 54] = [
          ispopulated:bool definition:text",
     ),
     empty("pg_opclass", "oid:oid opcmethod:oid opcname:name opcnamespace:oid"),
+    empty("pg_opfamily", "oid:oid opfmethod:oid opfname:name opfnamespace:oid opfowner:oid"),
     empty(
         "pg_operator",
         "oid:oid oprname:name oprnamespace:oid oprleft:oid oprright:oid oprresult:oid",
@@ -218,6 +256,10 @@ pub(super) static TABLES: [Table; 54] = [
          query:text",
     ),
     empty(
+        "pg_stat_user_tables",
+        "relid:oid schemaname:name relname:name seq_scan:int8 n_live_tup:int8 n_dead_tup:int8",
+    ),
+    empty(
         "pg_statistic_ext",
         "oid:oid stxrelid:oid stxname:name stxnamespace:oid stxowner:oid stxstattarget:int4 \
          stxkeys:text[] stxkind:text[] stxexprs:text",
@@ -231,7 +273,7 @@ pub(super) static TABLES: [Table; 54] = [
     ),
     empty("pg_ts_config", "oid:oid cfgname:name cfgnamespace:oid"),
     empty("pg_user_mapping", "oid:oid umuser:oid umserver:oid umoptions:text[]"),
-    empty("pg_views", "schemaname:name viewname:name viewowner:name definition:text"),
+    filled("pg_views", "schemaname:name viewname:name viewowner:name definition:text", views),
     empty("pg_prepared_statements", "name:text statement:text prepare_time:text from_sql:bool"),
 ];
 
@@ -246,43 +288,51 @@ fn classes(inventory: &Inventory) -> Vec<Row> {
     let row = |relation: &super::Relation| {
         Row::default()
             .with("oid", relation.oid)
+            .with("relhasindex", inventory.has_index(relation.oid))
             .with("relname", relation.name.as_str())
             .with("relnamespace", schema_oid(&relation.schema))
             .with("relowner", OWNER_OID)
-            .with("relam", HEAP_OID)
+            .with("relam", if relation.view.is_some() { 0 } else { HEAP_OID })
             .with("relfilenode", relation.oid)
             .with("relpersistence", "p")
-            .with("relkind", "r")
+            .with("relkind", if relation.view.is_some() { "v" } else { "r" })
             .with("relnatts", i32::try_from(relation.columns.len()).unwrap_or(i32::MAX))
             .with("relispopulated", true)
             .with("relreplident", "d")
     };
-    inventory.relations.iter().map(row).collect()
+    let relations = inventory.relations.iter().map(row);
+    relations.chain(keys::index_classes(inventory)).collect()
 }
 
 fn attributes(inventory: &Inventory) -> Vec<Row> {
     let mut rows = Vec::new();
     for relation in &inventory.relations {
-        for (number, column) in (1_i32..).zip(&relation.columns) {
-            rows.push(
-                Row::default()
-                    .with("attrelid", relation.oid)
-                    .with("attname", column.name.as_str())
-                    .with("atttypid", column.pg_type.oid())
-                    .with("attstattarget", -1)
-                    .with("attlen", i32::from(column.pg_type.size()))
-                    .with("attnum", number)
-                    .with("attcacheoff", -1)
-                    .with("atttypmod", column.pg_type.modifier())
-                    .with("attbyval", column.pg_type.size() > 0)
-                    .with("attalign", "i")
-                    .with("attstorage", if column.pg_type.size() > 0 { "p" } else { "x" })
-                    .with("attnotnull", !column.nullable)
-                    .with("attislocal", true),
-            );
-        }
+        let columns = (1..).zip(&relation.columns);
+        rows.extend(columns.map(|(number, column)| attribute(relation.oid, number, column)));
+    }
+    for (key, index) in inventory.indexes() {
+        let columns = &inventory.relations[key.relation].columns;
+        let of_key = key.columns.iter().filter_map(|at| columns.get(usize::try_from(at - 1).ok()?));
+        rows.extend((1..).zip(of_key).map(|(number, column)| attribute(index, number, column)));
     }
     rows
+}
+
+fn attribute(relation: i32, number: i32, column: &super::RelationColumn) -> Row {
+    Row::default()
+        .with("attrelid", relation)
+        .with("attname", column.name.as_str())
+        .with("atttypid", column.pg_type.oid())
+        .with("attstattarget", -1)
+        .with("attlen", i32::from(column.pg_type.size()))
+        .with("attnum", number)
+        .with("attcacheoff", -1)
+        .with("atttypmod", column.pg_type.modifier())
+        .with("attbyval", column.pg_type.size() > 0)
+        .with("attalign", "i")
+        .with("attstorage", if column.pg_type.size() > 0 { "p" } else { "x" })
+        .with("attnotnull", !column.nullable)
+        .with("attislocal", true)
 }
 
 fn databases(_: &Inventory) -> Vec<Row> {
@@ -328,7 +378,10 @@ fn users(inventory: &Inventory) -> Vec<Row> {
 }
 
 fn access_methods(_: &Inventory) -> Vec<Row> {
-    vec![Row::default().with("oid", HEAP_OID).with("amname", "delta").with("amtype", "t")]
+    vec![
+        Row::default().with("oid", HEAP_OID).with("amname", "delta").with("amtype", "t"),
+        Row::default().with("oid", BTREE_OID).with("amname", "btree").with("amtype", "i"),
+    ]
 }
 
 fn tablespaces(_: &Inventory) -> Vec<Row> {
@@ -341,8 +394,39 @@ fn tables(inventory: &Inventory) -> Vec<Row> {
             .with("schemaname", relation.schema.as_str())
             .with("tablename", relation.name.as_str())
             .with("tableowner", OWNER)
+            .with("hasindexes", inventory.has_index(relation.oid))
     };
-    inventory.relations.iter().map(row).collect()
+    inventory.tables().map(row).collect()
+}
+
+fn views(inventory: &Inventory) -> Vec<Row> {
+    let row = |(relation, view): (&super::Relation, &lake::bi::View)| {
+        Row::default()
+            .with("schemaname", relation.schema.as_str())
+            .with("viewname", relation.name.as_str())
+            .with("viewowner", OWNER)
+            .with("definition", view.sql.as_str())
+    };
+    inventory.views().map(row).collect()
+}
+
+/// What is said about views and their columns; number 0 is the view itself.
+fn descriptions(inventory: &Inventory) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (relation, view) in inventory.views() {
+        let columns = relation.columns.iter().map(|column| column.comment);
+        let texts = std::iter::once(view.comment).chain(columns);
+        for (number, text) in (0..).zip(texts).filter(|(_, text)| !text.is_empty()) {
+            rows.push(
+                Row::default()
+                    .with("objoid", relation.oid)
+                    .with("classoid", PG_CLASS_OID)
+                    .with("objsubid", number)
+                    .with("description", text),
+            );
+        }
+    }
+    rows
 }
 
 fn settings(inventory: &Inventory) -> Vec<Row> {

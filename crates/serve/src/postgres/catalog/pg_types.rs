@@ -38,7 +38,9 @@ const TYPES: [(PgType, &str, i32, Receive); 16] = [
 ];
 
 /// Types that no column has, but that drivers look up by number.
-const OTHER_TYPES: [(i32, &str, i32, &str, Receive); 6] = [
+const OTHER_TYPES: [(i32, &str, i32, &str, Receive); 8] = [
+    (22, "int2vector", -1, "A", (2410, "int2vectorrecv")),
+    (30, "oidvector", -1, "A", (2420, "oidvectorrecv")),
     (705, "unknown", -2, "X", (2416, "unknownrecv")),
     (1042, "bpchar", -1, "S", (2430, "bpcharrecv")),
     (1043, "varchar", -1, "S", (2432, "varcharrecv")),
@@ -124,6 +126,18 @@ pub(in crate::postgres) fn type_oid(name: &str) -> Option<u32> {
         .map(|(pg_type, ..)| *pg_type)
         .find(|pg_type| pg_type.catalog_name() == name || pg_type.sql_name() == name)
         .map(PgType::oid)
+}
+
+/// What a `regproc` shows: the name of a function, or its OID where none is known.
+pub(super) fn function_name(oid: i64) -> String {
+    let of_types = TYPES.iter().map(|(.., receive)| *receive);
+    let of_others = OTHER_TYPES.iter().map(|(.., receive)| *receive);
+    let mut all = of_types.chain(of_others).chain([ARRAY_RECV]);
+    match all.find(|(function, _)| i64::from(*function) == oid) {
+        Some((_, name)) => name.to_owned(),
+        None if oid == 0 => "-".to_owned(),
+        None => oid.to_string(),
+    }
 }
 
 /// The name of a type by its OID, as `format_type` without a modifier.

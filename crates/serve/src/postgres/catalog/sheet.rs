@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use lake::datafusion::{
     arrow::{
         array::{
-            ArrayRef, BooleanArray, Float32Array, Int16Array, Int32Array, Int64Array, RecordBatch,
-            StringArray, new_null_array,
+            ArrayRef, BooleanArray, Float32Array, Int16Array, Int16Builder, Int32Array,
+            Int32Builder, Int64Array, ListBuilder, RecordBatch, StringArray, new_null_array,
         },
         datatypes::{DataType, Field, Schema},
     },
@@ -23,6 +23,7 @@ pub(super) enum Cell {
     Bool(bool),
     Int(i64),
     Text(String),
+    Numbers(Vec<i16>),
 }
 
 impl From<bool> for Cell {
@@ -46,6 +47,12 @@ impl From<u32> for Cell {
 impl From<&str> for Cell {
     fn from(value: &str) -> Self {
         Self::Text(value.to_owned())
+    }
+}
+
+impl From<&[i16]> for Cell {
+    fn from(values: &[i16]) -> Self {
+        Self::Numbers(values.to_vec())
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) fn provider(
         let (name, kind) = column.split_once(':').unwrap_or((column, "text"));
         let array = array(kind, name, rows);
         let mut field = Field::new(name, array.data_type().clone(), true);
-        if matches!(kind, "oid" | "name" | "char") {
+        if matches!(kind, "oid" | "name" | "char" | "int2vector" | "oidvector") {
             field.set_metadata(HashMap::from([(TYPE_KEY.to_owned(), kind.to_owned())]));
         }
         fields.push(field);
@@ -93,6 +100,10 @@ fn array(kind: &str, name: &str, rows: &[Row]) -> ArrayRef {
     };
     let text = |row: &Row| match row.get(name) {
         Some(Cell::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let numbers = |row: &Row| match row.get(name) {
+        Some(Cell::Numbers(numbers)) => Some(numbers.clone()),
         _ => None,
     };
     match kind {
@@ -125,6 +136,24 @@ fn array(kind: &str, name: &str, rows: &[Row]) -> ArrayRef {
         "char" => {
             let values = rows.iter().map(|row| Some(text(row).unwrap_or_default()));
             Arc::new(StringArray::from_iter(values))
+        }
+        "int2[]" | "int2vector" => {
+            let mut lists = ListBuilder::new(Int16Builder::new());
+            for row in rows {
+                lists.append_option(numbers(row).map(|numbers| numbers.into_iter().map(Some)));
+            }
+            Arc::new(lists.finish())
+        }
+        "oidvector" => {
+            let mut lists = ListBuilder::new(Int32Builder::new());
+            for row in rows {
+                let numbers = numbers(row);
+                lists.append_option(
+                    numbers
+                        .map(|numbers| numbers.into_iter().map(|number| Some(i32::from(number)))),
+                );
+            }
+            Arc::new(lists.finish())
         }
         "text[]" => {
             let item = Arc::new(Field::new("item", DataType::Utf8, true));

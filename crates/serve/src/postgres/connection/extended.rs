@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lake::datafusion::{arrow::array::RecordBatch, common::ScalarValue};
+use lake::datafusion::common::ScalarValue;
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage,
     data::{NoData, ParameterDescription},
@@ -15,10 +15,13 @@ use pgwire::messages::{
     },
 };
 
-use super::{Connection, Reply, RowStream, limited};
+use super::{
+    Connection,
+    open::{Binding, explain_columns, format_of, show_columns},
+    portals::{self, Portal, Work, check_name},
+};
 use crate::postgres::{
     Stop,
-    engine::{Planned, text_rows},
     failure::Failure,
     parameters,
     statement::{self, Command},
@@ -32,56 +35,34 @@ const STATEMENTS_MAX: usize = 1_000;
 /// statements of four kilobytes.
 const STATEMENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Open portals hold a snapshot and a running query each.
-const PORTALS_MAX: usize = 64;
-
-/// Longest name of a statement or portal. PostgreSQL cuts names to 63 bytes, drivers make them of
-/// a word and a number.
-const NAME_BYTES_MAX: usize = 256;
-
 /// A statement as Parse left it: as text, because its tree takes a hundred times the memory, and
 /// making it is quick beside the planning that Bind does anyway.
 pub(super) struct Prepared {
     text: String,
     parameters: Vec<PgType>,
+    /// As the client declared them, else as they are: some drivers break when theirs come back
+    /// as others, even `text` for `varchar`.
+    parameter_oids: Vec<u32>,
     columns: Vec<Column>,
     /// What it adds to the bytes that are bounded.
     bytes: usize,
 }
 
 impl Prepared {
-    fn new(name: &str, text: String, parameters: Vec<PgType>, columns: Vec<Column>) -> Self {
+    fn new(name: &str, parse: Parse, parameters: Vec<PgType>, columns: Vec<Column>) -> Self {
+        let declared = |index: usize| parse.type_oids.get(index).filter(|oid| is_declared(**oid));
+        let parameter_oids: Vec<u32> = parameters
+            .iter()
+            .enumerate()
+            .map(|(index, pg_type)| declared(index).copied().unwrap_or(pg_type.oid()))
+            .collect();
+        let text = parse.query;
         let columns_bytes: usize =
             columns.iter().map(|column| size_of::<Column>() + column.name.len()).sum();
-        let parameters_bytes = size_of_val(parameters.as_slice());
+        let parameters_bytes =
+            size_of_val(parameters.as_slice()) + size_of_val(parameter_oids.as_slice());
         let bytes = name.len() + text.len() + parameters_bytes + columns_bytes;
-        Self { text, parameters, columns, bytes }
-    }
-}
-
-/// A statement with its parameters, ready to run, or running.
-pub(super) struct Portal {
-    pub(super) work: Work,
-    pub(super) columns: Vec<Column>,
-}
-
-pub(super) enum Work {
-    /// The statement is empty.
-    Nothing,
-    /// Concerns only the connection; without rows.
-    Command(Command),
-    /// `tag` is what the client is told at the end.
-    Rows { rows: RowStream, tag: &'static str },
-}
-
-impl Portal {
-    fn of_rows(rows: RowStream, tag: &'static str, columns: Vec<Column>) -> Self {
-        Self { work: Work::Rows { rows, tag }, columns }
-    }
-
-    /// True while a query of it is running or suspended.
-    pub(super) fn holds_rows(&self) -> bool {
-        matches!(&self.work, Work::Rows { rows, .. } if rows.is_open())
+        Self { text, parameters, parameter_oids, columns, bytes }
     }
 }
 
@@ -107,7 +88,7 @@ impl Connection {
                 if close.target_type == TARGET_TYPE_BYTE_STATEMENT {
                     self.statements.remove(&name);
                 } else {
-                    self.portals.remove(&name);
+                    self.portals.take(&name);
                 }
                 self.push(PgWireBackendMessage::CloseComplete(CloseComplete::new()));
             }
@@ -119,8 +100,8 @@ impl Connection {
         Ok(())
     }
 
-    async fn parse(&mut self, parse: Parse) -> Result<(), Stop> {
-        let name = parse.name.unwrap_or_default();
+    async fn parse(&mut self, mut parse: Parse) -> Result<(), Stop> {
+        let name = parse.name.take().unwrap_or_default();
         check_name(&name)?;
         if !name.is_empty() && self.statements.contains_key(&name) {
             let text = format!("prepared statement \"{name}\" already exists");
@@ -137,7 +118,7 @@ impl Connection {
                 self.prepare(&command, touches_catalog, &declared).await?
             }
         };
-        let prepared = Prepared::new(&name, parse.query, parameters, columns);
+        let prepared = Prepared::new(&name, parse, parameters, columns);
         let others = self.statements.iter().filter(|(other, _)| **other != name);
         let others_bytes: usize = others.map(|(_, prepared)| prepared.bytes).sum();
         if others_bytes + prepared.bytes > STATEMENTS_BYTES_MAX {
@@ -165,137 +146,55 @@ impl Connection {
             }
             Command::Explain(query) => {
                 let planned = self.plan(query, touches_catalog, declared).await?;
-                (planned.parameters, vec![text_column("QUERY PLAN")])
+                (planned.parameters, explain_columns())
             }
             Command::Show { name } => (Vec::new(), show_columns(&self.show(name)?)),
+            Command::Declare(declare) => {
+                let planned = self.plan(&declare.query, touches_catalog, declared).await?;
+                (planned.parameters, Vec::new())
+            }
+            Command::Copy(copy) => {
+                let planned = self.plan(&copy.query, touches_catalog, declared).await?;
+                (planned.parameters, Vec::new())
+            }
+            // A cursor that is not there yet may be there when the statement is executed.
+            Command::Fetch(fetch) => (Vec::new(), self.fetch_columns(fetch).unwrap_or_default()),
             _ => (Vec::new(), Vec::new()),
         })
     }
 
     async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
         let name = bind.portal_name.unwrap_or_default();
-        check_name(&name)?;
         let prepared = self.find(&bind.statement_name.unwrap_or_default())?;
         let judged = judge_one(&prepared.text)?;
         self.check_transaction(judged.as_ref().map(|(command, _)| command))?;
-        if !name.is_empty() && self.portals.contains_key(&name) {
-            return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")).into());
-        }
-        if self.portals.len() >= PORTALS_MAX {
-            return Err(Failure::new("53000", "too many open portals").into());
-        }
+        self.portals.check_free(&name)?;
         let values =
             bound_values(&prepared.parameters, &bind.parameters, &bind.parameter_format_codes)?;
         let portal = match judged {
-            None => Portal { work: Work::Nothing, columns: Vec::new() },
+            None => Portal::new(Work::Nothing),
             Some((command, touches_catalog)) => {
-                let formats = bind.result_column_format_codes;
-                self.open_bound(command, touches_catalog, &prepared, values, &formats).await?
+                let types = prepared.parameters.clone();
+                let formats = Some(bind.result_column_format_codes);
+                let binding = Binding { types, values, formats };
+                self.open(command, touches_catalog, binding).await?
             }
         };
-        self.portals.insert(name, portal);
+        self.portals.add(name, portal)?;
         self.push(PgWireBackendMessage::BindComplete(BindComplete::new()));
         Ok(())
     }
 
-    /// Opens a statement of the simple protocol: planned once, without parameters.
-    pub(super) async fn open(
-        &mut self,
-        command: Command,
-        touches_catalog: bool,
-    ) -> Result<Portal, Stop> {
-        let no_parameters = |planned: &Planned| {
-            if planned.parameters.is_empty() {
-                Ok(())
-            } else {
-                Err(Failure::new("42P02", "there is no parameter $1"))
-            }
-        };
-        Ok(match command {
-            Command::Query(query) => {
-                let planned = self.plan(&query, touches_catalog, &[]).await?;
-                no_parameters(&planned)?;
-                let columns = planned.columns.clone();
-                let rows = self.start(planned, columns.clone()).await?;
-                Portal::of_rows(rows, "SELECT", columns)
-            }
-            Command::Explain(query) => {
-                let planned = self.plan(&query, touches_catalog, &[]).await?;
-                no_parameters(&planned)?;
-                let columns = vec![text_column("QUERY PLAN")];
-                let rows = RowStream::of_one(planned.explain()?, columns.clone());
-                Portal::of_rows(rows, "EXPLAIN", columns)
-            }
-            Command::Show { name } => {
-                let reply = self.show(&name)?;
-                let columns = show_columns(&reply);
-                let rows = RowStream::of_one(show_rows(&reply)?, columns.clone());
-                Portal::of_rows(rows, "SHOW", columns)
-            }
-            command => Portal { work: Work::Command(command), columns: Vec::new() },
-        })
-    }
-
-    async fn start(&mut self, planned: Planned, columns: Vec<Column>) -> Result<RowStream, Stop> {
-        let threads = self.shared.engine.clone();
-        let work = Box::pin(async move { planned.run(&threads).await.map_err(Stop::Failed) });
-        let records = limited(&self.shared, &self.who, &mut self.input, work).await?;
-        Ok(RowStream::new(records, columns, self.shared.config.rows_max))
-    }
-
-    /// Pins the snapshot and starts the query; until Execute it works out one batch.
-    async fn open_bound(
-        &mut self,
-        command: Command,
-        touches_catalog: bool,
-        prepared: &Prepared,
-        values: Vec<ScalarValue>,
-        formats: &[i16],
-    ) -> Result<Portal, Stop> {
-        let (records, tag) = match command {
-            Command::Query(query) => {
-                let planned = self.plan_bound(&query, touches_catalog, prepared, values).await?;
-                let columns = with_formats(planned.columns.clone(), formats)?;
-                let rows = self.start(planned, columns.clone()).await?;
-                return Ok(Portal::of_rows(rows, "SELECT", columns));
-            }
-            Command::Explain(query) => {
-                let planned = self.plan_bound(&query, touches_catalog, prepared, values).await?;
-                (planned.explain()?, "EXPLAIN")
-            }
-            Command::Show { name } => (show_rows(&self.show(&name)?)?, "SHOW"),
-            command => {
-                with_formats(Vec::new(), formats)?;
-                return Ok(Portal { work: Work::Command(command), columns: Vec::new() });
-            }
-        };
-        let columns = with_formats(prepared.columns.clone(), formats)?;
-        Ok(Portal::of_rows(RowStream::of_one(records, columns.clone()), tag, columns))
-    }
-
-    async fn plan_bound(
-        &mut self,
-        query: &lake::datafusion::sql::sqlparser::ast::Query,
-        touches_catalog: bool,
-        prepared: &Prepared,
-        values: Vec<ScalarValue>,
-    ) -> Result<Planned, Stop> {
-        let declared: Vec<_> = prepared.parameters.iter().copied().map(Some).collect();
-        let planned = self.plan(query, touches_catalog, &declared).await?;
-        if values.is_empty() { Ok(planned) } else { Ok(planned.bind(values)?) }
-    }
-
     fn describe_statement(&mut self, name: &str) -> Result<(), Failure> {
         let prepared = self.find(name)?;
-        let types = prepared.parameters.iter().map(|pg_type| pg_type.oid()).collect();
-        let parameters = ParameterDescription::new(types);
+        let parameters = ParameterDescription::new(prepared.parameter_oids.clone());
         self.push(PgWireBackendMessage::ParameterDescription(parameters));
         self.describe_columns(&prepared.columns);
         Ok(())
     }
 
     fn describe_portal(&mut self, name: &str) -> Result<(), Failure> {
-        let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+        let portal = self.portals.get(name).ok_or_else(|| portals::no_portal(name))?;
         let columns = portal.columns.clone();
         self.describe_columns(&columns);
         Ok(())
@@ -311,16 +210,15 @@ impl Connection {
 
     async fn execute_named(&mut self, name: String, limit: Option<u64>) -> Result<(), Stop> {
         // Taken out while it runs: a command such as COMMIT closes all portals.
-        let mut portal = self.portals.remove(&name).ok_or_else(|| no_portal(&name))?;
+        let mut portal = self.portals.take(&name).ok_or_else(|| portals::no_portal(&name))?;
         if !matches!(portal.work, Work::Nothing) {
             self.check_transaction(match &portal.work {
                 Work::Command(command) => Some(command),
                 _ => None,
             })?;
         }
-        self.execute(&mut portal, limit.unwrap_or(u64::MAX)).await?;
-        if matches!(portal.work, Work::Rows { .. }) {
-            self.portals.insert(name, portal);
+        if self.execute(&mut portal, limit.unwrap_or(u64::MAX)).await? {
+            self.portals.put_back(name, portal);
         }
         Ok(())
     }
@@ -343,22 +241,15 @@ fn judge_one(text: &str) -> Result<Option<(Command, bool)>, Failure> {
     Ok(Some((statement::judge(tokens)?, touches_catalog)))
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
-    if name.len() > NAME_BYTES_MAX {
-        return Err(Failure::new("42622", "the name of a statement or portal is too long"));
-    }
-    Ok(())
-}
-
-fn no_portal(name: &str) -> Failure {
-    Failure::new("34000", format!("portal \"{name}\" does not exist"))
+/// Zero and `unknown` leave the choice to the server.
+const fn is_declared(oid: u32) -> bool {
+    !matches!(oid, 0 | 705)
 }
 
 fn declared_types(oids: &[u32]) -> Result<Vec<Option<PgType>>, Failure> {
     oids.iter()
         .map(|oid| match oid {
-            // Zero and `unknown` leave the choice to the server.
-            0 | 705 => Ok(None),
+            oid if !is_declared(*oid) => Ok(None),
             oid => PgType::from_oid(*oid).map(Some).ok_or_else(|| {
                 Failure::unsupported(format!(
                     "parameters of the type with OID {oid} are not supported"
@@ -390,55 +281,4 @@ fn bound_values(
             parameters::decode(index + 1, *pg_type, binary, value.as_ref())
         })
         .collect()
-}
-
-/// Sets in which format each column is sent.
-fn with_formats(mut columns: Vec<Column>, formats: &[i16]) -> Result<Vec<Column>, Failure> {
-    if formats.len() > 1 && formats.len() != columns.len() {
-        let text = format!(
-            "bind message has {} result formats but query has {} columns",
-            formats.len(),
-            columns.len()
-        );
-        return Err(Failure::new("08P01", text));
-    }
-    for (index, column) in columns.iter_mut().enumerate() {
-        column.binary = format_of(formats, index)?;
-    }
-    Ok(columns)
-}
-
-/// No format means text, one holds for all, else there is one for each.
-fn format_of(formats: &[i16], index: usize) -> Result<bool, Failure> {
-    let code = match formats {
-        [] => 0,
-        [one] => *one,
-        many => many.get(index).copied().unwrap_or(-1),
-    };
-    match code {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Failure::new("08P01", "unsupported format code")),
-    }
-}
-
-fn text_column(name: &str) -> Column {
-    Column { name: name.to_owned(), pg_type: PgType::Text, binary: false }
-}
-
-fn show_columns(reply: &Reply) -> Vec<Column> {
-    match reply {
-        Reply::Value { column, .. } => vec![text_column(column)],
-        Reply::Values(_) => vec![text_column("setting")],
-    }
-}
-
-fn show_rows(reply: &Reply) -> Result<RecordBatch, Failure> {
-    match reply {
-        Reply::Value { column, value } => text_rows(column, vec![value.clone()]),
-        Reply::Values(all) => text_rows(
-            "setting",
-            all.iter().map(|(name, value)| format!("{name} = {value}")).collect(),
-        ),
-    }
 }

@@ -1,4 +1,4 @@
-//! `ARRAY(select …)` as the aggregate that makes the same array.
+//! Arrays: `ARRAY(select …)` as the aggregate that makes the same array, and lists as parameters.
 
 use lake::datafusion::sql::sqlparser::ast::{
     Distinct, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
@@ -9,6 +9,14 @@ use super::{call, names, null_array, parse_expression};
 
 /// The column of the subquery whose values the array holds; its keys are `k1`, `k2`, ….
 const ITEM: &str = "item";
+
+/// `kind = ANY($1)` in a query about the catalog, where the parameter is an array in text form:
+/// `{"r", "v"}`. Kinds are letters, with no commas or spaces in them.
+pub(super) fn of_catalog_parameter(placeholder: &str) -> Option<Expr> {
+    let items = format!("btrim(CAST({placeholder} AS TEXT), '{{}}')");
+    let items = format!("replace(replace({items}, '\"', ''), ' ', '')");
+    parse_expression(&format!("string_to_array({items}, ',')"))
+}
 
 /// Returns the subquery that makes the array. The order is said to the aggregate, because the
 /// engine does not keep that of a subquery.

@@ -9,7 +9,8 @@ use std::{
 use lake::datafusion::{
     functions_aggregate::all_default_aggregate_functions,
     sql::sqlparser::ast::{
-        DataType, Expr, Function, Ident, Query, SelectItem, SetExpr, Visit as _, Visitor,
+        AccessExpr, DataType, Expr, Function, Ident, Query, SelectItem, SetExpr, Visit as _,
+        Visitor,
     },
 };
 
@@ -44,6 +45,10 @@ pub(super) fn figure(expr: &Expr) -> Option<String> {
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Interval(_) => Some("interval".to_owned()),
         Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some(shown(field)),
+            _ => figure(root),
+        },
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => select.projection.first().and_then(item_name),
             _ => None,
@@ -113,6 +118,24 @@ pub(super) fn alias_projection(items: &mut [SelectItem]) {
     }
 }
 
+/// Sets the columns of a result that are named beside a wildcard apart from those behind it:
+/// `SELECT n.oid, n.*` has two that are called `oid`. The result shows the plain names.
+pub(super) fn alias_beside_wildcard(items: &mut [SelectItem]) {
+    let is_wildcard = |item: &SelectItem| {
+        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+    };
+    if !items.iter().any(is_wildcard) {
+        return;
+    }
+    for (number, item) in (1..).zip(items.iter_mut()) {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let Some(name) = figure(expr).filter(|_| !needs_alias_of(expr)) else { continue };
+        let expr = std::mem::replace(expr, super::null());
+        let alias = Ident::with_quote('"', format!("{name} {number}"));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
 /// The names of a list so far, each with the number that its next namesake tries first.
 #[derive(Debug, Default)]
 pub(super) struct Taken(HashMap<String, u32>);
@@ -159,11 +182,13 @@ fn type_name(data_type: &DataType) -> String {
 
 fn needs_alias(item: &SelectItem) -> bool {
     match item {
-        SelectItem::UnnamedExpr(expr) => {
-            !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-        }
+        SelectItem::UnnamedExpr(expr) => needs_alias_of(expr),
         _ => false,
     }
+}
+
+fn needs_alias_of(expr: &Expr) -> bool {
+    !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
 }
 
 /// True when a call in `expr` makes one row out of none. Subqueries count for themselves.

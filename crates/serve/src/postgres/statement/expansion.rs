@@ -25,6 +25,9 @@ use crate::postgres::{failure::Failure, rewrite::names};
 /// Tables in one statement, each as often as the engine copies it. BI tools write some dozens.
 const TABLES_MAX: u64 = 200;
 
+/// Tables that a view of the schema `bi` reads from.
+const TABLES_OF_VIEW: u64 = 5;
+
 /// Columns that all tables, subqueries and joins of a statement hand on, each as often as the
 /// engine copies it. A hundred tables in one FROM come to 162,000: the first join hands on 64
 /// columns, the last 3,200. They are planned in about a second.
@@ -260,8 +263,9 @@ impl Visitor for Expansion {
         match factor {
             TableFactor::Table { name, alias, .. } => {
                 let relation = self.named(name);
-                self.add(relation.whole, Size { tables: 1, columns: 0 })?;
                 let last = key(name.0.iter().filter_map(|part| part.as_ident()).rev().take(1));
+                let tables = if lake::bi::view(&last).is_some() { TABLES_OF_VIEW } else { 1 };
+                self.add(relation.whole, Size { tables, columns: 0 })?;
                 self.read_from(last, alias.as_ref(), relation)
             }
             TableFactor::Derived { sample: Some(_), .. } => {

@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn judged(text: &str) -> Result<Command, Failure> {
+pub(super) fn judged(text: &str) -> Result<Command, Failure> {
     let mut statements = split(text)?;
     assert_eq!(statements.len(), 1, "{text}");
     judge(statements.remove(0))
 }
 
 #[track_caller]
-fn refused(text: &str, code: &str) {
+pub(super) fn refused(text: &str, code: &str) {
     match judged(text) {
         Ok(command) => panic!("{text} passed as {command:?}"),
         Err(failure) => assert_eq!(failure.code, code, "{text}: {}", failure.message),
@@ -114,10 +114,28 @@ fn connection_commands_are_understood() {
     check("SHOW Server_Version", r#"Show { name: "server_version" }"#);
     check("reset all", "Reset { name: None }");
     check("discard all", r#"Discard { tag: "DISCARD ALL" }"#);
-    check("close all", "CloseAll");
+    check("close all", "Close { name: None }");
+    check("close \"A b\"", r#"Close { name: Some("A b") }"#);
     check("deallocate prepare all", "Deallocate { name: None }");
     check("unlisten *", "Unlisten");
     check("set session authorization default", "SetNothing");
+}
+
+/// What asks about the catalog costs a look at every table.
+#[test]
+fn only_questions_about_the_catalog_touch_it() {
+    let touches = |text: &str| touches_catalog(&split(text).unwrap()[0]);
+    for text in [
+        "select * from pg_class",
+        "select table_name from information_schema.tables",
+        "select format ('%s', 1)",
+        "select 'a'::regclass",
+    ] {
+        assert!(touches(text), "{text}");
+    }
+    for text in ["copy (select 1) to stdout (format binary)", "select format from t", "select 1"] {
+        assert!(!touches(text), "{text}");
+    }
 }
 
 #[test]

@@ -138,7 +138,7 @@ async fn an_aggregate_makes_a_row_of_an_empty_catalog_table() {
     let server = Server::start().await;
     for (sql, expected) in [
         ("select coalesce(max(oid), 0) from pg_extension", "0"),
-        ("select count(*), case when count(*) = 0 then 'none' end from pg_index", "0|none"),
+        ("select count(*), case when count(*) = 0 then 'none' end from pg_trigger", "0|none"),
         ("select (select coalesce(max(oid), 7) from pg_trigger)", "7"),
         ("select 1 from pg_extension having count(*) = 0", "1"),
         ("select string_agg(extname, ',') is null from pg_extension", "t"),

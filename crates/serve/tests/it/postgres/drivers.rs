@@ -105,6 +105,19 @@ async fn declared_types_are_kept() {
     assert_eq!(row.get::<_, &str>("c"), "x");
 }
 
+/// pgjdbc declares its texts as `varchar`, and breaks when they come back as `text`.
+#[tokio::test]
+async fn declared_types_come_back_as_they_were() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let sql = "select count(*) from bar_1m where symbol = $1 and mic = $2 and revision = $3";
+    let types = [Type::VARCHAR, Type::UNKNOWN];
+    let statement = client.prepare_typed(sql, &types).await.unwrap();
+    assert_eq!(statement.params(), [Type::VARCHAR, Type::TEXT, Type::INT4]);
+    let row = client.query_one(&statement, &[&"AAPL", &"XNAS", &1_i32]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), BARS);
+}
+
 #[tokio::test]
 async fn a_portal_hands_out_rows_in_parts() {
     let server = Server::start().await;

@@ -50,7 +50,10 @@ async fn a_statement_that_would_be_planned_without_end_is_refused() {
     );
     let ones = format!("select {}", vec!["1"; 10_000].join(","));
     let calls = format!("select {}1 +", "floor(".repeat(45));
+    let expanding =
+        format!("select {}symbol{} from bar_1m", "_pg_expandarray(".repeat(40), ")".repeat(40));
     for (text, code) in [
+        (&expanding, "42883"),
         (&doubling, "54001"),
         (&tables, "54001"),
         (&growing, "54001"),

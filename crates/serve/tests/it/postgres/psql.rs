@@ -69,6 +69,58 @@ async fn a_table_is_described_with_postgresql_types() {
 }
 
 #[tokio::test]
+async fn a_view_is_described_with_its_keys() {
+    let server = Server::start().await;
+    server
+        .psql(&["\\dv bi.*"])
+        .await
+        .succeeds()
+        .shows("bi     | dim_symbol    | view | marketlake")
+        .shows("(7 rows)");
+    server.psql(&["\\dn"]).await.succeeds().shows("bi     | marketlake");
+    server
+        .psql(&["\\d bi.bars_1m"])
+        .await
+        .succeeds()
+        .shows("View \"bi.bars_1m\"")
+        .shows(" ts     | timestamp without time zone |           | not null |")
+        .shows(" close  | numeric(18,6)               |           |          |");
+    server
+        .psql(&["\\d+ bi.dim_symbol"])
+        .await
+        .succeeds()
+        .shows("ticker in the vendor's spelling")
+        .shows("View definition:");
+    let psql = server
+        .psql_with(
+            &["-At"],
+            &[
+                "select conname, pg_get_constraintdef(oid) from pg_constraint \
+                 where conrelid = 'bi.coverage'::regclass order by 1",
+                "select indexrelid::regclass, indkey, pg_get_indexdef(indexrelid), \
+                 pg_get_indexdef(indexrelid, 2, true) from pg_index \
+                 where indrelid = 'bi.coverage'::regclass",
+                "select viewname from pg_views where schemaname = 'bi' order by 1 limit 1",
+                "select table_name from information_schema.views order by 1 limit 1",
+                "select obj_description('bi.dim_symbol'::regclass, 'pg_class')",
+                "select count(*) from pg_tables where schemaname = 'bi'",
+                "select conkey, confkey from pg_constraint where conname = 'coverage_date_fkey'",
+            ],
+        )
+        .await;
+    psql.succeeds();
+    assert_eq!(
+        psql.out,
+        "coverage_date_fkey|FOREIGN KEY (date) REFERENCES bi.dim_date(date)\n\
+         coverage_pkey|PRIMARY KEY (symbol, date)\n\
+         coverage_symbol_fkey|FOREIGN KEY (symbol) REFERENCES bi.dim_symbol(symbol)\n\
+         bi.coverage_pkey|1 2|CREATE UNIQUE INDEX coverage_pkey ON bi.coverage USING btree \
+         (symbol, date)|date\n\
+         bars_1m\nbars_1m\nOne row per symbol\n0\n{2}|{1}\n"
+    );
+}
+
+#[tokio::test]
 async fn the_functions_about_the_connection_answer() {
     let server = Server::start().await;
     let psql = server
@@ -104,7 +156,8 @@ async fn the_information_schema_speaks_postgresql() {
              numeric_scale from information_schema.columns \
              where table_schema = 'bronze' and table_name = 'every_type' order by 2",
                 "select character_set_name from INFORMATION_SCHEMA.character_sets",
-                "select count(*) from information_schema.table_constraints",
+                "select constraint_type, count(*) from information_schema.table_constraints \
+                 where table_schema = 'bi' group by 1 order by 1",
             ],
         )
         .await;
@@ -115,7 +168,7 @@ async fn the_information_schema_speaks_postgresql() {
         .shows("c_numeric|7|YES|numeric|38|10\nc_text|8|YES|text||\nc_view|9|YES|text||")
         .shows("c_date|10|YES|date||\nc_timestamp|11|YES|timestamp without time zone||")
         .shows("c_timestamptz|12|YES|timestamp with time zone||")
-        .shows("\nUTF8\n0\n");
+        .shows("\nUTF8\nFOREIGN KEY|8\nPRIMARY KEY|7\n");
 }
 
 #[tokio::test]

@@ -251,3 +251,19 @@ async fn an_array_of_a_subquery_keeps_order_limit_and_distinct() {
     ])
     .await;
 }
+
+/// As SQLAlchemy writes its patterns; the values are PostgreSQL 15's.
+#[tokio::test]
+async fn every_character_can_escape_in_a_pattern() {
+    let server = Server::start().await;
+    for (sql, expected) in [
+        ("select 'a_b' like 'a/_b' escape '/', 'axb' like 'a/_b' escape '/'", "t|f"),
+        ("select 'a/b' like 'a//b' escape '/', 'a/xb' like 'a///_b' escape '/'", "t|f"),
+        ("select 'a\\b' like 'a\\b' escape '/', 'A%' ilike 'a~%' escape '~'", "t|t"),
+        ("select 'a\\b' like 'a\\b' escape '', 'a%' not like 'a\\%' escape '\\'", "t|f"),
+        ("select 'pg_x' like 'pg/_' || '%' escape '/', null like 'a' escape '/'", "t|"),
+    ] {
+        server.psql_with(&["-At"], &[sql]).await.succeeds().shows(&format!("{expected}\n"));
+    }
+    server.psql(&["select 'a' like 'b' escape 'xy'"]).await.fails_with("22025");
+}

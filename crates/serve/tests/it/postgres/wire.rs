@@ -38,7 +38,7 @@ fn watch_panics() {
 }
 
 /// A connection on which a test says exactly what it wants to.
-struct Raw {
+pub(super) struct Raw {
     stream: TcpStream,
 }
 
@@ -48,7 +48,7 @@ impl Raw {
     }
 
     /// Lets tokio-postgres log in, and takes the socket from it.
-    async fn login(server: &Server) -> Self {
+    pub(super) async fn login(server: &Server) -> Self {
         let mut raw = Self::dial(server).await;
         let mut config: tokio_postgres::Config = server.url().parse().unwrap();
         config.password(PASSWORD);
@@ -70,12 +70,12 @@ impl Raw {
     }
 
     /// Writes what may meet a socket that the server has closed.
-    async fn send(&mut self, bytes: &[u8]) {
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.ok();
     }
 
     /// The next message of the server, its type and its body; `None` at the end.
-    async fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(super) async fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
         let reading = async {
             let kind = self.stream.read_u8().await?;
             let length = self.stream.read_u32().await?;
@@ -103,13 +103,13 @@ fn startup() -> Vec<u8> {
     [&length.to_be_bytes()[..], &[0, 3, 0, 0], body.as_bytes()].concat()
 }
 
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap();
     [&[kind][..], &length.to_be_bytes(), body].concat()
 }
 
 /// The five characters after the field `C` of an error.
-fn code(error: &[u8]) -> String {
+pub(super) fn code(error: &[u8]) -> String {
     let mut fields = error.split(|byte| *byte == 0);
     let code = fields.find(|field| field.first() == Some(&b'C')).unwrap();
     String::from_utf8(code[1..].to_vec()).unwrap()
