@@ -78,9 +78,10 @@ class Served:
 
     host, database = "127.0.0.1", "marketlake"
 
-    def __init__(self, folder):
+    def __init__(self, folder, rows=None):
         data = folder / "data"
-        write_deltalake(data / "lake" / "gold" / "bar_1m", bars(), partition_by=["session_date"])
+        rows = bars() if rows is None else rows
+        write_deltalake(data / "lake" / "gold" / "bar_1m", rows, partition_by=["session_date"])
         binds = {f"MARKETLAKE__{part}__BIND": "127.0.0.1:0" for part in ("HTTP", "POSTGRES")}
         self.process = Process("serve", ["--data-dir", data, "serve"], folder, binds)
         words = shlex.split(self.process.line("SQL"))

@@ -20,6 +20,7 @@ mod flow;
 mod gold;
 mod location;
 mod maintenance;
+pub mod market;
 mod reader;
 mod refine;
 mod rows;

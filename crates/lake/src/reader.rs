@@ -19,6 +19,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::{
     execution::{FunctionRegistry as _, context::SQLOptions},
     prelude::{SessionConfig, SessionContext},
+    sql::parser::Statement,
 };
 use model::status::TableStatus;
 use object_store::ObjectStore;
@@ -35,7 +36,7 @@ use self::{
     floats::FloatsPrevail,
     spill::Spill,
 };
-use crate::{Error, Location, flow::Cursor, schema::TABLES, table::Table};
+use crate::{Error, Location, flow::Cursor, market, schema::TABLES, table::Table};
 
 /// The lake as queries see it. Cheap to clone; every context sees the newest committed versions.
 #[derive(Clone, Debug)]
@@ -141,6 +142,7 @@ impl Reader {
         let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime, config);
         let _replaced = context.register_catalog("marketlake", Arc::new(catalog));
         bounds::register(&context);
+        market::udf::register(&context);
         context.register_expr_planner(Arc::new(FloatsPrevail)).map_err(Error::query)?;
         context.register_expr_planner(Arc::new(DatesWithHours)).map_err(Error::query)?;
         Ok(context)
@@ -156,7 +158,15 @@ impl Reader {
             .with_allow_dml(false)
             .with_allow_statements(false);
         let context = self.context().await?;
-        let frame = context.sql_with_options(sql, read_only).await.map_err(Error::query)?;
+        let state = context.state();
+        let dialect = state.config().options().sql_parser.dialect;
+        let mut statement = state.sql_to_statement(sql, &dialect).map_err(Error::query)?;
+        if let Statement::Statement(statement) = &mut statement {
+            market::expand(statement.as_mut()).map_err(|error| Error::query(error.into()))?;
+        }
+        let plan = state.statement_to_plan(statement).await.map_err(Error::query)?;
+        read_only.verify_plan(&plan).map_err(Error::query)?;
+        let frame = context.execute_logical_plan(plan).await.map_err(Error::query)?;
         frame.collect().await.map_err(Error::query)
     }
 

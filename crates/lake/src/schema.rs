@@ -31,6 +31,11 @@ const GOLD_BAR_KEY: &[&str] = &["source", "symbol", "mic", "ts_start"];
 /// A bar of silver is there once for each value it had.
 const SILVER_BAR_KEY: &[&str] = &["source", "symbol", "mic", "interval", "ts_start", "revision"];
 
+/// What tells bars of silver apart, whichever value they had.
+pub(crate) fn bar_key() -> impl Iterator<Item = &'static str> {
+    SILVER_BAR_KEY.iter().copied().filter(|column| *column != "revision")
+}
+
 const QUOTE_KEY: &[&str] = &["source", "symbol", "mic"];
 
 impl TableDef {

@@ -9,6 +9,8 @@ mod write;
 
 use std::str::FromStr;
 
+use crate::schema::bar_key;
+
 /// What an intraday row of a feed means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Semantics {
@@ -31,6 +33,14 @@ impl FromStr for Semantics {
             "bar" => Ok(Self::Bar),
             _ => Err(format!("`{text}` is no row semantics; known are auto, reading, bar")),
         }
+    }
+}
+
+/// Returns the columns that all revisions of a row share; none for a table without revisions.
+pub(crate) fn revision_key(table: &str) -> Vec<&'static str> {
+    match table {
+        "bar" => bar_key().collect(),
+        _ => versioned::key(table).to_vec(),
     }
 }
 

@@ -102,6 +102,11 @@ pub(crate) const SPECS: [Spec; 5] = [
     },
 ];
 
+/// Returns the key of a table of this kind.
+pub(crate) fn key(table: &str) -> &'static [&'static str] {
+    SPECS.iter().find(|spec| spec.table == table).map_or(&[], |spec| spec.key)
+}
+
 /// Months kept in memory after a run: the present one, the last, and one that is being corrected.
 const PARTITIONS_KEPT_MAX: usize = 3;
 

@@ -42,6 +42,11 @@ impl World {
 
     /// Seals rows of one dataset into the next object of its chain.
     pub(crate) async fn land(&mut self, rows: &[Row]) {
+        self.land_at(rows, "2019-02-11T15:00:00.000000Z").await;
+    }
+
+    /// Seals rows that were fetched at some moment.
+    pub(crate) async fn land_at(&mut self, rows: &[Row], ts_fetched: &str) {
         let Some(dataset) = rows.first().map(|row| row.dataset) else {
             return;
         };
@@ -54,7 +59,7 @@ impl World {
                 ("page", "0".to_owned()),
                 ("row", (first + index as u64).to_string()),
                 ("interval", "1min".to_owned()),
-                ("ts_fetched", "2019-02-11T15:00:00.000000Z".to_owned()),
+                ("ts_fetched", ts_fetched.to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value));
             let envelope = Envelope {

@@ -4,6 +4,7 @@ mod absent;
 mod bi;
 mod exactly_once;
 mod landing;
+mod market;
 mod queries;
 mod shared;
 mod target;

@@ -21,6 +21,7 @@ mod functions;
 mod information_schema;
 mod keys;
 mod pg_catalog;
+mod pg_proc;
 mod pg_types;
 mod sheet;
 

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use lake::datafusion::{
-    arrow::{
-        array::{RecordBatch, StringArray},
-        datatypes::{DataType, Field, Schema},
+use lake::{
+    datafusion::{
+        arrow::{
+            array::{RecordBatch, StringArray},
+            datatypes::{DataType, Field, Schema},
+        },
+        catalog::{CatalogProvider, MemoryCatalogProviderList},
+        common::{ParamValues, ScalarValue},
+        dataframe::DataFrame,
+        execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
+        logical_expr::LogicalPlan,
+        physical_plan::stream::RecordBatchReceiverStreamBuilder,
+        prelude::{SQLOptions, SessionContext},
+        sql::{
+            parser::Statement as EngineStatement,
+            sqlparser::ast::{Query, Statement},
+        },
     },
-    catalog::{CatalogProvider, MemoryCatalogProviderList},
-    common::{ParamValues, ScalarValue},
-    dataframe::DataFrame,
-    execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
-    logical_expr::LogicalPlan,
-    physical_plan::stream::RecordBatchReceiverStreamBuilder,
-    prelude::{SQLOptions, SessionContext},
-    sql::{
-        parser::Statement as EngineStatement,
-        sqlparser::ast::{Query, Statement},
-    },
+    market,
 };
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -118,6 +121,8 @@ pub(super) async fn plan(
         inventory: inventory.as_deref(),
     };
     rewrite::rewrite(&mut rewritten, &asker)?;
+    // Last, so that nothing is taken for the client's words that is not.
+    market::expand(&mut rewritten).map_err(|error| Failure::from_market(&error))?;
 
     let statement = Statement::Query(Box::new(rewritten));
     let plan = ctx

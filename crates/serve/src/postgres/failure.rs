@@ -7,6 +7,7 @@ use std::fmt;
 use lake::{
     ResultTooLarge,
     datafusion::{arrow::error::ArrowError, common::SchemaError, error::DataFusionError},
+    market::MarketError,
 };
 use pgwire::messages::response::ErrorResponse;
 
@@ -110,6 +111,8 @@ impl Failure {
                     Self::from_datafusion(inner)
                 } else if let Some(failure) = inner.downcast_ref::<Self>() {
                     failure.clone()
+                } else if let Some(error) = inner.downcast_ref::<MarketError>() {
+                    Self::from_market(error)
                 } else if let Some(error) = inner.downcast_ref::<ResultTooLarge>() {
                     Self::new("54000", error.to_string().replace('`', ""))
                 } else {
@@ -118,6 +121,20 @@ impl Failure {
             }
             _ => Self::internal(error),
         }
+    }
+
+    pub(super) fn from_market(error: &MarketError) -> Self {
+        let code = match error {
+            MarketError::Usage { .. } => "42883",
+            MarketError::WithoutOver { .. } | MarketError::NoBars { .. } => "42809",
+            MarketError::NoPast { .. } => "0A000",
+            MarketError::OutOfRange { .. } => "22003",
+            MarketError::Length { .. }
+            | MarketError::Across { .. }
+            | MarketError::Periods { .. }
+            | MarketError::PeriodsDiffer { .. } => "22023",
+        };
+        Self::new(code, error.to_string().replace('`', "\""))
     }
 
     fn internal(error: &DataFusionError) -> Self {
@@ -176,9 +193,16 @@ fn from_plan(message: &str) -> Failure {
     if let Some(name) = quoted_after(&line, "Invalid function '") {
         return Failure::new("42883", format!("function {name} does not exist"));
     }
+    // The functions' own words about their arguments, without the engine's around them.
+    if let Some((before, own)) = line.split_once("user-defined coercion failed with: ")
+        && let Some(name) = quoted_after(before, "Function '")
+    {
+        let own = own.trim_start_matches("Error during planning: ");
+        let own = own.split(". No function matches").next().unwrap_or(own);
+        return Failure::new("42883", format!("{name}: {own}"));
+    }
     if line.contains("No function matches")
         || line.contains("Failed to coerce arguments")
-        || line.contains("user-defined coercion failed")
         || (line.contains("Function '") && line.contains("expects"))
     {
         return Failure::new("42883", line);

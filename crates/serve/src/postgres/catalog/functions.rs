@@ -20,7 +20,7 @@ use lake::datafusion::{
     prelude::SessionContext,
 };
 
-use super::{Inventory, keys, pg_catalog, pg_types};
+use super::{Inventory, keys, pg_catalog, pg_proc, pg_types};
 
 type Arguments<'a> = [Option<&'a str>];
 
@@ -41,7 +41,7 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ("quote_literal", Body::Text(|_, args| Some(literal(args.first().copied()??)))),
     ("quote_nullable", Body::Text(|_, args| Some(nullable_literal(args.first().copied()?)))),
     ("regclass_text", Body::Text(regclass_text)),
-    ("regproc_text", Body::Text(|_, args| Some(pg_types::function_name(number(args, 0)?)))),
+    ("regproc_text", Body::Text(|_, args| Some(pg_proc::function_name(number(args, 0)?)))),
     ("regtype_text", Body::Text(|_, args| pg_types::type_name(number(args, 0)?))),
     ("regnamespace_text", Body::Text(regnamespace_text)),
     ("col_description", Body::Text(|all, args| description(all, args, number(args, 1)?))),
@@ -49,8 +49,8 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ("shobj_description", Body::Text(|_, _| None)),
     ("pg_get_constraintdef", Body::Text(constraint_definition)),
     ("pg_get_expr", Body::Text(|_, _| None)),
-    ("pg_get_function_arguments", Body::Text(|_, _| None)),
-    ("pg_get_function_result", Body::Text(|_, _| None)),
+    ("pg_get_function_arguments", Body::Text(|_, args| Some(market(args)?.arguments.to_owned()))),
+    ("pg_get_function_result", Body::Text(|_, args| Some(market(args)?.result.to_owned()))),
     ("pg_get_indexdef", Body::Text(index_definition)),
     ("pg_get_partkeydef", Body::Text(|_, _| None)),
     ("pg_get_viewdef", Body::Text(view_definition)),
@@ -260,9 +260,15 @@ fn index_definition(inventory: &Inventory, args: &Arguments<'_>) -> Option<Strin
     }
 }
 
-/// What is said about a relation, or about its column of that number.
+fn market(args: &Arguments<'_>) -> Option<&'static lake::market::Function> {
+    pg_proc::market_function(number(args, 0)?)
+}
+
+/// What is said about a relation, about its column of that number, or about a function.
 fn description(inventory: &Inventory, args: &Arguments<'_>, column: i64) -> Option<String> {
-    let relation = inventory.by_oid(number(args, 0)?)?;
+    let Some(relation) = inventory.by_oid(number(args, 0)?) else {
+        return market(args).map(|function| function.comment.to_owned());
+    };
     let text = match usize::try_from(column).ok()?.checked_sub(1) {
         Some(index) => relation.columns.get(index)?.comment,
         None => relation.view?.comment,

@@ -1,6 +1,6 @@
 //! `pg_catalog`: what psql and drivers ask before they show anything.
 
-use super::{Inventory, Table, keys, pg_types, schema_oid, sheet::Row};
+use super::{Inventory, Table, keys, pg_proc, pg_types, schema_oid, sheet::Row};
 use crate::postgres::settings::{DATABASE, SERVER_VERSION};
 
 /// The only role that owns anything.
@@ -106,7 +106,7 @@ pub(super) static TABLES: [Table; 57] = [
          proallargtypes:text[] proargmodes:text[] proargnames:text[] proargdefaults:text \
          protrftypes:text[] prosrc:text probin:text prosqlbody:text proconfig:text[] \
          proacl:text[] tableoid:oid xmin:int8",
-        pg_types::receive_functions,
+        pg_proc::functions,
     ),
     filled(
         "pg_database",

@@ -1,4 +1,4 @@
-//! `pg_type` and `pg_proc`: the types drivers load at login, and the functions they know them by.
+//! `pg_type`: the types drivers load at login, and the functions they know them by.
 //!
 //! Npgsql joins the two on `typreceive` and takes a type for an array when the function there is
 //! `array_recv`; without its row in `pg_proc` a type does not exist for Npgsql, nor for Power BI.
@@ -13,9 +13,6 @@ const ARRAY_RECV: Receive = (2400, "array_recv");
 
 /// The pseudo-type `anyarray`.
 const ANYARRAY_OID: i32 = 2277;
-
-/// The language of built-in functions.
-const INTERNAL_OID: i32 = 12;
 
 /// Type, category, OID of its array type, receive function. `numeric` needs no precision here.
 const TYPES: [(PgType, &str, i32, Receive); 16] = [
@@ -91,27 +88,12 @@ fn base(oid: i32, name: &str, length: i32, category: &str, receive: Receive) -> 
         .with("typstorage", if length > 0 { "p" } else { "x" })
 }
 
-/// The rows of `pg_proc`: every function that `typreceive` names.
-pub(super) fn receive_functions(_: &Inventory) -> Vec<Row> {
-    let row = |((oid, name), of_type): (Receive, i32)| {
-        Row::default()
-            .with("oid", oid)
-            .with("proname", name)
-            .with("pronamespace", schema_oid("pg_catalog"))
-            .with("proowner", OWNER_OID)
-            .with("prolang", INTERNAL_OID)
-            .with("prokind", "f")
-            .with("proisstrict", true)
-            .with("provolatile", "i")
-            .with("proparallel", "s")
-            .with("pronargs", 1)
-            .with("prorettype", of_type)
-            .with("prosrc", name)
-    };
-    let of_types = TYPES.map(|(pg_type, _, _, receive)| (receive, oid_of(pg_type)));
-    let of_others = OTHER_TYPES.map(|(oid, .., receive)| (receive, oid));
-    let all = of_types.into_iter().chain(of_others).chain([(ARRAY_RECV, ANYARRAY_OID)]);
-    all.map(row).collect()
+/// Every function that `typreceive` names: its OID, its name, and the OID of its type.
+pub(super) fn receive_functions() -> impl Iterator<Item = (i32, &'static str, i32)> {
+    let of_types = TYPES.map(|(pg_type, _, _, (oid, name))| (oid, name, oid_of(pg_type)));
+    let of_others = OTHER_TYPES.map(|(of_type, .., (oid, name))| (oid, name, of_type));
+    let (oid, name) = ARRAY_RECV;
+    of_types.into_iter().chain(of_others).chain([(oid, name, ANYARRAY_OID)])
 }
 
 fn oid_of(pg_type: PgType) -> i32 {
@@ -126,18 +108,6 @@ pub(in crate::postgres) fn type_oid(name: &str) -> Option<u32> {
         .map(|(pg_type, ..)| *pg_type)
         .find(|pg_type| pg_type.catalog_name() == name || pg_type.sql_name() == name)
         .map(PgType::oid)
-}
-
-/// What a `regproc` shows: the name of a function, or its OID where none is known.
-pub(super) fn function_name(oid: i64) -> String {
-    let of_types = TYPES.iter().map(|(.., receive)| *receive);
-    let of_others = OTHER_TYPES.iter().map(|(.., receive)| *receive);
-    let mut all = of_types.chain(of_others).chain([ARRAY_RECV]);
-    match all.find(|(function, _)| i64::from(*function) == oid) {
-        Some((_, name)) => name.to_owned(),
-        None if oid == 0 => "-".to_owned(),
-        None => oid.to_string(),
-    }
 }
 
 /// The name of a type by its OID, as `format_type` without a modifier.

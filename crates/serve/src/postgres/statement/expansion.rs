@@ -264,7 +264,9 @@ impl Visitor for Expansion {
             TableFactor::Table { name, alias, .. } => {
                 let relation = self.named(name);
                 let last = key(name.0.iter().filter_map(|part| part.as_ident()).rev().take(1));
-                let tables = if lake::bi::view(&last).is_some() { TABLES_OF_VIEW } else { 1 };
+                let is_query =
+                    lake::bi::view(&last).is_some() || lake::market::is_table_function(&last);
+                let tables = if is_query { TABLES_OF_VIEW } else { 1 };
                 self.add(relation.whole, Size { tables, columns: 0 })?;
                 self.read_from(last, alias.as_ref(), relation)
             }

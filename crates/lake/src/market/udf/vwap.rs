@@ -1,0 +1,180 @@
+//! `vwap(price, volume)` as an aggregate, also over moving windows.
+
+use arrow::{
+    array::{Array as _, ArrayRef, AsArray as _},
+    datatypes::{
+        DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, Field, FieldRef, i256,
+    },
+};
+use datafusion::{
+    common::{DataFusionError, ScalarValue},
+    logical_expr::{
+        Accumulator, AggregateUDFImpl, Signature, Volatility,
+        function::{AccumulatorArgs, StateFieldsArgs},
+        utils::AggregateOrderSensitivity,
+    },
+};
+use model::decimal::DecimalType;
+
+use super::{data_type, decimal_type, exact_type, takes};
+use crate::market::{
+    MarketError,
+    exact::{OutOfRange, average_type, fit, scale_up},
+    functions::VWAP,
+    vwap::Vwap,
+};
+
+const USAGE: &str = "vwap(price, volume)";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct VwapFunction {
+    signature: Signature,
+}
+
+impl VwapFunction {
+    pub(super) fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for VwapFunction {
+    fn name(&self) -> &'static str {
+        VWAP
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
+        let [price, volume] = types else { return Err(takes(USAGE)) };
+        Ok(vec![exact_type("a price", price)?, exact_type("a volume", volume)?])
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
+        let price = types.first().unwrap_or(&DataType::Null);
+        Ok(data_type(average_type(decimal_type(&exact_type("a price", price)?)?)))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>, DataFusionError> {
+        let [price, volume] = args.input_fields else { return Err(takes(USAGE)) };
+        let scales = Scales::of(price.data_type(), volume.data_type())?;
+        let field = |name: &str, value: &ScalarValue| {
+            Field::new(format!("{}[{name}]", args.name), value.data_type(), true).into()
+        };
+        let [turnover, volume] = scales.state(&Vwap::default());
+        Ok(vec![field("turnover", &turnover), field("volume", &volume)])
+    }
+
+    fn accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn Accumulator>, DataFusionError> {
+        if args.is_distinct {
+            return Err(DataFusionError::NotImplemented(
+                "vwap(DISTINCT …) is not supported: every row counts with its volume".to_owned(),
+            ));
+        }
+        let [price, volume] = args.expr_fields else { return Err(takes(USAGE)) };
+        let scales = Scales::of(price.data_type(), volume.data_type())?;
+        Ok(Box::new(VwapAccumulator { scales, sum: Vwap::default() }))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+}
+
+/// The digits behind the points.
+#[derive(Clone, Copy, Debug)]
+struct Scales {
+    price: DecimalType,
+    volume: DecimalType,
+}
+
+impl Scales {
+    fn of(price: &DataType, volume: &DataType) -> Result<Self, DataFusionError> {
+        Ok(Self { price: decimal_type(price)?, volume: decimal_type(volume)? })
+    }
+
+    /// The sums as the engine carries them between threads.
+    fn state(self, sum: &Vwap) -> [ScalarValue; 2] {
+        let wide = |value: i256, scale: i8| {
+            ScalarValue::Decimal256(Some(value), DECIMAL256_MAX_PRECISION, scale)
+        };
+        // Each has 38 digits at most.
+        let turnover = self.price.scale.saturating_add(self.volume.scale);
+        [wide(sum.turnover, turnover), wide(sum.volume, self.volume.scale)]
+    }
+}
+
+#[derive(Debug)]
+struct VwapAccumulator {
+    scales: Scales,
+    sum: Vwap,
+}
+
+impl VwapAccumulator {
+    /// Calls `each` with every row whose price and volume are known.
+    fn rows(
+        &mut self,
+        values: &[ArrayRef],
+        each: fn(&mut Vwap, &Vwap) -> Result<(), OutOfRange>,
+    ) -> Result<(), DataFusionError> {
+        let [prices, volumes] = values else { return Err(takes(USAGE)) };
+        let prices = prices.as_primitive::<Decimal128Type>();
+        let volumes = volumes.as_primitive::<Decimal128Type>();
+        for row in 0..prices.len() {
+            if prices.is_valid(row) && volumes.is_valid(row) {
+                Vwap::of(prices.value(row), volumes.value(row))
+                    .and_then(|one| each(&mut self.sum, &one))
+                    .map_err(out_of_range)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn out_of_range(_: OutOfRange) -> DataFusionError {
+    MarketError::OutOfRange { function: VWAP }.into()
+}
+
+impl Accumulator for VwapAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
+        self.rows(values, Vwap::add)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
+        self.rows(values, Vwap::retract)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<(), DataFusionError> {
+        let [turnovers, volumes] = states else { return Err(takes(USAGE)) };
+        let turnovers = turnovers.as_primitive::<Decimal256Type>();
+        let volumes = volumes.as_primitive::<Decimal256Type>();
+        for row in 0..turnovers.len() {
+            let part = Vwap { turnover: turnovers.value(row), volume: volumes.value(row) };
+            self.sum.add(&part).map_err(out_of_range)?;
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>, DataFusionError> {
+        Ok(self.scales.state(&self.sum).into())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue, DataFusionError> {
+        let kind = average_type(self.scales.price);
+        let value = self.sum.value(scale_up(self.scales.price)).map_err(out_of_range)?;
+        let value = value.map(|value| fit(value, kind)).transpose().map_err(out_of_range)?;
+        Ok(ScalarValue::Decimal128(value, kind.precision, kind.scale))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+}
