@@ -6,7 +6,7 @@ use super::{Breach, repository::Repository};
 const SIZE_MAX: u64 = 256 * 1024;
 
 /// Endings of files that somebody can review.
-const ENDINGS: [&str; 25] = [
+const ENDINGS: [&str; 26] = [
     "avro",
     "css",
     "csv",
@@ -14,6 +14,7 @@ const ENDINGS: [&str; 25] = [
     "gitignore",
     "html",
     "ini",
+    "java",
     "js",
     "json",
     "lock",

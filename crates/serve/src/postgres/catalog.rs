@@ -111,7 +111,9 @@ impl Inventory {
     /// Finds an OID by the text of a `regclass`; the catalog's own tables have one, too.
     pub(super) fn oid_of(&self, text: &str) -> Option<i32> {
         let found = self.find(text).map(|relation| relation.oid);
-        found.or_else(|| pg_catalog::system_oid(&text.replace('"', "")))
+        found
+            .or_else(|| self.index_named(text))
+            .or_else(|| pg_catalog::system_oid(&text.replace('"', "")))
     }
 
     /// Finds a table by the text of a `regclass`: `gold.bar_1m`, or a name along the path.
@@ -126,6 +128,24 @@ impl Inventory {
                 self.relations.iter().find(|table| table.schema == *schema && table.name == text)
             }),
         }
+    }
+
+    /// Finds the OID of an index, whose schema is that of its table.
+    fn index_named(&self, text: &str) -> Option<i32> {
+        let text = text.replace('"', "");
+        let (schema, name) = match text.rsplit_once('.') {
+            Some((schema, name)) => (Some(schema.trim_start_matches("marketlake.")), name),
+            None => (None, text.as_str()),
+        };
+        let is_meant = |key: &keys::Key| {
+            let of = &self.relations[key.relation].schema;
+            let is_in_schema = match schema {
+                Some(schema) => schema == of,
+                None => self.path.contains(of),
+            };
+            is_in_schema && key.name == name
+        };
+        self.indexes().find(|(key, _)| is_meant(key)).map(|(_, index)| index)
     }
 
     /// True when the bare name of the table finds it.

@@ -52,10 +52,20 @@ fn from_text(pg_type: PgType, bytes: &[u8]) -> Option<ScalarValue> {
         PgType::Numeric(_) => return from_text_numeric(text.trim()),
         _ => (),
     }
-    let array: ArrayRef = Arc::new(StringArray::from(vec![text.trim()]));
+    let text = if pg_type == PgType::Date { date_alone(text.trim()) } else { text.trim() };
+    let array: ArrayRef = Arc::new(StringArray::from(vec![text]));
     let strict = CastOptions { safe: false, format_options: FormatOptions::default() };
     let cast = cast_with_options(&array, &pg_type.arrow(), &strict).ok()?;
     ScalarValue::try_from_array(&cast, 0).ok()
+}
+
+/// A date without the time and the zone that drivers send along: `2026-03-04 +01` means the day.
+fn date_alone(text: &str) -> &str {
+    let is_time = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || "+-:. Z".contains(c));
+    match text.split_once([' ', 'T', '+']) {
+        Some((date, rest)) if is_time(rest) => date,
+        _ => text,
+    }
 }
 
 fn from_text_bool(text: &str) -> Option<ScalarValue> {
@@ -186,6 +196,12 @@ mod tests {
         check(PgType::Bytea, "\\x0", None);
         check(PgType::Bytea, "\\x+1é", None);
         check(PgType::Date, "2026-03-04", Some(ScalarValue::Date32(Some(20_516))));
+        for text in
+            ["2026-03-04 +00", "2026-03-04 +05:30", "2026-03-04 14:30:00", "2026-03-04T00:00:00Z"]
+        {
+            check(PgType::Date, text, Some(ScalarValue::Date32(Some(20_516))));
+        }
+        check(PgType::Date, "2026-03-04 BC", None);
     }
 
     #[test]

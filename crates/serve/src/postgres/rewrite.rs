@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use lake::datafusion::sql::sqlparser::{
     ast::{
-        BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-        FunctionArguments, Ident, Join, JoinOperator, ObjectName, OrderBy, OrderByKind, Query,
-        Select, SelectItem, SetExpr, TableFactor, Value, VisitMut as _, VisitorMut,
+        BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+        ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+        VisitMut as _, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -25,6 +25,8 @@ use super::{
 };
 
 mod arrays;
+mod empty;
+mod formats;
 pub(super) mod names;
 mod numbers;
 mod plain;
@@ -43,12 +45,15 @@ pub(super) fn rewrite(query: &mut Query, asker: &Asker<'_>) -> Result<(), Failur
     if let SetExpr::Select(select) = query.body.as_mut() {
         names::alias_beside_wildcard(&mut select.projection);
         for item in &mut select.projection {
-            // Further down, such columns are compared as numbers.
-            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
-                && asker.inventory.is_some()
-                && let Some(name) = types::name_of_function(expr)
-            {
-                *expr = name;
+            // Further down, such columns are compared, and reckoned with.
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                if asker.inventory.is_some()
+                    && let Some(name) = types::name_of_function(expr)
+                {
+                    *expr = name;
+                }
+                numbers::narrow(expr);
+                plain::exists(expr, select.from.is_empty());
             }
         }
     }
@@ -67,7 +72,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         if let SetExpr::Select(select) = query.body.as_ref() {
-            if is_always_empty(select) {
+            if empty::is_always(select) {
                 query.order_by = None;
             } else if select.distinct.is_some() {
                 order_by_position(select, query.order_by.as_mut());
@@ -77,8 +82,8 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
-        if is_always_empty(select) {
-            empty(select);
+        if empty::is_always(select) {
+            empty::make(select);
         }
         names::alias_projection(&mut select.projection);
         ControlFlow::Continue(())
@@ -92,12 +97,13 @@ impl VisitorMut for Rewriter<'_> {
         {
             name.0.remove(0);
         }
+        plain::table_function(factor);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        let empty = |query: &Query| match query.body.as_ref() {
-            SetExpr::Select(select) => is_always_empty(select),
+        let is_empty = |query: &Query| match query.body.as_ref() {
+            SetExpr::Select(select) => empty::is_always(select),
             _ => false,
         };
         match expr {
@@ -108,9 +114,9 @@ impl VisitorMut for Rewriter<'_> {
                     *expr = Expr::InList { expr: expr_is, list, negated: *negated };
                 }
             }
-            Expr::Subquery(query) if empty(query) => *expr = null(),
+            Expr::Subquery(query) if is_empty(query) => *expr = null(),
             Expr::Subquery(query) => aggregate_lookup(query),
-            Expr::Exists { subquery, negated } if empty(subquery) => {
+            Expr::Exists { subquery, negated } if is_empty(subquery) => {
                 *expr = boolean(*negated);
             }
             Expr::Function(function) => {
@@ -118,7 +124,7 @@ impl VisitorMut for Rewriter<'_> {
                 if let FunctionArguments::Subquery(query) = &mut function.args
                     && last_part(&function.name) == "array"
                 {
-                    *expr = if empty(query) { null_array() } else { arrays::array_of(query) };
+                    *expr = if is_empty(query) { null_array() } else { arrays::array_of(query) };
                 }
             }
             Expr::Cast { expr: inner, data_type, .. } => {
@@ -159,6 +165,16 @@ impl Rewriter<'_> {
                 Value::Number(text, _) => numbers::exact(text)?,
                 _ => None,
             },
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. }
+                if let Some(items) = arrays::items(right) =>
+            {
+                Some(in_list(left, items, false))
+            }
+            Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right }
+                if let Some(items) = arrays::items(right) =>
+            {
+                Some(in_list(left, items, true))
+            }
             Expr::AnyOp { right, .. } if self.asker.inventory.is_some() => {
                 if let Expr::Value(value) = right.as_ref()
                     && let Value::Placeholder(name) = &value.value
@@ -184,7 +200,7 @@ impl Rewriter<'_> {
                     _ => None,
                 }
             }
-            Expr::Function(function) => self.function(function),
+            Expr::Function(function) => self.function(function)?,
             Expr::CompoundFieldAccess { root, access_chain } => plain::access(root, access_chain),
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
                 plain::like(pattern, escape_char)?;
@@ -200,7 +216,7 @@ impl Rewriter<'_> {
         })
     }
 
-    fn function(&self, function: &mut Function) -> Option<Expr> {
+    fn function(&self, function: &mut Function) -> Result<Option<Expr>, Failure> {
         let parts = &mut function.name.0;
         let is_qualified = parts.len() == 2
             && parts[0].as_ident().is_some_and(|schema| {
@@ -209,15 +225,18 @@ impl Rewriter<'_> {
         if is_qualified {
             parts.remove(0);
         }
-        if parts.len() != 1 {
-            return None;
-        }
-        let name = parts[0].as_ident()?.value.to_ascii_lowercase();
+        let name = match parts.as_slice() {
+            [part] => part.as_ident().map(|name| name.value.to_ascii_lowercase()),
+            _ => None,
+        };
+        let Some(name) = name else { return Ok(None) };
+        formats::translate(&name, function)?;
         let arguments: Vec<String> = match &function.args {
             FunctionArguments::List(list) => list.args.iter().map(literal_text).collect(),
             _ => Vec::new(),
         };
-        self.connection_function(&name, &arguments).or_else(|| plain::function(&name, function))
+        let value = self.connection_function(&name, &arguments);
+        Ok(value.or_else(|| plain::function(&name, function)))
     }
 
     /// Functions whose value is known before the statement runs.
@@ -245,6 +264,12 @@ impl Rewriter<'_> {
                 let value = asker.settings.show(arguments.first()?).ok();
                 value.map_or_else(null, |value| string(&value))
             }
+            // Clients of pools set what is set already; SET is what changes a setting here.
+            "set_config" => {
+                let [name, value, _] = arguments else { return None };
+                let is_set = asker.settings.show(name).is_ok_and(|set| set == *value);
+                return is_set.then(|| string(value));
+            }
             "pg_is_in_recovery" | "pg_try_advisory_lock" | "pg_is_wal_replay_paused" => {
                 boolean(false)
             }
@@ -255,6 +280,14 @@ impl Rewriter<'_> {
             _ => return None,
         })
     }
+}
+
+/// `expr IN (…)`, which the engine has no words for when there is nothing in it.
+fn in_list(expr: &mut Expr, list: Vec<Expr>, negated: bool) -> Expr {
+    if list.is_empty() {
+        return boolean(negated);
+    }
+    Expr::InList { expr: Box::new(take(expr)), list, negated }
 }
 
 /// The text of a literal argument; of anything else, its SQL.
@@ -289,54 +322,6 @@ fn plain_operator(symbol: &str) -> Option<BinaryOperator> {
         "||" => BinaryOperator::StringConcat,
         _ => return None,
     })
-}
-
-/// True when an inner join over an always empty catalog table leaves nothing, and no aggregate
-/// makes a row out of nothing.
-fn is_always_empty(select: &Select) -> bool {
-    let named = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-            !names::is_aggregate(expr)
-        }
-        _ => false,
-    };
-    // HAVING without groups is about the one group of all rows, even of none.
-    if !select.projection.iter().all(named) || select.having.is_some() {
-        return false;
-    }
-    select.from.iter().any(|from| {
-        let inner = |op: &JoinOperator| {
-            matches!(
-                op,
-                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
-            )
-        };
-        let keeps_first = from.joins.iter().all(|join| {
-            inner(&join.join_operator)
-                || matches!(join.join_operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_))
-        });
-        let inner_empty =
-            |join: &Join| inner(&join.join_operator) && is_empty_table(&join.relation);
-        keeps_first && (is_empty_table(&from.relation) || from.joins.iter().any(inner_empty))
-    })
-}
-
-fn is_empty_table(factor: &TableFactor) -> bool {
-    // But for the columns of keys, arrays in the catalog are always NULL here, and only catalog
-    // queries write `pg_catalog.` before a function.
-    if let TableFactor::Table { name, args: Some(arguments), .. } = factor {
-        let is_key = |argument: &FunctionArg| {
-            let text = argument.to_string().to_ascii_lowercase();
-            ["conkey", "confkey", "indkey"].iter().any(|column| text.ends_with(column))
-        };
-        return name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
-            && !arguments.args.iter().any(is_key);
-    }
-    match table_name(factor).as_slice() {
-        [table] => catalog::is_always_empty(None, table),
-        [schema, table] => catalog::is_always_empty(Some(schema), table),
-        _ => false,
-    }
 }
 
 fn table_name(factor: &TableFactor) -> Vec<String> {
@@ -393,30 +378,6 @@ fn order_by_position(select: &Select, order_by: Option<&mut OrderBy>) {
             key.expr = integer(position);
         }
     }
-}
-
-/// Keeps the names of the columns and nothing else.
-fn empty(select: &mut Select) {
-    let mut taken = names::Taken::default();
-    for item in &mut select.projection {
-        let (SelectItem::ExprWithAlias { .. } | SelectItem::UnnamedExpr(_)) = item else {
-            continue;
-        };
-        let name = names::item_name(item).unwrap_or_default();
-        let text = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(null()),
-            data_type: DataType::Text,
-            array: false,
-            format: None,
-        };
-        let alias = Ident::with_quote('"', names::unique(&name, &mut taken));
-        *item = SelectItem::ExprWithAlias { expr: text, alias };
-    }
-    select.from.clear();
-    select.selection = Some(boolean(false));
-    select.having = None;
-    select.distinct = None;
 }
 
 pub(super) fn parse_expression(sql: &str) -> Option<Expr> {

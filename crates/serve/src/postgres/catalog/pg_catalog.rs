@@ -1,5 +1,7 @@
 //! `pg_catalog`: what psql and drivers ask before they show anything.
 
+use lake::datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
+
 use super::{Inventory, Table, keys, pg_proc, pg_types, schema_oid, sheet::Row};
 use crate::postgres::settings::{DATABASE, SERVER_VERSION};
 
@@ -61,7 +63,7 @@ const fn filled(
     Table { name, columns, rows: Some(rows) }
 }
 
-pub(super) static TABLES: [Table; 57] = [
+pub(super) static TABLES: [Table; 58] = [
     filled(
         "pg_namespace",
         "oid:oid nspname:name nspowner:oid nspacl:text[] tableoid:oid xmin:int8",
@@ -213,6 +215,8 @@ pub(super) static TABLES: [Table; 57] = [
         keys::described_indexes,
     ),
     empty("pg_inherits", "inhrelid:oid inhparent:oid inhseqno:int4 inhdetachpending:bool"),
+    // A function in PostgreSQL; it is asked like a table.
+    filled("pg_get_keywords", "word:text catcode:char catdesc:text", keywords),
     empty("pg_language", "oid:oid lanname:name lanowner:oid lanispl:bool lanpltrusted:bool"),
     empty("pg_locks", "locktype:text database:oid relation:oid pid:int4 mode:text granted:bool"),
     empty(
@@ -427,6 +431,17 @@ fn descriptions(inventory: &Inventory) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// The words that mean something to the parser.
+fn keywords(_: &Inventory) -> Vec<Row> {
+    let row = |word: &&str| {
+        Row::default()
+            .with("word", word.to_ascii_lowercase().as_str())
+            .with("catcode", "U")
+            .with("catdesc", "unreserved")
+    };
+    ALL_KEYWORDS.iter().map(row).collect()
 }
 
 fn settings(inventory: &Inventory) -> Vec<Row> {

@@ -1,11 +1,12 @@
 //! Arrays: `ARRAY(select …)` as the aggregate that makes the same array, and lists as parameters.
 
 use lake::datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident,
-    OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+    DataType, Distinct, Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr,
+    Ident, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
+    Value,
 };
 
-use super::{call, names, null_array, parse_expression};
+use super::{call, names, null, null_array, parse_expression, string};
 
 /// The column of the subquery whose values the array holds; its keys are `k1`, `k2`, ….
 const ITEM: &str = "item";
@@ -16,6 +17,43 @@ pub(super) fn of_catalog_parameter(placeholder: &str) -> Option<Expr> {
     let items = format!("btrim(CAST({placeholder} AS TEXT), '{{}}')");
     let items = format!("replace(replace({items}, '\"', ''), ' ', '')");
     parse_expression(&format!("string_to_array({items}, ',')"))
+}
+
+/// The items of an array that is written down, `'{a,"b c"}'::text[]`, for `= ANY` and `<> ALL`.
+pub(super) fn items(array: &Expr) -> Option<Vec<Expr>> {
+    let Expr::Cast { expr, data_type: DataType::Array(_), .. } = array else { return None };
+    let Expr::Value(value) = expr.as_ref() else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut items = Vec::new();
+    while !rest.is_empty() {
+        let item = match rest.strip_prefix('"') {
+            // Characters behind a backslash are for arrays that no tool writes down.
+            Some(quoted) => {
+                let (item, after) =
+                    quoted.split_once('"').filter(|(item, _)| !item.contains('\\'))?;
+                rest = after;
+                string(item)
+            }
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                let item = rest[..end].trim();
+                rest = &rest[end..];
+                if item.is_empty() || item.contains(['{', '}', '"', '\\']) {
+                    return None;
+                }
+                if item.eq_ignore_ascii_case("null") { null() } else { string(item) }
+            }
+        };
+        items.push(item);
+        rest = match rest.strip_prefix(',') {
+            Some(more) if !more.trim().is_empty() => more,
+            Some(_) => return None,
+            None if rest.is_empty() => rest,
+            None => return None,
+        };
+    }
+    Some(items)
 }
 
 /// Returns the subquery that makes the array. The order is said to the aggregate, because the

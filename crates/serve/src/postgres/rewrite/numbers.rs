@@ -1,6 +1,6 @@
 //! Number literals: exact decimals, as PostgreSQL reads them.
 
-use lake::datafusion::sql::sqlparser::ast::{DataType, Expr, Value};
+use lake::datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, UnaryOperator, Value};
 
 use super::{last_part, parse_expression, string};
 use crate::postgres::failure::Failure;
@@ -45,6 +45,24 @@ pub(super) fn exact(text: &str) -> Result<Option<Expr>, Failure> {
         _ if scale > 0 => parse_expression(&format!("{whole}.{fraction}")),
         _ => parse_expression(&format!("CAST({whole} AS NUMERIC({}, 0))", whole.len())),
     })
+}
+
+/// Makes a column of the result that is a whole number and nothing else the type that PostgreSQL
+/// gives it. Drivers ask `SELECT 1` and want an `int4`. Numbers that are reckoned with stay what
+/// they are: PostgreSQL's own type overflows.
+pub(super) fn narrow(expr: &mut Expr) {
+    let literal = match &*expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
+        other => other,
+    };
+    if let Expr::Value(value) = literal
+        && let Value::Number(text, _) = &value.value
+        && text.parse::<i32>().is_ok()
+    {
+        let inner = Box::new(super::take(expr));
+        let (kind, data_type) = (CastKind::Cast, DataType::Integer(None));
+        *expr = Expr::Cast { kind, expr: inner, data_type, array: false, format: None };
+    }
 }
 
 /// How many digits a decimal needs that has `scale` of them behind the point.

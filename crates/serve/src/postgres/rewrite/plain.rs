@@ -2,10 +2,11 @@
 
 use lake::datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, ObjectName, Query, SetExpr, Subscript, Value, ValueWithSpan,
+    FunctionArguments, Ident, ObjectName, Query, SetExpr, Subscript, TableAliasColumnDef,
+    TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan,
 };
 
-use super::{boolean, call, integer, last_part, string, take, with_argument};
+use super::{boolean, call, integer, last_part, parse_expression, string, take, with_argument};
 use crate::postgres::{failure::Failure, interval};
 
 /// The catalog's columns whose items are counted from 0.
@@ -32,9 +33,71 @@ pub(super) fn function(name: &str, function: &Function) -> Option<Expr> {
             call("unnest", zipped)
         }
         ("generate_subscripts", [array, _]) => call("unnest", positions(array)?),
-        ("array_upper", [array, _]) => call("array_length", (*array).clone()),
+        ("array_upper", [array, _]) => Some(match length_of(array) {
+            Some(length) => integer(length),
+            None => call("array_length", (*array).clone())?,
+        }),
+        // The engine counts without a sign, for which PostgreSQL has no type.
+        ("row_number" | "rank" | "dense_rank", []) if function.over.is_some() => {
+            Some(cast(Expr::Function(function.clone()), DataType::BigInt(None)))
+        }
+        ("ntile", [_]) if function.over.is_some() => {
+            Some(cast(Expr::Function(function.clone()), DataType::Integer(None)))
+        }
+        ("sign", [number]) => call("signum", (*number).clone()),
         ("array_lower", [_, _]) => Some(integer(1)),
         _ => None,
+    }
+}
+
+/// The length of an array that is written down: functions in FROM take numbers only.
+fn length_of(array: &Expr) -> Option<i32> {
+    match array {
+        Expr::Function(Function { name, args: FunctionArguments::List(list), .. })
+            if last_part(name) == "make_array" =>
+        {
+            i32::try_from(list.args.len()).ok()
+        }
+        Expr::Nested(inner) => length_of(inner),
+        _ => None,
+    }
+}
+
+/// The column of a series has the name that the series has, as every function in FROM that returns
+/// one value; the keywords are a table.
+pub(super) fn table_function(factor: &mut TableFactor) {
+    let TableFactor::Table { name, args: args @ Some(_), alias, .. } = factor else { return };
+    match (last_part(name).as_str(), alias) {
+        ("generate_series", Some(alias)) if alias.columns.is_empty() => {
+            alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+        }
+        ("pg_get_keywords", _) => *args = None,
+        _ => (),
+    }
+}
+
+/// `SELECT EXISTS (…)`: whether the query has a row, which the engine only asks beside rows.
+pub(super) fn exists(expr: &mut Expr, is_alone: bool) {
+    if let Expr::Exists { subquery, negated } = expr
+        && is_alone
+        && let Some(mut counted) =
+            parse_expression("(SELECT count(*) > 0 FROM (SELECT 1 LIMIT 1) AS found)")
+        && let Expr::Subquery(query) = &mut counted
+        && let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(TableWithJoins {
+            relation: TableFactor::Derived { subquery: inner, .. }, ..
+        }) = select.from.first_mut()
+    {
+        let is_negated = *negated;
+        if subquery.limit_clause.is_none() && subquery.fetch.is_none() {
+            subquery.limit_clause = inner.limit_clause.take();
+        }
+        std::mem::swap(inner, subquery);
+        *expr = if is_negated {
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(counted) }
+        } else {
+            counted
+        };
     }
 }
 
@@ -82,6 +145,7 @@ fn is_interval(expr: &Expr) -> bool {
     match expr {
         Expr::Interval(_) => true,
         Expr::Cast { data_type, .. } => matches!(data_type, DataType::Interval { .. }),
+        Expr::Function(function) => last_part(&function.name) == interval::FUNCTION,
         Expr::Nested(inner) => is_interval(inner),
         _ => false,
     }

@@ -103,3 +103,62 @@ async fn catalog_functions_answer_without_a_catalog_table() {
         assert_eq!(psql.out, format!("{expected}\n"), "{sql}\n{}", psql.err);
     }
 }
+
+#[tokio::test]
+async fn functions_of_postgresql_answer_as_there() {
+    let server = Server::start().await;
+    for (sql, expected) in [
+        (
+            "select to_char(timestamp '2026-03-04 14:05:06', 'YYYY-MM-DD HH24:MI:SS')",
+            "2026-03-04 14:05:06",
+        ),
+        ("select to_char(date '2026-03-04', 'FMDay, FMDD Mon')", "Wednesday, 4 Mar"),
+        ("select to_char(date '2026-03-04', '%Y/%m')", "2026/03"),
+        ("select n from (select 1 as n) t where 'a' = any ('{a,\"b c\"}'::text[])", "1"),
+        ("select 'b' <> all ('{a,b}'::text[]), 'c' <> all ('{}'::text[])", "f|t"),
+        (
+            "select exists (select 1 from bar_1m), not exists (select 1 from bar_1m where close < 0)",
+            "t|t",
+        ),
+        (
+            "select interval '1 hour' * 2 * 3 + timestamp '2026-03-04 00:00:00'",
+            "2026-03-04 06:00:00",
+        ),
+        ("select n from generate_series(1, 2) as n order by 1 desc limit 1", "2"),
+        ("select sign(-2.5)", "-1"),
+        ("select set_config('timezone', current_setting('timezone'), false) is not null", "t"),
+        (
+            "select count(*) > 100 from pg_get_keywords() where word <> all ('{select}'::text[])",
+            "t",
+        ),
+        ("select 'bi.bars_daily_pkey'::regclass::oid > 0", "t"),
+        ("select vwap(close, volume) > 0, twap(close, ts_start) > 0 from bar_1m", "t|t"),
+    ] {
+        let psql = server.psql_with(&["-At"], &[sql]).await;
+        assert_eq!(psql.out, format!("{expected}\n"), "{sql}\n{}", psql.err);
+    }
+    for (sql, code) in [
+        ("select to_char(date '2026-03-04', 'Q')", "0A000"),
+        ("select sma(close, 2) from bar_1m", "42809"),
+        ("select * from resample('gold.bar_1m', 'x')", "22023"),
+        ("select * from as_of('gold.bar_2m', now())", "0A000"),
+        ("select * from as_of('pg_class; select 1', now())", "42883"),
+    ] {
+        server.psql(&[sql]).await.fails_with(code);
+    }
+}
+
+#[tokio::test]
+async fn a_column_that_is_a_whole_number_is_an_integer() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    for (sql, expected) in [
+        ("select 1, -7, 2147483648", ["int4", "int4", "int8"]),
+        ("select 1 + 1, row_number() over (), rank() over ()", ["int8", "int8", "int8"]),
+    ] {
+        let statement = client.prepare(sql).await.unwrap();
+        let types: Vec<&str> =
+            statement.columns().iter().map(|column| column.type_().name()).collect();
+        assert_eq!(types, expected, "{sql}");
+    }
+}
