@@ -8,5 +8,6 @@ pub mod http;
 mod metrics;
 pub mod postgres;
 pub mod powerbi;
+mod threads;
 
 pub use error::Error;

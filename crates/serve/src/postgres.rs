@@ -14,13 +14,13 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use model::Clock;
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime::{Handle, Runtime},
+    runtime::Handle,
     sync::Semaphore,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
+use crate::{Error, threads::Threads};
 
 mod cancel;
 mod catalog;
@@ -57,12 +57,6 @@ const LOGINS_MAX: usize = 32;
 
 /// Pause after the operating system refused a socket, such as for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Stack of the threads that serve clients. Parsing and planning recurse over the statement, and
-/// a stack overflow would end the whole process: at 10 KiB a level, which an unoptimized build
-/// needs, this is six thousand levels, six times what the statement gate lets through. Only
-/// touched pages cost memory.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A client that does not take its answer for so long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -121,36 +115,6 @@ struct Shared {
     engine: Handle,
 }
 
-/// Threads with a deep stack, apart from the caller's, so that queries cannot starve ingest.
-///
-/// Connections have theirs and the engine has its own: it may be busy with all of them for a long
-/// time, and clients still have to be heard.
-struct Threads {
-    handle: Handle,
-    runtime: Option<Runtime>,
-}
-
-impl Threads {
-    fn start(name: &str) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name(name)
-            .thread_stack_size(STACK_BYTES)
-            .enable_all()
-            .build()
-            .map_err(|source| Error::Threads { protocol: "PostgreSQL", source })?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        // Waiting for threads is forbidden in async code, where this is dropped.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// Why work for a client ended early.
 enum Stop {
     /// The client is told.
@@ -186,8 +150,8 @@ pub async fn serve(
     })?;
     refuse_exposed(local)?;
     tracing::info!(%local, "serving PostgreSQL");
-    let (threads, engine) =
-        (Threads::start("marketlake-sql")?, Threads::start("marketlake-engine")?);
+    let threads = Threads::start("marketlake-sql", "PostgreSQL")?;
+    let engine = Threads::start("marketlake-engine", "PostgreSQL")?;
     let shared = Arc::new(Shared {
         slots: Arc::new(Semaphore::new(config.connections_max)),
         config,

@@ -153,7 +153,7 @@ mod tests {
 
     /// With the stack of the threads that serve clients.
     fn on_a_deep_stack(test: impl FnOnce() + Send + 'static) {
-        let thread = std::thread::Builder::new().stack_size(crate::postgres::STACK_BYTES);
+        let thread = std::thread::Builder::new().stack_size(crate::threads::STACK_BYTES);
         thread.spawn(test).unwrap().join().unwrap();
     }
 
