@@ -21,6 +21,7 @@ use crate::{
 mod access_key;
 mod data_dir;
 mod failures;
+mod flight;
 pub(crate) mod folder;
 mod loading;
 mod options;

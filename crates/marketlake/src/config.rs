@@ -45,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) http: HttpConfig,
     pub(crate) postgres: PostgresConfig,
     pub(crate) sharing: SharingConfig,
+    pub(crate) flight: FlightConfig,
     pub(crate) scopes: BTreeMap<SecretName, ScopeConfig>,
     pub(crate) log: LogConfig,
 }
@@ -231,6 +232,22 @@ pub(crate) struct SharingConfig {
     pub(crate) url_lifetime: Duration,
     pub(crate) shares: Vec<Share>,
     pub(crate) recipients: Vec<Recipient>,
+}
+
+/// Where tables are served by Flight SQL.
+#[derive(Clone, Debug)]
+pub(crate) struct FlightConfig {
+    pub(crate) is_enabled: bool,
+    pub(crate) bind: SocketAddr,
+    /// `None`: no TLS.
+    pub(crate) tls: Option<FlightTlsConfig>,
+}
+
+/// The files of a certificate and its private key.
+#[derive(Clone, Debug)]
+pub(crate) struct FlightTlsConfig {
+    pub(crate) cert_file: PathBuf,
+    pub(crate) key_file: PathBuf,
 }
 
 #[derive(Clone, Debug)]

@@ -21,10 +21,28 @@ pub enum Error {
         /// The refused address.
         bind: SocketAddr,
     },
+    /// The address is reachable from other machines, and passwords would travel in the clear.
+    #[error(
+        "refusing to serve {protocol} on `{bind}`: other machines could reach it without \
+         encryption; give it a certificate in `[serve.flight.tls]`, or use a loopback address such \
+         as `127.0.0.1:{}`", .bind.port()
+    )]
+    Unencrypted {
+        /// `Flight SQL`.
+        protocol: &'static str,
+        /// The refused address.
+        bind: SocketAddr,
+    },
+    /// The certificate of the Flight SQL port, or its private key, cannot be used.
+    #[error("{problem}")]
+    FlightTls {
+        /// What is wrong; never a part of the key.
+        problem: &'static str,
+    },
     /// The port is taken, or the address is not ours.
     #[error("listening for {protocol} on `{bind}`")]
     Listen {
-        /// `HTTP` or `PostgreSQL`.
+        /// `HTTP`, `PostgreSQL` or `Flight SQL`.
         protocol: &'static str,
         /// The wanted address.
         bind: SocketAddr,
@@ -90,7 +108,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Exposed { .. } | Self::Listen { .. } | Self::Verifier { .. } => ErrorKind::Config,
+            Self::Exposed { .. }
+            | Self::Unencrypted { .. }
+            | Self::FlightTls { .. }
+            | Self::Listen { .. }
+            | Self::Verifier { .. } => ErrorKind::Config,
             Self::Lake { source, .. } => source.kind(),
             Self::Query { source, .. } => query_kind(source),
             Self::Shape { .. } => ErrorKind::Data,

@@ -29,7 +29,7 @@ pub use self::{
     server::{bind, serve},
     stream::feed::BarFeed,
 };
-use crate::metrics::Meter;
+use crate::metrics::{FlightMeter, Meter};
 
 /// Where and to whom HTTP is served.
 #[derive(Clone, Debug)]
@@ -55,19 +55,27 @@ pub struct Services {
     status: Arc<dyn StatusProbe>,
     clock: Arc<dyn Clock>,
     sharing: Option<Arc<Sharing>>,
+    flight: Option<FlightMeter>,
 }
 
 impl Services {
     /// Serves the tables of `reader`.
     #[must_use]
     pub fn new(reader: lake::Reader, status: Arc<dyn StatusProbe>, clock: Arc<dyn Clock>) -> Self {
-        Self { feed: Arc::new(reader.clone()), reader, status, clock, sharing: None }
+        let feed = Arc::new(reader.clone());
+        Self { feed, reader, status, clock, sharing: None, flight: None }
     }
 
     /// Shares tables by the Delta Sharing protocol.
     #[must_use]
     pub fn with_sharing(self, sharing: Option<Sharing>) -> Self {
         Self { sharing: sharing.map(Arc::new), ..self }
+    }
+
+    /// Shows what a Flight SQL server of this process counts among the metrics.
+    #[must_use]
+    pub fn with_flight(self, flight: Option<FlightMeter>) -> Self {
+        Self { flight, ..self }
     }
 
     /// Takes the changes of the live stream from `feed` instead of the reader.
@@ -84,6 +92,7 @@ struct App {
     status: Arc<dyn StatusProbe>,
     clock: Arc<dyn Clock>,
     sharing: Option<sharing::State>,
+    flight: Option<FlightMeter>,
     allowed_hosts: Vec<String>,
     streams: Streams,
     gate: Gate,
@@ -100,13 +109,23 @@ pub fn router(config: &HttpConfig, services: Services) -> Router {
 }
 
 fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken) -> Router {
-    let Services { reader, feed, status, clock, sharing } = services;
+    let Services { reader, feed, status, clock, sharing, flight } = services;
     let sharing = sharing.map(sharing::State::new);
     let streams = Streams::new(feed, Arc::clone(&clock), stop.clone());
     let allowed_hosts = config.allowed_hosts.clone();
     let (gate, meter) = (Gate::new(), Meter::default());
-    let app =
-        Arc::new(App { reader, status, clock, sharing, allowed_hosts, streams, gate, meter, stop });
+    let app = Arc::new(App {
+        reader,
+        status,
+        clock,
+        sharing,
+        flight,
+        allowed_hosts,
+        streams,
+        gate,
+        meter,
+        stop,
+    });
     let mut router = Router::new();
     for (path, methods) in api::routes() {
         router = router.route(path, methods);

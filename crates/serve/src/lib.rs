@@ -1,9 +1,10 @@
-//! The lake's tables for people and their tools: HTTP, console and metrics, PostgreSQL.
+//! The lake's tables for people and their tools: HTTP, console and metrics, PostgreSQL, Flight SQL.
 //!
 //! Everything here only reads. A server is given a [`lake::Reader`]; one answer sees one version
-//! of every table. Both servers refuse to be reachable from other machines: see [`http::bind`].
+//! of every table. No server lets other machines reach it in the clear: see [`http::bind`].
 
 pub mod error;
+pub mod flight;
 pub mod http;
 mod metrics;
 pub mod postgres;
@@ -11,3 +12,4 @@ pub mod powerbi;
 mod threads;
 
 pub use error::Error;
+pub use metrics::FlightMeter;

@@ -1,11 +1,13 @@
 //! `/metrics` in the text format of Prometheus: `marketlake_<crate>_<noun>_<unit>`.
 
+mod flight;
 mod meter;
 mod text;
 
 use model::status::{PipelineStatus, StageState, StageStatus};
 
-pub(crate) use self::meter::Meter;
+pub use self::flight::FlightMeter;
+pub(crate) use self::{flight::FlightCall, meter::Meter};
 use self::{
     meter::Report,
     text::{Exposition, Kind, millis, seconds},
@@ -16,11 +18,19 @@ use crate::http::RELEASE;
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Returns everything the process knows of itself, as text.
-pub(crate) fn render(status: &PipelineStatus, requests: &Report, streams: usize) -> String {
+pub(crate) fn render(
+    status: &PipelineStatus,
+    requests: &Report,
+    streams: usize,
+    flight: Option<&FlightMeter>,
+) -> String {
     let mut text = Exposition::default();
     render_stages(&mut text, &status.stages);
     render_tables(&mut text, status);
     render_requests(&mut text, requests);
+    if let Some(flight) = flight {
+        flight.render(&mut text);
+    }
     let name = "marketlake_serve_stream_connections";
     text.family(name, Kind::Gauge, "Open event streams.");
     text.sample(name, &[], streams);

@@ -41,7 +41,9 @@ mod verifier;
 mod wire;
 mod zone;
 
-use failure::Failure;
+pub(crate) use engine::arrow;
+pub(crate) use failure::Failure;
+pub(crate) use scram::verifier_or_mock;
 pub use verifier::{ITERATIONS, Users, Verifier};
 
 /// A client that has not proved who it is by then is dropped.

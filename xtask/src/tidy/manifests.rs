@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// Packages with a fence around them, and the crates inside. Others use what the owner re-exports.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("reqwest", &["ingest", "secrets"]),
     ("rdkafka", &["ingest"]),
     ("age", &["secrets"]),
@@ -33,8 +33,10 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("datafusion", &["lake"]),
     ("parquet", &["lake", "autoloader"]),
     ("arrow", &["autoloader", "fuzz", "lake"]),
+    ("arrow-flight", &["serve"]),
     ("axum", &["serve", "simulator", "stores"]),
     ("pgwire", &["serve"]),
+    ("tonic", &["serve"]),
     ("clap", &["marketlake"]),
     ("anyhow", &["marketlake"]),
     ("toml", &["marketlake"]),

@@ -3,6 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serve::{
+    FlightMeter,
+    flight::FlightConfig,
     http::{HttpConfig, Services, StatusProbe, sharing::Sharing},
     postgres::PostgresConfig,
 };
@@ -12,11 +14,11 @@ use super::{Workbench, password::Login};
 use crate::{assemble::failures::OurError, failure::Failure, supervise::Supervisor};
 
 /// Clients of the PostgreSQL port; a BI tool opens about ten.
-const CONNECTIONS_MAX: usize = 64;
+pub(super) const CONNECTIONS_MAX: usize = 64;
 /// Longest statement: a dashboard that takes longer has lost its reader.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Most rows of one result: an import of a year of minutes for a hundred symbols.
-const ROWS_MAX: u64 = 10_000_000;
+pub(super) const ROWS_MAX: u64 = 10_000_000;
 /// Ports the demo tries behind the one it wants.
 const PORTS_TRIED: u16 = 20;
 
@@ -35,15 +37,25 @@ pub(crate) struct Admission {
     pub(crate) sharing: Option<Sharing>,
 }
 
-/// Both ports, open.
+/// The ports, open.
 #[derive(Debug)]
 pub(crate) struct Ports {
     http: (TcpListener, HttpConfig),
     postgres: (TcpListener, PostgresConfig),
+    /// If there is to be one.
+    flight: Option<(TcpListener, FlightConfig)>,
+}
+
+/// The addresses that were really bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) http: SocketAddr,
+    pub(crate) postgres: SocketAddr,
+    pub(crate) flight: Option<SocketAddr>,
 }
 
 impl Ports {
-    /// Opens both ports.
+    /// Opens all ports that are wanted.
     pub(crate) async fn open(bench: &Workbench, when_taken: PortTaken) -> Result<Self, Failure> {
         let http = &bench.config.http;
         let allowed_hosts = http.allowed_hosts.clone();
@@ -63,21 +75,32 @@ impl Ports {
                 config.listen().await.map(|listener| (listener, config))
             })
             .await?;
-        Ok(Self { http, postgres })
+        let flight = match bench.flight()? {
+            None => None,
+            Some(config) => {
+                let opened = listen("serve.flight.bind", config.bind, when_taken, async |bind| {
+                    let config = FlightConfig { bind, ..config.clone() };
+                    config.listen().await.map(|listener| (listener, config))
+                });
+                Some(opened.await?)
+            }
+        };
+        Ok(Self { http, postgres, flight })
     }
 
-    /// Returns the addresses that were really bound: HTTP, PostgreSQL.
-    pub(crate) fn addresses(&self) -> Result<(SocketAddr, SocketAddr), Failure> {
+    /// Returns the addresses that were really bound.
+    pub(crate) fn addresses(&self) -> Result<Addresses, Failure> {
         let address = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| {
                 Failure::new(model::ErrorKind::Internal, error)
                     .context("asking for a bound address")
             })
         };
-        Ok((address(&self.http.0)?, address(&self.postgres.0)?))
+        let flight = self.flight.as_ref().map(|(listener, _)| address(listener)).transpose()?;
+        Ok(Addresses { http: address(&self.http.0)?, postgres: address(&self.postgres.0)?, flight })
     }
 
-    /// Starts both servers as one service each.
+    /// Starts the servers as one service each.
     pub(crate) fn spawn(
         self,
         supervisor: &mut Supervisor,
@@ -89,13 +112,24 @@ impl Ports {
         let Admission { login, sharing } = admission;
         let shutdown = supervisor.shutdown_token();
         let services = Services::new(reader.clone(), status, Arc::clone(&bench.clock));
-        let services = services.with_sharing(sharing);
+        let meter = self.flight.is_some().then(FlightMeter::default);
+        let services = services.with_sharing(sharing).with_flight(meter.clone());
         let (listener, config) = self.http;
         let stop = shutdown.clone().cancelled_owned();
         supervisor.spawn_service("serve", async move {
             let served = serve::http::serve(listener, &config, services, stop).await;
             served.map_err(OurError::into_failure)
         });
+        if let (Some((listener, config)), Some(meter)) = (self.flight, meter) {
+            let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
+            let (users, stop) = (login.users.clone(), shutdown.clone().cancelled_owned());
+            supervisor.spawn_service("serve-flight", async move {
+                let observed = (clock, meter);
+                let served =
+                    serve::flight::serve(listener, config, users, reader, observed, stop).await;
+                served.map_err(OurError::into_failure)
+            });
+        }
         let (listener, config) = self.postgres;
         let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
         let stop = shutdown.cancelled_owned();

@@ -13,7 +13,7 @@ use crate::{
     assemble::{
         CurrentKey, Gauges, ResultExt, Topic, Workbench, ensure_password,
         probe::PipelineProbe,
-        servers::{Admission, PortTaken, Ports},
+        servers::{Addresses, Admission, PortTaken, Ports},
         stages::{
             Company, LandStage, LoadStage, MaintainStage, PollStage, REFINE_GENERATION,
             RefineStage, connect,
@@ -97,7 +97,7 @@ pub(crate) async fn start(
 ) -> Result<(Supervisor, Welcome), Failure> {
     // Ports before anything else: a second `up` by mistake ends here, with nothing begun.
     let ports = Ports::open(bench, whole.when_taken).await?;
-    let (http, postgres) = ports.addresses()?;
+    let Addresses { http, postgres, flight } = ports.addresses()?;
     let topic = Topic::open(bench).await?;
     let reader = bench.reader().await?;
     let (board, gauges) = (Board::default(), Gauges::default());
@@ -129,6 +129,10 @@ pub(crate) async fn start(
         console: format!("http://{http}/"),
         host: postgres.ip().to_string(),
         port: postgres.port(),
+        flight: flight.map(|address| {
+            let scheme = if bench.config.flight.tls.is_some() { "grpc+tls" } else { "grpc" };
+            format!("{scheme}://{address}")
+        }),
         user: bench.config.postgres.user.clone(),
         new_password: login.new_password.clone(),
         verifier: bench.verifier_path().display().to_string(),
@@ -227,6 +231,8 @@ pub(crate) struct Welcome {
     console: String,
     host: String,
     port: u16,
+    /// Where Flight SQL is served, if it is.
+    flight: Option<String>,
     user: String,
     new_password: Option<Secret>,
     verifier: String,
@@ -249,6 +255,7 @@ impl Welcome {
                 "psql": psql,
                 "postgres": {"host": host, "port": port, "user": user, "database": "marketlake",
                     "password": self.new_password.as_ref().map(Secret::expose)},
+                "flight": self.flight,
                 "data_dir": data_dir,
             });
             return render::print(&format!("{welcome}\n"));
@@ -260,8 +267,10 @@ impl Welcome {
                  `{verifier}` for a new one"
             ),
         };
+        let flight =
+            self.flight.as_ref().map(|url| format!("  Flight    {url}\n")).unwrap_or_default();
         render::print(&format!(
-            "{headline}\n\n  console   {console}\n  SQL       {psql}\n            ({note})\n  \
+            "{headline}\n\n  console   {console}\n  SQL       {psql}\n            ({note})\n{flight}  \
              data      {data_dir}\n\n"
         ))
     }

@@ -140,6 +140,7 @@ pub(super) struct PostgresFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServeFile {
     pub(super) sharing: SharingFile,
+    pub(super) flight: FlightFile,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,6 +154,21 @@ pub(super) struct SharingFile {
     /// Hash, shares and end of each token.
     #[serde(default)]
     pub(super) tokens: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlightFile {
+    pub(super) enabled: bool,
+    pub(super) bind: String,
+    pub(super) tls: FlightTlsFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlightTlsFile {
+    pub(super) cert_file: String,
+    pub(super) key_file: String,
 }
 
 #[derive(Debug, Deserialize)]

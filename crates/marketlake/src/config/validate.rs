@@ -1,6 +1,7 @@
 //! From the settings as written to the settings as trusted: pure, and never stops at the first
 //! problem.
 
+mod flight;
 mod services;
 mod sharing;
 mod values;
@@ -75,6 +76,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
     let http = http(&file.http, problems);
     let postgres = postgres(file.postgres, &known, problems);
     let sharing = sharing::sharing(&file.serve.sharing, problems);
+    let flight = flight::flight(&file.serve.flight, problems);
     let log = log(file.log, problems);
     Some(Config {
         data_dir: data_dir?,
@@ -91,6 +93,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
         http: http?,
         postgres: postgres?,
         sharing: sharing?,
+        flight: flight?,
         scopes,
         log: log?,
     })
@@ -102,6 +105,13 @@ pub(super) fn relations(config: &Config, problems: &mut Problems) {
     if http == postgres && http.port() != 0 {
         problems
             .add("postgres.bind", "is the address of `http.bind`; one port serves one protocol");
+    }
+    let flight = config.flight.bind;
+    if config.flight.is_enabled && flight.port() != 0 && [http, postgres].contains(&flight) {
+        problems.add(
+            "serve.flight.bind",
+            "is the address of `http.bind` or `postgres.bind`; one port serves one protocol",
+        );
     }
     if config.poll.shared.is_some() && config.topic.kafka.is_none() {
         problems.add(
@@ -394,11 +404,14 @@ fn hosts(texts: &[String]) -> Result<Vec<String>, String> {
     }
 }
 
-fn bind(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .replace("localhost:", "127.0.0.1:")
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.replace("localhost:", "127.0.0.1:")
         .parse()
-        .map_err(|_| format!("`{text}` is no address and port; write \"127.0.0.1:8080\""))?;
+        .map_err(|_| format!("`{text}` is no address and port; write \"127.0.0.1:8080\""))
+}
+
+fn bind(text: &str) -> Result<SocketAddr, String> {
+    let address = address(text)?;
     if !address.ip().is_loopback() {
         return Err(format!(
             "`{text}` can be reached from other machines; bind 127.0.0.1 and put a proxy with a \

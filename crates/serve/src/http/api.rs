@@ -88,7 +88,8 @@ async fn openapi(params: Params) -> Result<Response, Refusal> {
 
 async fn metrics_text(State(app): State<Arc<App>>) -> Response {
     let status = app.status.status().await;
-    let text = metrics::render(&status, &app.meter.report(), app.streams.open());
+    let (requests, streams) = (app.meter.report(), app.streams.open());
+    let text = metrics::render(&status, &requests, streams, app.flight.as_ref());
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 

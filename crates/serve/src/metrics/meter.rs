@@ -63,7 +63,7 @@ impl Meter {
 }
 
 impl Histogram {
-    fn add(&mut self, took: Duration) {
+    pub(super) fn add(&mut self, took: Duration) {
         let bucket = BOUNDS_MS.iter().position(|bound| took <= Duration::from_millis(*bound));
         if let Some(count) = bucket.and_then(|bucket| self.buckets.get_mut(bucket)) {
             *count += 1;

@@ -44,7 +44,7 @@ fn page() -> String {
     meter.record("/a", &Method::GET, StatusCode::OK, Duration::from_micros(1_500));
     meter.record("/a", &Method::GET, StatusCode::OK, Duration::from_secs(60));
     meter.record("/a", &Method::DELETE, StatusCode::METHOD_NOT_ALLOWED, Duration::ZERO);
-    render(&status(), &meter.report(), 2)
+    render(&status(), &meter.report(), 2, Some(&FlightMeter::default()))
 }
 
 #[test]

@@ -36,6 +36,8 @@ use super::{
     zone,
 };
 
+pub(crate) mod arrow;
+
 /// More parameters than any tool binds; the protocol itself allows 65,535.
 const PARAMETERS_MAX: usize = 1_000;
 
@@ -87,10 +89,13 @@ impl Snapshot {
 }
 
 /// A planned query over its snapshot.
+#[derive(Clone)]
 pub(super) struct Planned {
     ctx: SessionContext,
     plan: LogicalPlan,
     query: Query,
+    /// The columns in the engine's own types, under the names that clients see.
+    fields: Vec<Field>,
     /// The types of `$1`, `$2`, …
     pub(super) parameters: Vec<PgType>,
     pub(super) columns: Vec<Column>,
@@ -139,8 +144,10 @@ pub(super) async fn plan(
         .map_err(|_| Failure::read_only("this statement"))?;
 
     let parameters = parameter_types(&plan, declared)?;
-    let mut planned = Planned { ctx, plan, query: query.clone(), parameters, columns: Vec::new() };
-    planned.columns = planned.describe()?;
+    let query = query.clone();
+    let (fields, columns) = (Vec::new(), Vec::new());
+    let mut planned = Planned { ctx, plan, query, fields, parameters, columns };
+    planned.describe()?;
     Ok(planned)
 }
 
@@ -204,8 +211,8 @@ fn parameter_types(
 }
 
 impl Planned {
-    /// The result's columns, with types as they are after the engine's coercions.
-    fn describe(&self) -> Result<Vec<Column>, Failure> {
+    /// Finds the result's columns, with types as they are after the engine's coercions.
+    fn describe(&mut self) -> Result<(), Failure> {
         let failed = |error| Failure::from_datafusion(&error);
         let nulls = self
             .parameters
@@ -221,19 +228,25 @@ impl Planned {
             .map_err(failed)?;
         let fields = plan.schema().fields();
         let names = names::of_result(&self.query, fields.len());
-        let column = |(field, name): (&Arc<Field>, Option<String>)| Column {
-            name: name.unwrap_or_else(|| field.name().clone()),
+        let named = |(field, name): (&Arc<Field>, Option<String>)| {
+            let field = field.as_ref().clone();
+            if let Some(name) = name { field.with_name(name) } else { field }
+        };
+        let column = |field: &Field| Column {
+            name: field.name().clone(),
             pg_type: PgType::of(field),
             binary: false,
         };
-        Ok(fields.iter().zip(names).map(column).collect())
+        self.fields = fields.iter().zip(names).map(named).collect();
+        self.columns = self.fields.iter().map(column).collect();
+        Ok(())
     }
 
     /// Fills in the parameters.
     pub(super) fn bind(mut self, values: Vec<ScalarValue>) -> Result<Self, Failure> {
         self.plan = with_values(&self.plan, values)?;
         self.parameters.clear();
-        self.columns = self.describe()?;
+        self.describe()?;
         Ok(self)
     }
 

@@ -13,16 +13,16 @@ use pgwire::messages::response::ErrorResponse;
 
 /// One answer of the kind `ERROR: relation "x" does not exist`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
     /// The connection ends after this answer.
     pub(super) fatal: bool,
 }
 
 impl Failure {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None, fatal: false }
     }
 
@@ -63,7 +63,7 @@ impl Failure {
         Self::new("53100", "disk full: the statement needs more room on disk than its share")
     }
 
-    pub(super) fn panicked() -> Self {
+    pub(crate) fn panicked() -> Self {
         Self::new("XX000", "the query engine failed on this statement; the log says where")
             .with_hint("this is a fault of marketlake: please report it with the statement")
     }
@@ -83,7 +83,7 @@ impl Failure {
         Self::new("58030", "reading the tables failed; the server's log says why")
     }
 
-    pub(super) fn from_datafusion(error: &DataFusionError) -> Self {
+    pub(crate) fn from_datafusion(error: &DataFusionError) -> Self {
         match error {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
                 Self::from_datafusion(inner)

@@ -92,7 +92,7 @@ fn from_hex(text: &str) -> Option<ScalarValue> {
 }
 
 /// Keeps the scale as written, so that no digit is added or lost.
-fn from_text_numeric(text: &str) -> Option<ScalarValue> {
+pub(super) fn from_text_numeric(text: &str) -> Option<ScalarValue> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let scale = i8::try_from(fraction.len()).ok().filter(|scale| *scale <= 38)?;
     let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;

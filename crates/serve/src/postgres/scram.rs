@@ -33,7 +33,7 @@ pub(super) struct Challenge {
 }
 
 /// Returns the verifier of `user`, or one that fits no password but looks the same every time.
-pub(super) fn verifier_or_mock(users: &Users, user: &str, mock_key: &[u8]) -> Verifier {
+pub(crate) fn verifier_or_mock(users: &Users, user: &str, mock_key: &[u8]) -> Verifier {
     let salt = hmac_sha256(mock_key, &[b"salt", user.as_bytes()]);
     let mock = Verifier {
         iterations: std::num::NonZeroU32::new(ITERATIONS).expect("the constant is not zero"),

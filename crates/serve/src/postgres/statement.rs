@@ -25,13 +25,13 @@ mod dialect;
 mod expansion;
 mod scan;
 
-pub(super) use complexity::COLUMNS_MAX;
+pub(crate) use complexity::COLUMNS_MAX;
 pub(super) use copy::{Columns, CopyForm};
 pub(super) use cursor::{Declare, Fetch, Position};
 use scan::Scan;
 
 /// The longest statement text: far beyond what BI tools write, and quick to parse.
-const TEXT_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const TEXT_BYTES_MAX: usize = 256 * 1024;
 
 /// Statements in one simple query. Pool resets send seven.
 const STATEMENTS_MAX: usize = 100;

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use pgwire::api::auth::sasl::scram::gen_salted_password;
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 use crate::Error;
 
@@ -51,6 +52,16 @@ impl Verifier {
             stored_key: Sha256::digest(client_key).into(),
             server_key: hmac_sha256(&salted, &[b"Server Key"]),
         }
+    }
+
+    /// Whether `password` is the one, for clients that send it as it is. Takes some milliseconds,
+    /// as long for a wrong one as for the right one.
+    pub(crate) fn fits(&self, password: &str) -> bool {
+        let iterations = usize::try_from(self.iterations.get()).unwrap_or(usize::MAX);
+        let salted = gen_salted_password(password, &self.salt, iterations);
+        let client_key = hmac_sha256(&salted, &[b"Client Key"]);
+        let stored_key: Digest = Sha256::digest(client_key).into();
+        stored_key.ct_eq(&self.stored_key).into()
     }
 
     /// Parses the text form.
@@ -149,6 +160,15 @@ mod tests {
         assert!(text.starts_with("SCRAM-SHA-256$15000:"), "{text}");
         assert_eq!(Verifier::parse(&text).unwrap(), verifier);
         assert!(!text.contains("correct"), "the password is not in it");
+    }
+
+    #[test]
+    fn only_the_password_itself_fits() {
+        let verifier = Verifier::from_password("correct horse", b"0123456789abcdef");
+        assert!(verifier.fits("correct horse"));
+        for wrong in ["", "correct hors", "correct horse ", "Correct horse"] {
+            assert!(!verifier.fits(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What both servers answer, asked from outside.
+//! What the servers answer, asked from outside.
 
+mod flight;
 mod http;
 mod postgres;

@@ -9,7 +9,7 @@ mod functions;
 mod gate;
 mod limits;
 mod psql;
-mod tables;
+pub(crate) mod tables;
 mod transactions;
 mod values;
 mod wire;

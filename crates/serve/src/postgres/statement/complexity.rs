@@ -22,7 +22,7 @@ const SET_OPERATIONS_MAX: usize = 200;
 
 /// Items in one list of columns: PostgreSQL's own limit. The protocol counts columns in 16 bits,
 /// and the engine compares each with each.
-pub(in crate::postgres) const COLUMNS_MAX: usize = 1_664;
+pub(crate) const COLUMNS_MAX: usize = 1_664;
 
 /// Columns of one CUBE, as in PostgreSQL: it stands for two to the power of their number of
 /// groupings.

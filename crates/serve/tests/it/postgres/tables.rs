@@ -19,9 +19,9 @@ pub(super) const OPEN_MICROS: i64 = 1_772_634_600_000_000;
 const OPEN_DAY: i32 = 20_516;
 
 /// Minutes of `gold.bar_1m`.
-pub(super) const BARS: i64 = 390;
+pub(crate) const BARS: i64 = 390;
 
-pub(super) fn reader() -> Reader {
+pub(crate) fn reader() -> Reader {
     Reader::in_memory(vec![
         ("gold", "bar_1m", bars()),
         ("gold", "quote_latest", quotes()),

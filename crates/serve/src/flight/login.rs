@@ -1,0 +1,211 @@
+//! Who asks: a user name and password in the Handshake become a bearer token, which every other
+//! call has to show.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tonic::{Status, metadata::MetadataMap};
+
+use super::kept::{Bounds, Kept, Key};
+use crate::postgres::{Users, verifier_or_mock};
+
+/// The header that carries a password, and afterwards a token.
+pub(super) const HEADER: &str = "authorization";
+
+/// Passwords that are checked at a time. Each takes some milliseconds of a processor, and who asks
+/// is nobody yet: the others wait, and the engine keeps its threads.
+const CHECKS_MAX: usize = 2;
+
+/// Longest password that is looked at; the longest that people and programs make up have 128.
+const PASSWORD_BYTES_MAX: usize = 1_024;
+
+/// A tool logs in once for each of its connections. A token outlives a night's pause and not a
+/// weekend.
+const TOKENS: Bounds =
+    Bounds { entries_max: 1_024, weight_max: usize::MAX, idle_max: Duration::from_secs(12 * 3600) };
+
+/// The users and the tokens they hold.
+pub(super) struct Logins {
+    users: Users,
+    /// Makes up verifiers for users that do not exist.
+    mock_key: [u8; 32],
+    tokens: Kept<()>,
+    checks: Semaphore,
+}
+
+/// What a client shows.
+enum Shown {
+    Password { user: String, password: String },
+    Token(String),
+}
+
+impl Logins {
+    pub(super) fn new(users: Users, mock_key: [u8; 32]) -> Self {
+        let checks = Semaphore::new(CHECKS_MAX);
+        Self { users, mock_key, tokens: Kept::new(TOKENS), checks }
+    }
+
+    /// Checks a password and returns a token, or the token itself if there is a good one already.
+    pub(super) async fn login(
+        &self,
+        headers: &MetadataMap,
+        peer: SocketAddr,
+        now: Duration,
+    ) -> Result<String, Status> {
+        match shown(headers) {
+            Some(Shown::Password { user, password }) => {
+                if !self.fits(&user, password).await? {
+                    let user: String = user.chars().take(63).collect();
+                    tracing::warn!(user, %peer, "refused a Flight SQL login");
+                    return Err(Status::unauthenticated("the user name or the password is wrong"));
+                }
+                Ok(self.grant(&Arc::from(user), rand::random(), now))
+            }
+            Some(Shown::Token(token)) => {
+                self.holder(&token, now)?;
+                Ok(token)
+            }
+            None => Err(Status::unauthenticated(
+                "a user name and password are needed: log in with basic authentication",
+            )),
+        }
+    }
+
+    /// Returns who makes a call.
+    pub(super) fn user(&self, headers: &MetadataMap, now: Duration) -> Result<Arc<str>, Status> {
+        match shown(headers) {
+            Some(Shown::Token(token)) => self.holder(&token, now),
+            Some(Shown::Password { .. }) => Err(Status::unauthenticated(
+                "a password is taken in the Handshake only, which answers with a token",
+            )),
+            None => Err(Status::unauthenticated(
+                "a bearer token is needed: log in with a user name and password first",
+            )),
+        }
+    }
+
+    /// Whether a password is the user's. An unknown user costs as much time as a known one.
+    async fn fits(&self, user: &str, password: String) -> Result<bool, Status> {
+        let verifier = verifier_or_mock(&self.users, user, &self.mock_key);
+        let failed = || Status::internal("the password could not be checked");
+        let turn = self.checks.acquire().await.map_err(|_| failed())?;
+        let checked = tokio::task::spawn_blocking(move || verifier.fits(&password)).await;
+        drop(turn);
+        checked.map_err(|_| failed())
+    }
+
+    fn grant(&self, user: &Arc<str>, random: [u8; 32], now: Duration) -> String {
+        let token = URL_SAFE_NO_PAD.encode(random);
+        self.tokens.keep(hash(&token), user, 0, (), now);
+        token
+    }
+
+    fn holder(&self, token: &str, now: Duration) -> Result<Arc<str>, Status> {
+        let found = self.tokens.find(&hash(token), now).map(|(user, ())| user);
+        found.ok_or_else(|| {
+            Status::unauthenticated("the token is unknown or has expired; log in again")
+        })
+    }
+}
+
+/// Tokens are kept by their hash: whoever reads the memory of the table can show none, and how long
+/// a look-up takes says nothing about any of them.
+fn hash(token: &str) -> Key {
+    Sha256::digest(token).into()
+}
+
+/// Reads the header. Two of them, or one that is neither kind, count as none.
+fn shown(headers: &MetadataMap) -> Option<Shown> {
+    let mut given = headers.get_all(HEADER).iter();
+    let (Some(value), None) = (given.next(), given.next()) else { return None };
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return (!rest.is_empty()).then(|| Shown::Token(rest.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    let is_usable = !user.is_empty() && password.len() <= PASSWORD_BYTES_MAX;
+    is_usable.then(|| Shown::Password { user: user.to_owned(), password: password.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::Verifier;
+
+    const PEER: &str = "127.0.0.1:1";
+
+    fn headers(values: &[&str]) -> MetadataMap {
+        let mut headers = MetadataMap::new();
+        for value in values {
+            headers.append(HEADER, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn basic(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    fn logins() -> Logins {
+        let mut users = Users::new();
+        users.insert("ann", Verifier::from_password("pass: word", b"0123456789abcdef"));
+        Logins::new(users, [1; 32])
+    }
+
+    #[tokio::test]
+    async fn a_password_becomes_a_token_and_nothing_else_does() {
+        let (logins, now) = (logins(), Duration::from_secs(1));
+        let login =
+            async |value: &str| logins.login(&headers(&[value]), PEER.parse().unwrap(), now).await;
+        let token = login(&basic("ann:pass: word")).await.unwrap();
+        let bearer = format!("Bearer {token}");
+        assert_eq!(&*logins.user(&headers(&[&bearer]), now).unwrap(), "ann");
+        assert_eq!(login(&bearer).await.unwrap(), token, "a good token stays as it is");
+        assert_ne!(login(&basic("ann:pass: word")).await.unwrap(), token);
+        for wrong in [
+            basic("ann:pass word"),
+            basic("bob:pass: word"),
+            basic("ann:"),
+            basic("ann"),
+            basic(":pass: word"),
+            "Basic !".to_owned(),
+            "Bearer x".to_owned(),
+            "Negotiate x".to_owned(),
+            "Basic".to_owned(),
+        ] {
+            let refused = login(&wrong).await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_ends_when_it_is_not_used() {
+        let logins = logins();
+        let token = logins.grant(&Arc::from("ann"), [7; 32], Duration::ZERO);
+        let bearer = headers(&[&format!("Bearer {token}")]);
+        assert!(logins.user(&bearer, TOKENS.idle_max).is_ok());
+        assert!(logins.user(&bearer, TOKENS.idle_max * 2).is_ok());
+        assert!(logins.user(&bearer, TOKENS.idle_max * 3 + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn a_call_shows_one_token() {
+        let logins = logins();
+        let token = logins.grant(&Arc::from("ann"), [7; 32], Duration::ZERO);
+        let bearer = format!("Bearer {token}");
+        for values in [vec![], vec![bearer.as_str(), "Bearer x"], vec!["Basic YTpi"], vec![&token]]
+        {
+            assert!(logins.user(&headers(&values), Duration::ZERO).is_err(), "{values:?}");
+        }
+    }
+}

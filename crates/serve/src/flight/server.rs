@@ -1,0 +1,161 @@
+//! Accepts connections, bounds them, and lets them finish when the program stops.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use hyper::{
+    rt::{Read, Write},
+    server::conn::http2,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Shared, door::Door};
+use crate::threads::Threads;
+
+/// A client that has not proved who it is by then is dropped.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long streams may go on after shutdown began: the program cuts off what is left after eight
+/// seconds, and clients are to be told before.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long clients may take to hear that their stream was ended.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Pause after the operating system refused a socket, such as for want of file handles.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Calls of one client at a time. Tools open a connection for each of their threads.
+const CALLS_MAX: u32 = 32;
+
+/// Largest head of a call: a password or token, and what tools say of themselves.
+const HEAD_BYTES_MAX: u32 = 16 * 1024;
+
+/// A client that does not answer to this is gone, though its socket may not know.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// Serves clients until `shutdown` ends, then lets their streams end.
+pub(super) async fn run(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    threads: &Threads,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let (connections, kill) = (TaskTracker::new(), CancellationToken::new());
+    {
+        let accept = accept(listener, shared, threads, &connections, &kill);
+        tokio::select! {
+            () = shutdown => (),
+            () = accept => (),
+        }
+    }
+    shared.stopping.cancel();
+    connections.close();
+    tokio::select! {
+        biased;
+        () = connections.wait() => return,
+        () = shared.clock.sleep(DRAIN_TIMEOUT) => (),
+    }
+    tracing::warn!(clients = connections.len(), "ending streams that outlived the shutdown");
+    shared.aborting.cancel();
+    tokio::select! {
+        biased;
+        () = connections.wait() => (),
+        () = shared.clock.sleep(FAREWELL) => (),
+    }
+    kill.cancel();
+}
+
+/// Accepts connections for ever, each in a task of its own.
+async fn accept(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    threads: &Threads,
+    connections: &TaskTracker,
+    kill: &CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(shared.config.connections_max));
+    // The semaphore is never closed.
+    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let (shared, kill) = (Arc::clone(shared), kill.clone());
+                let client = async move {
+                    let _slot = slot;
+                    tokio::select! {
+                        ended = attend(stream, peer, shared) => if let Err(error) = ended {
+                            tracing::debug!(%peer, %error, "a Flight SQL connection broke");
+                        },
+                        () = kill.cancelled() => (),
+                    }
+                };
+                connections.spawn_on(client, &threads.handle);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accepting a Flight SQL connection");
+                shared.clock.sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+async fn attend(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) -> Result<(), Broken> {
+    stream.set_nodelay(true)?;
+    let clock = Arc::clone(&shared.clock);
+    let known = CancellationToken::new();
+    let stranger = async {
+        tokio::select! {
+            () = known.cancelled() => std::future::pending().await,
+            () = clock.sleep(LOGIN_TIMEOUT) => {
+                Err::<(), Broken>(io::Error::from(io::ErrorKind::TimedOut).into())
+            }
+        }
+    };
+    let door = Door::new(Arc::clone(&shared), peer, known.clone());
+    let served = async {
+        match &shared.config.tls {
+            None => serve(TokioIo::new(stream), door, &shared).await,
+            Some(tls) => {
+                let stream = tls.acceptor.accept(stream).await?;
+                serve(TokioIo::new(stream), door, &shared).await
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        served = served => served,
+        stranger = stranger => stranger,
+    }
+}
+
+/// Serves one connection until it ends, or finishes its calls after the stop.
+async fn serve(
+    stream: impl Read + Write + Unpin,
+    door: Door,
+    shared: &Shared,
+) -> Result<(), Broken> {
+    let service = TowerToHyperService::new(FlightServiceServer::new(door));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY)
+        .max_concurrent_streams(CALLS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX);
+    let mut connection = pin!(builder.serve_connection(stream, service));
+    tokio::select! {
+        ended = connection.as_mut() => return Ok(ended?),
+        () = shared.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(connection.await?)
+}

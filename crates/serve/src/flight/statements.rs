@@ -1,0 +1,213 @@
+//! Statements that clients come back for: prepared ones, those whose ticket was given out, and
+//! those that are being read.
+
+use std::{sync::Arc, time::Duration};
+
+use arrow_flight::sql::ActionCreatePreparedStatementResult;
+use lake::datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::{
+    Shared, handles,
+    kept::{Bounds, Kept, Key},
+    listing::schema_bytes,
+    parameters::Row,
+    refused, types,
+};
+use crate::postgres::arrow::{Asking, Query};
+
+/// How long a prepared statement waits to be used. As long as the token it was prepared with.
+pub(super) const PREPARED_IDLE_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// Tools keep some hundreds, of some kilobytes each.
+const PREPARED: Bounds =
+    Bounds { entries_max: 1_000, weight_max: 8 << 20, idle_max: PREPARED_IDLE_MAX };
+
+/// Clients fetch as soon as they know where. A ticket holds a plan and a snapshot, so few wait.
+const OPENED: Bounds =
+    Bounds { entries_max: 64, weight_max: usize::MAX, idle_max: Duration::from_secs(300) };
+
+/// As many as can be read at a time; each ends within the server's timeout.
+const RUNNING: Bounds =
+    Bounds { entries_max: 1_024, weight_max: usize::MAX, idle_max: Duration::from_secs(3600) };
+
+/// The statements of all users.
+#[derive(Debug)]
+pub(super) struct Statements {
+    prepared: Kept<Arc<Prepared>>,
+    opened: Kept<Arc<Opened>>,
+    pub(super) running: Kept<CancellationToken>,
+}
+
+/// A statement as text: it is planned again for each run, which sees the tables as they are then.
+#[derive(Debug)]
+struct Prepared {
+    text: String,
+    parameters: Arc<[Field]>,
+    /// What was bound last; `None` when nothing was.
+    rows: Option<Arc<[Row]>>,
+}
+
+/// A statement that is planned and whose ticket is given out. Its rows come from the snapshot that
+/// it was planned over.
+pub(super) struct Opened {
+    pub(super) query: Query,
+    /// The statement runs once for each of them.
+    pub(super) rows: Arc<[Row]>,
+    pub(super) schema: SchemaRef,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl Default for Statements {
+    fn default() -> Self {
+        Self {
+            prepared: Kept::new(PREPARED),
+            opened: Kept::new(OPENED),
+            running: Kept::new(RUNNING),
+        }
+    }
+}
+
+/// The parameters of a statement that has none: it runs once.
+pub(super) fn once() -> Arc<[Row]> {
+    Arc::from([Row::new()])
+}
+
+impl Shared {
+    /// Takes a slot, which is free again when the permit is dropped.
+    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            let max = self.config.connections_max;
+            let text = format!("{max} statements are running already; try again in a second");
+            Status::resource_exhausted(text)
+        })
+    }
+
+    async fn plan(&self, user: &str, text: &str) -> Result<Query, Status> {
+        let _slot = self.slot()?;
+        let asking = Asking { user, statement_timeout: self.config.statement_timeout };
+        let planned = Query::plan(&self.reader, text, asking).await;
+        planned.map_err(|failure| refused::status(&failure))
+    }
+
+    /// Plans a statement and returns what its result looks like.
+    pub(super) async fn describe(
+        &self,
+        user: &str,
+        text: &str,
+        rows: Arc<[Row]>,
+    ) -> Result<Opened, Status> {
+        let query = self.plan(user, text).await?;
+        let first = rows.first().cloned().unwrap_or_default();
+        let bound = query.clone().bind(first).map_err(|failure| refused::status(&failure))?;
+        let schema = Arc::new(types::described(&bound.columns()));
+        Ok(Opened { query, rows, schema })
+    }
+
+    /// Plans a statement and keeps it until its ticket comes back.
+    pub(super) async fn open(
+        &self,
+        user: &Arc<str>,
+        text: &str,
+        rows: Arc<[Row]>,
+    ) -> Result<(Key, SchemaRef), Status> {
+        let opened = self.describe(user, text, rows).await?;
+        let (handle, schema) = (handles::random(), Arc::clone(&opened.schema));
+        let now = self.clock.monotonic();
+        self.statements.opened.keep(handle, user, 0, Arc::new(opened), now);
+        Ok((handle, schema))
+    }
+
+    /// Takes the statement of a ticket; each is good for one stream.
+    pub(super) fn redeem(&self, user: &str, handle: &Key) -> Result<Arc<Opened>, Status> {
+        let taken = self.statements.opened.take(handle, user, self.clock.monotonic());
+        taken.ok_or_else(|| {
+            Status::not_found("the ticket was used or has expired; ask for the statement again")
+        })
+    }
+
+    pub(super) async fn prepare(
+        &self,
+        user: &Arc<str>,
+        text: String,
+    ) -> Result<ActionCreatePreparedStatementResult, Status> {
+        let query = self.plan(user, &text).await?;
+        let parameters = query.parameters().map_err(|failure| refused::status(&failure))?;
+        let handle = handles::random();
+        let result = ActionCreatePreparedStatementResult {
+            prepared_statement_handle: handle.to_vec().into(),
+            dataset_schema: schema_bytes(&types::described(&query.columns()))?,
+            parameter_schema: schema_bytes(&Schema::new(parameters.clone()))?,
+        };
+        let (weight, now) = (text.len(), self.clock.monotonic());
+        let prepared = Arc::new(Prepared { text, parameters: parameters.into(), rows: None });
+        self.statements.prepared.keep(handle, user, weight, prepared, now);
+        Ok(result)
+    }
+
+    /// Returns the text of a prepared statement, and what is bound to it: once nothing if it has
+    /// no parameters.
+    pub(super) fn prepared(
+        &self,
+        user: &str,
+        handle: &Key,
+    ) -> Result<(String, Arc<[Row]>), Status> {
+        let found = self.find_prepared(user, handle)?;
+        let rows = found.rows.clone().unwrap_or_else(once);
+        Ok((found.text.clone(), rows))
+    }
+
+    /// Returns the parameters of a prepared statement.
+    pub(super) fn parameters(&self, user: &str, handle: &Key) -> Result<Arc<[Field]>, Status> {
+        Ok(Arc::clone(&self.find_prepared(user, handle)?.parameters))
+    }
+
+    /// Binds rows of parameters to a prepared statement, in the place of what was bound before.
+    pub(super) fn bind(
+        &self,
+        user: &Arc<str>,
+        handle: Key,
+        (rows, bytes): (Vec<Row>, usize),
+    ) -> Result<(), Status> {
+        let found = self.find_prepared(user, &handle)?;
+        let (text, parameters) = (found.text.clone(), Arc::clone(&found.parameters));
+        let (weight, now) = (text.len() + bytes, self.clock.monotonic());
+        let prepared = Arc::new(Prepared { text, parameters, rows: Some(rows.into()) });
+        self.statements.prepared.keep(handle, user, weight, prepared, now);
+        Ok(())
+    }
+
+    /// Forgets a prepared statement. One that is gone already is closed as well.
+    pub(super) fn close(&self, user: &str, handle: &Key) {
+        drop(self.statements.prepared.take(handle, user, self.clock.monotonic()));
+    }
+
+    /// Ends a statement whose ticket was given out, whether it is being read or not.
+    pub(super) fn cancel(&self, user: &str, handle: &Key) -> Result<(), Status> {
+        let now = self.clock.monotonic();
+        if self.statements.opened.take(handle, user, now).is_some() {
+            return Ok(());
+        }
+        match self.statements.running.get(handle, user, now) {
+            Some(running) => {
+                running.cancel();
+                Ok(())
+            }
+            None => Err(Status::not_found("no such statement is open or being read")),
+        }
+    }
+
+    fn find_prepared(&self, user: &str, handle: &Key) -> Result<Arc<Prepared>, Status> {
+        let found = self.statements.prepared.get(handle, user, self.clock.monotonic());
+        found.ok_or_else(|| {
+            Status::not_found("the prepared statement is closed or was not used for long")
+        })
+    }
+}
