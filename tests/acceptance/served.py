@@ -78,12 +78,13 @@ class Served:
 
     host, database = "127.0.0.1", "marketlake"
 
-    def __init__(self, folder, rows=None):
+    def __init__(self, folder, rows=None, environment=None):
         data = folder / "data"
         rows = bars() if rows is None else rows
         write_deltalake(data / "lake" / "gold" / "bar_1m", rows, partition_by=["session_date"])
         binds = {f"MARKETLAKE__{part}__BIND": "127.0.0.1:0" for part in ("HTTP", "POSTGRES")}
-        self.process = Process("serve", ["--data-dir", data, "serve"], folder, binds)
+        environment = {**binds, **(environment or {})}
+        self.process = Process("serve", ["--data-dir", data, "serve"], folder, environment)
         words = shlex.split(self.process.line("SQL"))
         said = dict(word.split("=", 1) for word in words if "=" in word)
         self.command, self.password = words, said["PGPASSWORD"]
