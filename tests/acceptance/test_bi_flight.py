@@ -42,7 +42,7 @@ TYPES = {
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    served = Served(tmp_path_factory.mktemp("flight"), ON)
+    served = Served(tmp_path_factory.mktemp("flight"), environment=ON)
     served.flight = served.process.line("Flight")
     served.console = served.process.line("console")
     yield served

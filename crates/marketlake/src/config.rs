@@ -213,6 +213,8 @@ pub(crate) struct MaintenanceConfig {
 pub(crate) struct HttpConfig {
     pub(crate) bind: SocketAddr,
     pub(crate) allowed_hosts: Vec<String>,
+    /// Whether SQL is answered there, too.
+    pub(crate) has_sql: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -1,13 +1,16 @@
 //! HTTP: the API for programs, the console for people, the metrics for operators.
 //!
-//! Reads only: nothing a route does changes the lake. All of them are a `GET`, but for one query of
-//! Delta Sharing, whose protocol wants a `POST`.
+//! Reads only: nothing a route does changes the lake. All of them are a `GET`, but for statements
+//! that are too long for an address, the end of one, and a query of Delta Sharing, whose protocol
+//! wants a `POST`.
 
 mod api;
+mod connect;
 mod console;
 mod gate;
 mod guard;
 mod params;
+mod query;
 mod reply;
 mod rows;
 mod server;
@@ -24,12 +27,17 @@ use model::{Clock, status::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::api::RELEASE;
-use self::{gate::Gate, sharing::Sharing, stream::Streams};
 pub use self::{
+    connect::Doors,
     server::{bind, serve},
     stream::feed::BarFeed,
 };
-use crate::metrics::{FlightMeter, Meter};
+use self::{gate::Gate, query::Desk, sharing::Sharing, stream::Streams};
+use crate::{
+    Error,
+    metrics::{FlightMeter, Meter},
+    postgres::{Queries, QueryLimits},
+};
 
 /// Where and to whom HTTP is served.
 #[derive(Clone, Debug)]
@@ -56,6 +64,8 @@ pub struct Services {
     clock: Arc<dyn Clock>,
     sharing: Option<Arc<Sharing>>,
     flight: Option<FlightMeter>,
+    queries: Option<Arc<Queries>>,
+    doors: Option<Doors>,
 }
 
 impl Services {
@@ -63,7 +73,23 @@ impl Services {
     #[must_use]
     pub fn new(reader: lake::Reader, status: Arc<dyn StatusProbe>, clock: Arc<dyn Clock>) -> Self {
         let feed = Arc::new(reader.clone());
-        Self { feed, reader, status, clock, sharing: None, flight: None }
+        Self { feed, reader, status, clock, sharing: None, flight: None, queries: None, doors: None }
+    }
+
+    /// Answers SQL, through the gate and the engine of the PostgreSQL port.
+    ///
+    /// # Errors
+    /// There are no threads to be had.
+    pub fn with_sql(self, limits: QueryLimits) -> Result<Self, Error> {
+        let (reader, clock) = (self.reader.clone(), Arc::clone(&self.clock));
+        let queries = Queries::start(reader, clock, limits)?;
+        Ok(Self { queries: Some(Arc::new(queries)), ..self })
+    }
+
+    /// Tells where the other doors are, and offers files that open them.
+    #[must_use]
+    pub fn with_doors(self, doors: Doors) -> Self {
+        Self { doors: Some(doors), ..self }
     }
 
     /// Shares tables by the Delta Sharing protocol.
@@ -93,6 +119,8 @@ struct App {
     clock: Arc<dyn Clock>,
     sharing: Option<sharing::State>,
     flight: Option<FlightMeter>,
+    desk: Option<Desk>,
+    doors: Option<Doors>,
     allowed_hosts: Vec<String>,
     streams: Streams,
     gate: Gate,
@@ -109,8 +137,8 @@ pub fn router(config: &HttpConfig, services: Services) -> Router {
 }
 
 fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken) -> Router {
-    let Services { reader, feed, status, clock, sharing, flight } = services;
-    let sharing = sharing.map(sharing::State::new);
+    let Services { reader, feed, status, clock, sharing, flight, queries, doors } = services;
+    let (sharing, desk) = (sharing.map(sharing::State::new), queries.map(Desk::new));
     let streams = Streams::new(feed, Arc::clone(&clock), stop.clone());
     let allowed_hosts = config.allowed_hosts.clone();
     let (gate, meter) = (Gate::new(), Meter::default());
@@ -120,6 +148,8 @@ fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken
         clock,
         sharing,
         flight,
+        desk,
+        doors,
         allowed_hosts,
         streams,
         gate,

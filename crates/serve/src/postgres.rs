@@ -30,6 +30,7 @@ mod engine;
 mod failure;
 mod interval;
 mod parameters;
+mod queries;
 mod rewrite;
 mod rows;
 mod scram;
@@ -43,7 +44,10 @@ mod zone;
 
 pub(crate) use engine::arrow;
 pub(crate) use failure::Failure;
+pub use queries::QueryLimits;
+pub(crate) use queries::{Batch, Opened, Queries, Refused};
 pub(crate) use scram::verifier_or_mock;
+pub use settings::DATABASE;
 pub use verifier::{ITERATIONS, Users, Verifier};
 
 /// A client that has not proved who it is by then is dropped.

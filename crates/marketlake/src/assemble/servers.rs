@@ -5,12 +5,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use serve::{
     FlightMeter,
     flight::FlightConfig,
-    http::{HttpConfig, Services, StatusProbe, sharing::Sharing},
-    postgres::PostgresConfig,
+    http::{Doors, HttpConfig, Services, StatusProbe, sharing::Sharing},
+    postgres::{DATABASE, PostgresConfig, QueryLimits},
 };
 use tokio::net::TcpListener;
 
-use super::{Workbench, password::Login};
+use super::{ResultExt, Workbench, password::Login};
 use crate::{assemble::failures::OurError, failure::Failure, supervise::Supervisor};
 
 /// Clients of the PostgreSQL port; a BI tool opens about ten.
@@ -108,11 +108,12 @@ impl Ports {
         reader: &lake::Reader,
         status: Arc<dyn StatusProbe>,
         admission: Admission,
-    ) {
+    ) -> Result<(), Failure> {
+        let Addresses { postgres, .. } = self.addresses()?;
         let Admission { login, sharing } = admission;
         let shutdown = supervisor.shutdown_token();
-        let services = Services::new(reader.clone(), status, Arc::clone(&bench.clock));
         let meter = self.flight.is_some().then(FlightMeter::default);
+        let services = services(bench, reader, status, postgres)?;
         let services = services.with_sharing(sharing).with_flight(meter.clone());
         let (listener, config) = self.http;
         let stop = shutdown.clone().cancelled_owned();
@@ -138,7 +139,26 @@ impl Ports {
                 serve::postgres::serve(listener, config, login.users, reader, clock, stop).await;
             served.map_err(OurError::into_failure)
         });
+        Ok(())
     }
+}
+
+/// What the HTTP port serves. Statements there have the limits of the SQL port.
+fn services(
+    bench: &Workbench,
+    reader: &lake::Reader,
+    status: Arc<dyn StatusProbe>,
+    postgres: SocketAddr,
+) -> Result<Services, Failure> {
+    let user = bench.config.postgres.user.clone();
+    let doors = Doors { postgres, user, database: DATABASE.to_owned() };
+    let services =
+        Services::new(reader.clone(), status, Arc::clone(&bench.clock)).with_doors(doors);
+    if !bench.config.http.has_sql {
+        return Ok(services);
+    }
+    let limits = QueryLimits { timeout: STATEMENT_TIMEOUT, rows_max: ROWS_MAX };
+    services.with_sql(limits).or_fail()
 }
 
 async fn listen<T>(

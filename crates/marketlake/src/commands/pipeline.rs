@@ -142,7 +142,7 @@ pub(crate) async fn start(
         supervisor.spawn_stage(slot);
     }
     let admission = Admission { login, sharing };
-    ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), admission);
+    ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), admission)?;
     Ok((supervisor, welcome))
 }
 

@@ -126,6 +126,7 @@ pub(super) struct MaintenanceFile {
 pub(super) struct HttpFile {
     pub(super) bind: String,
     pub(super) allowed_hosts: Vec<String>,
+    pub(super) sql: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -369,7 +369,7 @@ fn maintenance(file: &MaintenanceFile, problems: &mut Problems) -> Option<Mainte
 fn http(file: &HttpFile, problems: &mut Problems) -> Option<HttpConfig> {
     let bind = problems.take("http.bind", bind(&file.bind));
     let allowed_hosts = problems.take("http.allowed_hosts", hosts(&file.allowed_hosts));
-    Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts? })
+    Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts?, has_sql: file.sql })
 }
 
 fn postgres(

@@ -7,14 +7,15 @@ use axum::{
     extract::State,
     http::header,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, delete, get},
 };
 use lake::datafusion::prelude::SessionContext;
 use model::status::PipelineStatus;
 
 use super::{
-    App,
+    App, connect,
     params::Params,
+    query,
     reply::Refusal,
     stream::stream,
     tables,
@@ -36,6 +37,11 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/v1/bars", get(bars)),
         ("/api/v1/quotes", get(quotes)),
         ("/api/v1/stream", get(stream)),
+        ("/api/v1/query", get(query::by_address).post(query::by_body)),
+        ("/api/v1/query/{id}", delete(query::cancel)),
+        ("/api/v1/tables/{table}", get(query::table)),
+        ("/api/v1/connect", get(connect::connections)),
+        ("/api/v1/connect/powerbi/{file}", get(connect::powerbi)),
         ("/api/v1/openapi.json", get(openapi)),
         ("/metrics", get(metrics_text)),
     ]

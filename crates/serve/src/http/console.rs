@@ -27,14 +27,19 @@ const CACHE_CHECKED: &str = "no-cache";
 static TAGS: LazyLock<Vec<String>> =
     LazyLock::new(|| files::FILES.iter().map(|(_, content)| tag(content)).collect());
 
+/// The twins that the build puts beside a file, the smallest first: their ending, and what browsers
+/// call it.
+const ENCODINGS: [(&str, &str); 2] = [(".br", "br"), (".gz", "gzip")];
+
 /// Answers what no route of the API answers: a file, or the page that finds its own way by path.
 pub(super) async fn file(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_api = path == "api" || path.starts_with("api/");
+    let is_twin = plain(path) != path;
     let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
     let found = find(path).or_else(|| find(INDEX).filter(|_| is_page));
     match found {
-        Some(found) if !is_api => found.respond(&headers),
+        Some(found) if !is_api && !is_twin => found.smallest(&headers).respond(&headers),
         _ => {
             let message = format!("there is nothing at `{}`", echo(uri.path()));
             Refusal::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
@@ -47,15 +52,40 @@ struct File {
     name: &'static str,
     content: &'static [u8],
     tag: &'static str,
+    encoding: Option<&'static str>,
 }
 
 fn find(path: &str) -> Option<File> {
     let index = files::FILES.binary_search_by_key(&path, |(name, _)| name).ok()?;
     let (name, content) = files::FILES.get(index)?;
-    Some(File { name, content, tag: TAGS.get(index)? })
+    let encoding =
+        ENCODINGS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, encoding)| *encoding);
+    Some(File { name, content, tag: TAGS.get(index)?, encoding })
+}
+
+/// The name of the file that a twin is of; other names as they are.
+fn plain(name: &str) -> &str {
+    ENCODINGS.iter().find_map(|(end, _)| name.strip_suffix(end)).unwrap_or(name)
+}
+
+/// Whether the client takes an encoding; one with the weight 0 is refused.
+fn accepts(request: &HeaderMap, encoding: &str) -> bool {
+    let given = request.get_all(header::ACCEPT_ENCODING).iter();
+    given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|wish| {
+        let (name, weight) = wish.split_once(';').unwrap_or((wish, ""));
+        let weight = weight.trim().trim_start_matches("q=").trim_end_matches(['0', '.']);
+        let is_refused = wish.contains("q=") && weight.is_empty();
+        name.trim().eq_ignore_ascii_case(encoding) && !is_refused
+    })
 }
 
 impl File {
+    /// Returns the smallest form of the file that the client takes.
+    fn smallest(self, request: &HeaderMap) -> Self {
+        let mut twins = ENCODINGS.iter().filter(|(_, encoding)| accepts(request, encoding));
+        twins.find_map(|(end, _)| find(&format!("{}{end}", self.name))).unwrap_or(self)
+    }
+
     fn respond(&self, request: &HeaderMap) -> Response {
         let is_known = request
             .get_all(header::IF_NONE_MATCH)
@@ -71,6 +101,10 @@ impl File {
         let cache = if self.name.starts_with(HASHED) { CACHE_FOREVER } else { CACHE_CHECKED };
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(self.name)));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if let Some(encoding) = self.encoding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         if let Ok(tag) = HeaderValue::from_str(self.tag) {
             headers.insert(header::ETAG, tag);
@@ -90,7 +124,7 @@ fn tag(content: &[u8]) -> String {
 }
 
 fn content_type(name: &str) -> &'static str {
-    match name.rsplit('.').next().unwrap_or_default() {
+    match plain(name).rsplit('.').next().unwrap_or_default() {
         "html" => "text/html; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -131,6 +165,27 @@ mod tests {
                 let allowed = format!("'sha256-{hash}'");
                 assert!(CONTENT_SECURITY_POLICY.contains(&allowed), "{name} needs {allowed}");
             }
+        }
+    }
+
+    #[test]
+    fn a_client_is_sent_what_it_takes() {
+        let accept = |text: &'static str| {
+            HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(text))])
+        };
+        for text in ["br", "gzip, deflate, br", "BR;q=0.5", "gzip;q=1.0,br"] {
+            assert!(accepts(&accept(text), "br"), "{text}");
+        }
+        for text in ["", "gzip", "br;q=0", "br;q=0.0", "brotli"] {
+            assert!(!accepts(&accept(text), "br"), "{text}");
+        }
+        assert_eq!(plain("assets/a.js.br"), "assets/a.js");
+        // A twin is never larger, and says what it is. None until the console is built.
+        for (name, content) in files::FILES.iter().filter(|(name, _)| plain(name) == *name) {
+            let small = find(name).unwrap().smallest(&accept("gzip, br"));
+            assert!(small.content.len() <= content.len(), "{name}");
+            assert_eq!(small.encoding.is_some(), small.name != *name, "{name}");
+            assert!(find(name).unwrap().smallest(&accept("identity")).encoding.is_none(), "{name}");
         }
     }
 

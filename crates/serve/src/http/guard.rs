@@ -16,7 +16,7 @@ use axum::{
 };
 
 use super::{
-    App,
+    App, query,
     reply::{Refusal, echo},
     sharing,
 };
@@ -52,12 +52,14 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         .get::<MatchedPath>()
         .map_or_else(|| "console".to_owned(), |path| path.as_str().to_owned());
     let is_shared = sharing::is_ours(request.uri().path());
+    // A statement has its own limit, which is longer.
+    let has_own_limit = query::is_ours(request.uri().path());
     let answered = match check(&request, &app.allowed_hosts) {
         Err(refusal) => Err(refusal),
         Ok(()) => tokio::select! {
             biased;
             response = next.run(request) => Ok(response),
-            () = app.clock.sleep(REQUEST_TIMEOUT) => Err(timed_out()),
+            () = app.clock.sleep(REQUEST_TIMEOUT), if !has_own_limit => Err(timed_out()),
         },
     };
     let mut response = match answered {
@@ -90,10 +92,20 @@ fn timed_out() -> Refusal {
 
 fn check(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
     check_host(request, allowed_hosts)?;
-    let is_shared = sharing::is_ours(request.uri().path());
-    // What comes with a token of its own cannot be sent by a page that does not have it.
-    let may_post = is_shared && request.method() == Method::POST;
-    if !may_post && !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let path = request.uri().path();
+    let is_shared = sharing::is_ours(path);
+    let may_post = match *request.method() {
+        // What comes with a token of its own cannot be sent by a page that does not have it; a page
+        // elsewhere cannot send JSON.
+        Method::POST => is_shared || query::may_post(path),
+        _ => false,
+    };
+    let is_read = match *request.method() {
+        Method::GET | Method::HEAD => true,
+        Method::DELETE => query::may_delete(path),
+        _ => false,
+    };
+    if !may_post && !is_read {
         let message = format!("`{}` is not served; allowed: GET, HEAD", echo_method(request));
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
@@ -101,9 +113,10 @@ fn check(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
         let message = "a request here has no body; parameters go into the address";
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_not_allowed", message));
     }
-    let path = request.uri().path();
     let is_page = !path.starts_with("/api/") && path != "/metrics" && !is_shared;
-    if !is_page && is_cross_site(request.headers()) {
+    if (!is_page && is_cross_site(request.headers()))
+        || (query::is_ours(path) && is_foreign(request.headers()))
+    {
         let message = "a page of another site may not use this API";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", message));
     }
@@ -159,6 +172,19 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site")
 }
 
+/// Whether a page that is not our own asks. Statements are dear, so that a page of another port of the
+/// same machine may not even start one.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| !matches!(site, b"same-origin" | b"none")) {
+        return true;
+    }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    // Behind a proxy the scheme may be another one; who asks has the host's name all the same.
+    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
+    origin.is_some_and(|origin| origin.is_none() || origin != text(header::HOST))
+}
+
 fn echo_method(request: &Request) -> String {
     echo(request.method().as_str())
 }
@@ -180,6 +206,27 @@ mod tests {
         }
         check_allowed("lake.example", true);
         check_allowed("Lake.Example:443", true);
+    }
+
+    #[test]
+    fn only_our_own_pages_and_programs_ask_statements() {
+        let foreign = |fields: &[(&'static str, &'static str)]| {
+            let fields = fields.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            let mut headers: HeaderMap = fields.collect();
+            headers.insert(header::HOST, HeaderValue::from_static("localhost:8080"));
+            is_foreign(&headers)
+        };
+        assert!(!foreign(&[]), "a program");
+        assert!(!foreign(&[("sec-fetch-site", "none")]), "typed by hand");
+        let ours = ("origin", "http://localhost:8080");
+        assert!(!foreign(&[("sec-fetch-site", "same-origin"), ours]));
+        assert!(!foreign(&[("origin", "https://localhost:8080")]), "TLS ends at a proxy");
+        assert!(foreign(&[("sec-fetch-site", "cross-site")]));
+        assert!(foreign(&[("sec-fetch-site", "same-site"), ours]));
+        assert!(foreign(&[("origin", "http://localhost:3000")]));
+        assert!(foreign(&[("origin", "null")]));
     }
 
     #[test]

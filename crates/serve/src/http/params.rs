@@ -1,6 +1,6 @@
 //! Query parameters become types that cannot be wrong, or an answer that says what is allowed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -68,6 +68,11 @@ impl Params {
         Ok(self)
     }
 
+    /// Returns a parameter as it was given.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -116,19 +121,23 @@ impl Params {
         }
     }
 
-    /// Returns `limit`, or its default.
+    /// Returns `limit` of an answer that is kept whole, or its default.
     pub(super) fn limit(&self) -> Result<usize, Refusal> {
         let Some(given) = self.get("limit") else {
             return Ok(BARS_DEFAULT);
         };
-        // `parse` would take a leading `+`, which nobody means.
-        given
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| given.parse().ok())
-            .flatten()
+        parse_count(given)
             .filter(|limit| (1..=BARS_MAX).contains(limit))
             .ok_or_else(|| Refusal::parameter("limit", given, LIMIT_ALLOWED))
+    }
+
+    /// Returns `limit` of an answer that is streamed; `None` when it is not given.
+    pub(super) fn rows_limit(&self) -> Result<Option<u64>, Refusal> {
+        let Some(given) = self.get("limit") else {
+            return Ok(None);
+        };
+        let limit = parse_count(given).filter(|limit| *limit > 0);
+        limit.map(Some).ok_or_else(|| Refusal::parameter("limit", given, "1 and more"))
     }
 
     fn time(&self, name: &'static str) -> Result<Option<DateTime<Utc>>, Refusal> {
@@ -154,6 +163,11 @@ fn is_symbol(text: &str) -> bool {
         })
 }
 
+/// `parse` alone would take a leading `+`, which nobody means.
+fn parse_count<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     // Years beyond four digits overflow the microseconds of the tables.
     let is_sane = |ts: &DateTime<Utc>| (1900..=9999).contains(&chrono::Datelike::year(ts));
@@ -165,12 +179,19 @@ fn parse_time(text: &str) -> Option<DateTime<Utc>> {
 }
 
 #[cfg(test)]
+impl Params {
+    pub(super) fn parse(query: &str) -> Self {
+        let uri = format!("/?{query}").parse().unwrap();
+        Self { pairs: Query::try_from_uri(&uri).unwrap().0 }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn params(query: &str) -> Params {
-        let uri = format!("/?{query}").parse().unwrap();
-        Params { pairs: Query::try_from_uri(&uri).unwrap().0 }
+        Params::parse(query)
     }
 
     #[test]
@@ -209,6 +230,15 @@ mod tests {
         assert_eq!(params("limit=10000").limit().unwrap(), BARS_MAX);
         for query in ["limit=0", "limit=10001", "limit=-1", "limit=", "limit=1e3", "limit=%2B5"] {
             assert!(params(query).limit().is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_streamed_answer_has_as_many_rows_as_one_likes() {
+        assert_eq!(params("").rows_limit().unwrap(), None);
+        assert_eq!(params("limit=5000000").rows_limit().unwrap(), Some(5_000_000));
+        for query in ["limit=0", "limit=-1", "limit=", "limit=1e3", "limit=%2B5"] {
+            assert!(params(query).rows_limit().is_err(), "{query}");
         }
     }
 

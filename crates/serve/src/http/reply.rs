@@ -7,8 +7,9 @@ use axum::{
 };
 use model::ErrorKind;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::Error;
+use crate::{Error, postgres::Refused};
 
 /// A refusal or a failure, as the client sees it.
 #[derive(Clone, Debug)]
@@ -16,17 +17,8 @@ pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: String,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    error: Detail<'a>,
-}
-
-#[derive(Serialize)]
-struct Detail<'a> {
-    code: &'static str,
-    message: &'a str,
+    /// What a failed statement adds.
+    statement: Option<Box<Refused>>,
 }
 
 /// A refusal as the Delta Sharing protocol wants it.
@@ -42,7 +34,7 @@ const ECHO_CHARS_MAX: usize = 64;
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), statement: None }
     }
 
     /// The parameter `name` was given as `given`, and `allowed` says what may be given.
@@ -68,6 +60,29 @@ impl Refusal {
         let error_code = self.code.to_ascii_uppercase();
         let body = SharingBody { error_code: &error_code, message: &self.message };
         (self.status, Json(body)).into_response()
+    }
+
+    /// Adds where and how a statement failed.
+    pub(super) fn with_statement(mut self, refused: Refused) -> Self {
+        self.statement = Some(Box::new(refused));
+        self
+    }
+
+    /// Returns what a client is told.
+    pub(super) fn to_json(&self) -> Value {
+        let Self { code, message, .. } = self;
+        let Some(refused) = &self.statement else {
+            return json!({"error": {"code": code, "message": message}});
+        };
+        let Refused { code: state, hint, place, .. } = refused.as_ref();
+        json!({"error": {
+            "code": code,
+            "message": message,
+            "sqlstate": state,
+            "hint": hint,
+            "line": place.map(|place| place.line),
+            "column": place.map(|place| place.column),
+        }})
     }
 
     /// The server has as much to do as it takes on.
@@ -98,8 +113,7 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Body { error: Detail { code: self.code, message: &self.message } };
-        (self.status, Json(body)).into_response()
+        (self.status, Json(self.to_json())).into_response()
     }
 }
 

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    http::{Uri, header},
+    http::{HeaderMap, Uri, header},
     response::IntoResponse,
     routing::{get, head, post},
 };
@@ -67,6 +67,11 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(sharing: Arc<Sharing>) -> Self {
         Self { sharing, failures: Failures::default() }
+    }
+
+    /// Where clients find the server.
+    pub(super) fn endpoint(&self, headers: &HeaderMap) -> String {
+        tables::endpoint(self.sharing.endpoint.as_deref(), headers)
     }
 }
 

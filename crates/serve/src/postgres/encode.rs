@@ -79,6 +79,19 @@ impl Rows {
         self.next >= self.len
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes one value as text; `false`, and nothing, for a null or a column there is not.
+    pub(super) fn write_text_at(&self, row: usize, column: usize, out: &mut BytesMut) -> bool {
+        let Some(cells) = self.cells.get(column).filter(|cells| !cells.is_null(row)) else {
+            return false;
+        };
+        cells.write_text(row, out);
+        true
+    }
+
     /// Writes the next row. Call only while there is one.
     pub(super) fn write_next(&mut self, layout: &mut Layout<'_>, out: &mut BytesMut) {
         let row = self.next;

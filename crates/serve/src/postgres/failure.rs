@@ -59,6 +59,11 @@ impl Failure {
         Self::fatal("25P03", "terminating connection due to idle-in-transaction timeout")
     }
 
+    pub(super) fn too_many_rows(rows_max: u64) -> Self {
+        Self::new("54000", format!("the result has more than {rows_max} rows"))
+            .with_hint("Add a LIMIT, or aggregate in the query.")
+    }
+
     fn spill_bound() -> Self {
         Self::new("53100", "disk full: the statement needs more room on disk than its share")
     }

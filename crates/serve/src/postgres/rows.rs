@@ -98,12 +98,7 @@ impl RowStream {
                 }
             };
             if self.passed >= self.rows_max {
-                return Err(Failure::new(
-                    "54000",
-                    format!("the result has more than {} rows", self.rows_max),
-                )
-                .with_hint("Add a LIMIT, or aggregate in the query.")
-                .into());
+                return Err(Failure::too_many_rows(self.rows_max).into());
             }
             output.append(|buffer| current.write_next(&mut layout, buffer));
             rows += 1;

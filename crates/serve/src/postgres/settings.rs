@@ -12,7 +12,7 @@ pub(super) const SERVER_VERSION: &str =
     concat!("15.0 (marketlake ", env!("CARGO_PKG_VERSION"), ")");
 
 /// The only database.
-pub(super) const DATABASE: &str = "marketlake";
+pub const DATABASE: &str = "marketlake";
 
 const SEARCH_PATH: &str = "gold, silver";
 

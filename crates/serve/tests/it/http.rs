@@ -3,7 +3,9 @@
 
 mod api;
 mod client;
+mod connect;
 mod fixture;
 mod guard;
+mod query;
 mod schema;
 mod stream;

@@ -146,7 +146,7 @@ fn end(
 
 /// Returns where the client finds this server: as configured, or as it asked. The guard has checked
 /// the host.
-fn endpoint(configured: Option<&str>, headers: &HeaderMap) -> String {
+pub(super) fn endpoint(configured: Option<&str>, headers: &HeaderMap) -> String {
     match configured {
         Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
         None => {

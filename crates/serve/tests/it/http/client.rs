@@ -17,6 +17,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
+    /// Whether the answer had its end.
+    pub(super) is_whole: bool,
 }
 
 impl Reply {
@@ -42,22 +44,44 @@ pub(super) async fn get(server: SocketAddr, path: &str) -> Reply {
     send(server, &format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n")).await
 }
 
+/// Sends `body` as JSON.
+pub(super) async fn post(server: SocketAddr, path: &str, body: &Value) -> Reply {
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\n");
+    send_body(server, &head, &body.to_string()).await
+}
+
 /// Sends `head`, which lacks only its last empty line, and reads the whole answer.
 pub(super) async fn send(server: SocketAddr, head: &str) -> Reply {
+    exchange(server, &format!("{head}Connection: close\r\n\r\n")).await
+}
+
+/// The same with a body.
+pub(super) async fn send_body(server: SocketAddr, head: &str, body: &str) -> Reply {
+    let length = body.len();
+    let fields = format!("Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    exchange(server, &format!("{head}{fields}")).await
+}
+
+async fn exchange(server: SocketAddr, request: &str) -> Reply {
     let exchange = async {
-        let mut connection = connect(server, &format!("{head}Connection: close\r\n\r\n")).await;
+        let mut connection = connect(server, request).await;
         let (status, headers) = read_head(&mut connection).await;
-        let mut reply = Reply { status, headers, body: String::new() };
+        let mut reply = Reply { status, headers, body: String::new(), is_whole: true };
         if reply.header("transfer-encoding") == Some("chunked") {
-            while let Some(chunk) = read_chunk(&mut connection).await {
-                reply.body.push_str(&chunk);
-            }
+            reply.is_whole = loop {
+                match read_chunk(&mut connection).await {
+                    Some(chunk) if chunk.is_empty() => break true,
+                    Some(chunk) => reply.body.push_str(&chunk),
+                    None => break false,
+                }
+            };
         } else {
             connection.read_to_string(&mut reply.body).await.unwrap();
         }
         reply
     };
-    timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no answer to {head}"))
+    timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no answer to {request}"))
 }
 
 async fn connect(server: SocketAddr, request: &str) -> BufReader<TcpStream> {
@@ -81,6 +105,7 @@ async fn read_head(connection: &mut BufReader<TcpStream>) -> (u16, Vec<(String, 
     }
 }
 
+/// The last chunk is empty; `None` means that the connection ended before it.
 async fn read_chunk(connection: &mut BufReader<TcpStream>) -> Option<String> {
     let mut line = String::new();
     connection.read_line(&mut line).await.ok()?;
@@ -88,7 +113,7 @@ async fn read_chunk(connection: &mut BufReader<TcpStream>) -> Option<String> {
     let mut chunk = vec![0; length + 2];
     connection.read_exact(&mut chunk).await.ok()?;
     chunk.truncate(length);
-    (length != 0).then(|| String::from_utf8(chunk).unwrap())
+    Some(String::from_utf8(chunk).unwrap())
 }
 
 /// One server-sent event; a comment has no `event`.
@@ -130,7 +155,8 @@ impl Events {
     pub(super) async fn next(&mut self) -> Option<Event> {
         let next = async {
             while !self.text.contains("\n\n") {
-                self.text.push_str(&read_chunk(&mut self.connection).await?);
+                let chunk = read_chunk(&mut self.connection).await?;
+                self.text.push_str(Some(chunk).filter(|chunk| !chunk.is_empty())?.as_str());
             }
             let (block, rest) = self.text.split_once("\n\n")?;
             let mut event = Event::default();

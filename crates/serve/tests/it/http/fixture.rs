@@ -25,8 +25,15 @@ use model::{
     session::trading_date,
     status::{PipelineStatus, StageState, StageStatus, TableStatus},
 };
-use serve::http::{self, BarFeed, HttpConfig, Services, StatusProbe};
+use serve::{
+    http::{self, BarFeed, Doors, HttpConfig, Services, StatusProbe},
+    postgres::QueryLimits,
+};
 use tokio::{sync::oneshot, task::JoinHandle};
+
+/// Of statements. The patience of the client is longer.
+pub(super) const LIMITS: QueryLimits =
+    QueryLimits { timeout: Duration::from_secs(10), rows_max: 100_000 };
 
 /// The real clock of the test's runtime.
 #[derive(Debug)]
@@ -139,8 +146,26 @@ impl Server {
         tables: Vec<(&'static str, &'static str, RecordBatch)>,
         feed: Arc<FakeFeed>,
     ) -> Self {
+        Self::start_limited(tables, feed, Some(LIMITS)).await
+    }
+
+    /// Starts a server that answers SQL within `limits`, or not at all.
+    pub(super) async fn start_limited(
+        tables: Vec<(&'static str, &'static str, RecordBatch)>,
+        feed: Arc<FakeFeed>,
+        limits: Option<QueryLimits>,
+    ) -> Self {
         let reader = Reader::in_memory(tables).unwrap();
         let services = Services::new(reader, Arc::new(FixedStatus), TestClock::start());
+        let services = match limits {
+            Some(limits) => services.with_sql(limits).unwrap(),
+            None => services,
+        };
+        let services = services.with_doors(Doors {
+            postgres: "127.0.0.1:5439".parse().unwrap(),
+            user: "analyst".to_owned(),
+            database: "marketlake".to_owned(),
+        });
         let config = config("127.0.0.1:0");
         let listener = http::bind(&config).await.unwrap();
         let addr = listener.local_addr().unwrap();

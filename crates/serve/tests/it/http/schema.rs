@@ -76,6 +76,7 @@ async fn every_answer_has_exactly_the_documented_fields() {
         ("/api/v1/symbols", "/api/v1/symbols"),
         ("/api/v1/bars", "/api/v1/bars?symbol=AAPL&interval=1m"),
         ("/api/v1/quotes", "/api/v1/quotes"),
+        ("/api/v1/connect", "/api/v1/connect"),
     ] {
         let reply = get(server.addr, asked).await;
         assert_eq!(reply.status, 200, "{asked}: {}", reply.body);
@@ -95,6 +96,9 @@ async fn refusals_have_the_documented_shape_and_status() {
         ("/api/v1/bars", "/api/v1/bars?symbol=NOPE&interval=1m", "404"),
         ("/api/v1/quotes", "/api/v1/quotes?symbols=,", "400"),
         ("/api/v1/stream", "/api/v1/stream?symbol=A", "400"),
+        ("/api/v1/query", "/api/v1/query?sql=select%201%20from", "422"),
+        ("/api/v1/query", "/api/v1/query?sql=select%20clos%20from%20gold.bar_1m", "422"),
+        ("/api/v1/tables/{table}", "/api/v1/tables/gold.nothing", "404"),
     ] {
         let reply = get(server.addr, asked).await;
         assert_eq!(reply.status.to_string(), status, "{asked}: {}", reply.body);
