@@ -3,6 +3,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { compress } from './dev/compress.mjs';
 import { notices } from './dev/notices.mjs';
 
 const target = process.env['MARKETLAKE_URL'];
@@ -24,7 +25,7 @@ function mockApi(): Plugin {
 export default defineConfig({
   // Relative addresses, so that the console also works below a path of a reverse proxy.
   base: './',
-  plugins: [svelte(), mockApi(), notices()],
+  plugins: [svelte(), mockApi(), notices(), compress()],
   build: {
     target: 'es2022',
     // The policy forbids `data:` fonts and scripts; a file is as cheap.

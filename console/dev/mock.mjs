@@ -32,8 +32,12 @@ function serveFile(request, response) {
   }
   let file = join(DIST, path);
   if (!existsSync(file) || !statSync(file).isFile()) file = join(DIST, 'index.html');
+  const type = TYPES[extname(file)] ?? 'application/octet-stream';
+  const isSmaller = existsSync(`${file}.gz`);
+  if (isSmaller) file += '.gz';
   response.writeHead(200, {
-    'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+    'content-type': type,
+    ...(isSmaller ? { 'content-encoding': 'gzip' } : {}),
     'content-security-policy': POLICY,
     'x-content-type-options': 'nosniff',
   });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { openBrowser } from './browser.mjs';
 import { closesOfTable, countCandlePixels, pictureOfCandles, PIXELS_MIN } from './chart.mjs';
 import { watchRequests } from './requests.mjs';
+import { sqlSteps } from './sql.mjs';
 
 const base = process.env.BASE_URL?.replace(/\/?$/, '/');
 const folder = process.env.SCREENSHOTS;
@@ -82,7 +83,16 @@ async function compareCloses(symbol, interval) {
   });
 }
 
-const scene = { symbol: '' };
+const scene = {
+  symbol: '',
+  slow: `select count(*) as slow from ${Array.from({ length: 8 }, (_, at) => `gold.bar_15m as b${at}`).join(', ')} where b0.close + b7.close > 0`,
+  // Whatever the lake holds, crossed until there is enough of it.
+  long: 'select a.symbol, a.ts_start, b.close from gold.bar_15m a cross join gold.bar_15m b',
+  drawn: "select ts_start, close from gold.bar_15m where symbol = (select min(symbol) from gold.bar_15m) order by ts_start",
+};
+
+/** The page with all it needs for its first paint, as it travels. */
+const FIRST_PAINT_BYTES_MAX = 200_000;
 
 const steps = {
   async 'the console opens and shows candles'() {
@@ -95,6 +105,11 @@ const steps = {
     await page.waitForSelector('[data-testid="chart"] canvas');
     await page.waitForSelector('[data-testid="chart"] #tv-attr-logo', { state: 'visible' });
     await seeCandles();
+    const sizes = await page.evaluate(() => performance.getEntries()
+      .filter((entry) => entry.transferSize > 0 && !entry.name.includes('/api/'))
+      .map((entry) => [entry.name, entry.transferSize]));
+    const sum = sizes.reduce((total, [, size]) => total + size, 0);
+    check(sizes.length > 3 && sum < FIRST_PAINT_BYTES_MAX, `the first paint takes ${sum} bytes: ${JSON.stringify(sizes)}`);
   },
 
   async 'the stream alone moves prices and candles'() {
@@ -212,8 +227,33 @@ const steps = {
     await picture('pipeline-dark');
   },
 
+  ...sqlSteps({ page, base, scene, check, until, patience, picture, complaints }),
+
+  async 'the lineage shows what a table is made of'() {
+    await page.getByTestId('nav-lineage').click();
+    const bar = page.getByTestId('item-silver.bar');
+    await bar.waitFor({ timeout: patience });
+    await bar.click();
+    await page.mouse.move(0, 0);
+    const dimmed = (id) => page.getByTestId(`item-${id}`).evaluate((node) => node.classList.contains('other'));
+    check(!(await dimmed('vendor')) && !(await dimmed('gold.bar_1m')), 'kin is dimmed');
+    check(await dimmed('silver.quarantine'), 'a stranger is not');
+    await picture('lineage-kin');
+  },
+
+  async 'quality and coverage count what the lake holds'() {
+    await page.getByTestId('nav-quality').click();
+    await page.locator('[data-testid="quality-daily"] tbody th').first().waitFor({ timeout: patience });
+    await page.getByTestId('nav-coverage').click();
+    await page.locator('[data-testid="coverage"] tbody th').first().waitFor({ timeout: patience });
+    await page.getByTestId('coverage-filter').fill(scene.symbol);
+    const symbols = await page.locator('[data-testid="coverage"] tbody th').allTextContents();
+    check(symbols.includes(scene.symbol), `the filter leaves ${symbols}`);
+  },
+
   async 'the connect page leads to the API description'() {
     await page.goto(new URL('#/connect', base).href);
+    await page.getByTestId('client-powerbi').waitFor({ timeout: patience });
     const href = await page.getByTestId('openapi').getAttribute('href');
     const answer = await page.request.get(new URL(href, base).href);
     check(answer.ok() && (await answer.json()).openapi, 'no OpenAPI description');
@@ -222,7 +262,7 @@ const steps = {
 
   async 'everything fits a phone'() {
     await page.setViewportSize(phone);
-    for (const [name, hash] of [['markets', `#/markets/${encodeURIComponent(scene.symbol)}?interval=15m`], ['pipeline', '#/pipeline'], ['connect', '#/connect']]) {
+    for (const [name, hash] of [['markets', `#/markets/${encodeURIComponent(scene.symbol)}?interval=15m`], ['pipeline', '#/pipeline']]) {
       await page.goto(new URL(hash, base).href);
       if (name === 'markets') await barsOf(scene.symbol, '15m');
       else await page.locator('h1').first().waitFor();

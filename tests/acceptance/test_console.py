@@ -15,7 +15,7 @@ def browser():
     return found
 
 
-def test_candles_prices_intervals_and_themes(folder):
+def test_pages_themes_keys_and_accessibility(folder):
     demo = Process("demo", ["demo", "--symbols", 8, "--speed", 60], folder)
     url = demo.line("console")
     # The test's own folder: pictures of an earlier run prove nothing about this one.
@@ -25,14 +25,16 @@ def test_candles_prices_intervals_and_themes(folder):
         **os.environ, "BASE_URL": url, "SCREENSHOTS": str(pictures), "CHROMIUM": browser(),
         "PATIENCE": "90",
     }
-    done = subprocess.run(
-        ["node", "e2e/console.mjs"], cwd=ROOT / "console", env=variables, capture_output=True,
-        text=True, timeout=400, check=False,
-    )
-    # For people to look at, also after a failure; outside the repository.
-    gallery = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or CACHE / "screenshots")
-    shutil.copytree(pictures, gallery, dirs_exist_ok=True)
-    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    # A walk through every page, then each of them under the eyes of axe-core.
+    for walk in ("e2e/console.mjs", "e2e/access.mjs"):
+        done = subprocess.run(
+            ["node", walk], cwd=ROOT / "console", env=variables, capture_output=True, text=True,
+            timeout=400, check=False,
+        )
+        # For people to look at, also after a failure; outside the repository.
+        gallery = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or CACHE / "screenshots")
+        shutil.copytree(pictures, gallery, dirs_exist_ok=True)
+        assert done.returncode == 0, f"{walk}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     for name in ("markets-dark.png", "markets-light.png"):
         assert (pictures / name).is_file(), f"no picture `{name}` was taken"
     code, seconds = demo.terminate()

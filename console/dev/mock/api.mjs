@@ -1,5 +1,6 @@
 // The HTTP API over the mock market, as a handler for Node's http module or Vite's dev server.
 import { Market } from './market.mjs';
+import { connections, query } from './query.mjs';
 import { status } from './status.mjs';
 
 const TICK_MS = 400;
@@ -81,6 +82,8 @@ export function createMock({ seed = 7, speed = 30 }) {
     '/api/v1/quotes': (_, query, response) => sendJson(response, 200, {
       quotes: (query.get('symbols') ?? '').split(',').map((symbol) => market.quote(symbol)).filter(Boolean),
     }),
+    '/api/v1/query': (request, _, response) => query(market, request, response),
+    '/api/v1/connect': (_, __, response) => sendJson(response, 200, connections),
     '/api/v1/stream': openStream,
     '/api/v1/openapi.json': (_, __, response) => sendJson(response, 200, { openapi: '3.1.0', info: { title: 'mock', version: '0' }, paths: {} }),
     '/__mock/cut': (_, query, response) => cut(query, response),
@@ -89,6 +92,8 @@ export function createMock({ seed = 7, speed = 30 }) {
   return {
     handle(request, response, next) {
       const url = new URL(request.url, 'http://mock');
+      const isCancel = request.method === 'DELETE' && url.pathname.startsWith('/api/v1/query/');
+      if (isCancel) return response.writeHead(204).end();
       const route = routes[url.pathname];
       if (!route) return next();
       if (Date.now() < refuseUntil) return sendError(response, 503, 'unavailable', 'the mock is told to refuse');

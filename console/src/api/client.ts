@@ -1,5 +1,5 @@
 // A tiny client of the HTTP API: one function per endpoint, one error type.
-import type { BarsAnswer, Health, Interval, PipelineStatus, Quote, SymbolSummary } from './types';
+import type { BarsAnswer, Connections, Health, Interval, PipelineStatus, Quote, SymbolSummary } from './types';
 
 /** Longer than any answer a healthy server gives, short enough to show an outage soon. */
 const TIMEOUT_MS = 10_000;
@@ -12,9 +12,18 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly status: number,
+    readonly statement: StatementError | null = null,
   ) {
     super(message);
   }
+}
+
+/** What a failed statement adds to its message. */
+export interface StatementError {
+  sqlstate: string;
+  hint: string | null;
+  line: number | null;
+  column: number | null;
 }
 
 export function apiUrl(path: string, params: Record<string, string | number | undefined> = {}): string {
@@ -27,16 +36,17 @@ export function apiUrl(path: string, params: Record<string, string | number | un
   return new URL(`api/v1/${path}${text ? `?${text}` : ''}`, document.baseURI).href;
 }
 
-async function errorOf(response: Response): Promise<ApiError> {
-  try {
-    const body = (await response.json()) as { error?: { code?: string; message?: string } };
-    if (body.error?.message) {
-      return new ApiError(body.error.code ?? 'unknown', body.error.message, response.status);
-    }
-  } catch {
-    // Not the API's JSON: a proxy answered. The status says what there is to say.
-  }
-  return new ApiError('http', `the server answered ${response.status}`, response.status);
+/** The error in an answer; of whatever else, what the status says. */
+export function errorFrom(body: unknown, status: number): ApiError {
+  const error = (body as { error?: { code?: string; message?: string } & Partial<StatementError> } | null)?.error;
+  if (!error?.message) return new ApiError('http', `the server answered ${status}`, status);
+  const { sqlstate, hint = null, line = null, column = null } = error;
+  return new ApiError(error.code ?? 'unknown', error.message, status, sqlstate ? { sqlstate, hint, line, column } : null);
+}
+
+/** What is not the API's JSON is of a proxy. */
+export async function errorOf(response: Response): Promise<ApiError> {
+  return errorFrom(await response.json().catch(() => null), response.status);
 }
 
 async function get<T>(
@@ -58,6 +68,8 @@ async function get<T>(
   if (!response.ok) throw await errorOf(response);
   return (await response.json()) as T;
 }
+
+export const fetchConnections = (signal?: AbortSignal): Promise<Connections> => get('connect', {}, signal);
 
 export interface BarsQuery {
   symbol: string;

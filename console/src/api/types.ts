@@ -92,3 +92,9 @@ export interface Health {
   status: string;
   release: string;
 }
+
+export interface Connections {
+  postgres: { host: string; port: number; user: string; database: string } | null;
+  sharing_endpoint: string | null;
+  has_sql: boolean;
+}

@@ -1,10 +1,11 @@
 // Addresses of the console's pages, all behind the `#`: deep links work on any static server.
 import { INTERVALS, type Interval } from '../api/types';
 
-export type Route =
-  | { page: 'markets'; symbol: string | null; interval: Interval }
-  | { page: 'pipeline' }
-  | { page: 'connect' };
+/** The pages without an address of their own below them. */
+export const PLAIN_PAGES = ['sql', 'pipeline', 'lineage', 'quality', 'coverage', 'connect'] as const;
+export type PlainPage = (typeof PLAIN_PAGES)[number];
+
+export type Route = { page: 'markets'; symbol: string | null; interval: Interval } | { page: PlainPage };
 
 /** `poll.interval` as it is by default; shorter bars need other settings. */
 export const DEFAULT_INTERVAL: Interval = '15m';
@@ -25,8 +26,8 @@ function decode(text: string): string | null {
 export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?');
   const [page, symbol] = path.split('/');
-  if (page === 'pipeline') return { page: 'pipeline' };
-  if (page === 'connect') return { page: 'connect' };
+  const plain = PLAIN_PAGES.find((one) => one === page);
+  if (plain) return { page: plain };
   const interval = new URLSearchParams(query).get('interval');
   return {
     page: 'markets',

@@ -1,23 +1,8 @@
 // What the reader chose, kept in the browser: theme and time zone.
 import type { Zone } from '../domain/time';
+import { read, write } from './storage';
 
 export type Theme = 'dark' | 'light';
-
-function read(key: string): string | null {
-  try {
-    return localStorage.getItem(`marketlake.${key}`);
-  } catch {
-    return null;
-  }
-}
-
-function write(key: string, value: string): void {
-  try {
-    localStorage.setItem(`marketlake.${key}`, value);
-  } catch {
-    // Storage may be blocked; the choice then lasts as long as the page.
-  }
-}
 
 const systemIsDark = matchMedia('(prefers-color-scheme: dark)');
 
