@@ -73,7 +73,16 @@ impl Services {
     #[must_use]
     pub fn new(reader: lake::Reader, status: Arc<dyn StatusProbe>, clock: Arc<dyn Clock>) -> Self {
         let feed = Arc::new(reader.clone());
-        Self { feed, reader, status, clock, sharing: None, flight: None, queries: None, doors: None }
+        Self {
+            feed,
+            reader,
+            status,
+            clock,
+            sharing: None,
+            flight: None,
+            queries: None,
+            doors: None,
+        }
     }
 
     /// Answers SQL, through the gate and the engine of the PostgreSQL port.

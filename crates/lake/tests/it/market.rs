@@ -32,10 +32,7 @@ async fn world() -> World {
 }
 
 async fn error(reader: &Reader, sql: &str) -> Error {
-    match reader.query(sql).await {
-        Err(error) => error,
-        Ok(rows) => panic!("{sql}: {rows:?}"),
-    }
+    reader.query(sql).await.expect_err(sql)
 }
 
 /// The error with all of its causes.

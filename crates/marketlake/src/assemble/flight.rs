@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    net::SocketAddr,
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::Arc,

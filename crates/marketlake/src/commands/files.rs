@@ -233,21 +233,26 @@ impl FolderStage {
 
 /// Runs a subcommand of `files`.
 pub(crate) async fn run(context: Context, command: FilesCommand) -> Result<Ended, Failure> {
+    // What an open stream is made of is large, and lies on the heap for that.
     match command {
         FilesCommand::List { table, at, keep } => list(context, &table, &at, keep).await,
         FilesCommand::Plan(folder) => plan::run(context, &folder).await,
         FilesCommand::Replay { folder, which } => {
-            wish(context, &folder, &which, replay, false).await
+            Box::pin(wish(context, &folder, &which, replay, false)).await
         }
-        FilesCommand::Undo { folder, which } => wish(context, &folder, &which, undo, false).await,
+        FilesCommand::Undo { folder, which } => {
+            Box::pin(wish(context, &folder, &which, undo, false)).await
+        }
         FilesCommand::Redrive { folder, which } => {
             // One that failed may have been mended since: what is there now is tried.
-            wish(context, &folder, &which, redrive, true).await
+            Box::pin(wish(context, &folder, &which, redrive, true)).await
         }
         FilesCommand::Probe { folder, count, patience, ending } => {
             probe::run(context, &folder, count, Duration::from_secs(patience), &ending).await
         }
-        FilesCommand::Import { folder, list } => import_list(context, &folder, &list).await,
+        FilesCommand::Import { folder, list } => {
+            Box::pin(import_list(context, &folder, &list)).await
+        }
     }
 }
 

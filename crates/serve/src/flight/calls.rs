@@ -153,7 +153,7 @@ impl Shared {
 
     /// Says why a statement that is sent as an update does not run.
     async fn refuse_update(&self, user: &str, text: &str) -> Status {
-        match self.describe(user, text, statements::once()).await {
+        match self.plan(user, text).await {
             Err(status) => status,
             Ok(_) => Status::invalid_argument("this is a query: execute it as one, for its rows"),
         }

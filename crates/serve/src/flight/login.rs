@@ -4,8 +4,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    Engine as _, alphabet,
+    engine::{
+        DecodePaddingMode,
+        general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD},
+    },
 };
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -16,6 +19,12 @@ use crate::postgres::{Users, verifier_or_mock};
 
 /// The header that carries a password, and afterwards a token.
 pub(super) const HEADER: &str = "authorization";
+
+/// Clients written in Go leave out the padding, others do not.
+const BASIC: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Passwords that are checked at a time. Each takes some milliseconds of a processor, and who asks
 /// is nobody yet: the others wait, and the engine keeps its threads.
@@ -131,7 +140,7 @@ fn shown(headers: &MetadataMap) -> Option<Shown> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let decoded = String::from_utf8(BASIC.decode(rest).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     let is_usable = !user.is_empty() && password.len() <= PASSWORD_BYTES_MAX;
     is_usable.then(|| Shown::Password { user: user.to_owned(), password: password.to_owned() })
@@ -153,7 +162,7 @@ mod tests {
     }
 
     fn basic(text: &str) -> String {
-        format!("Basic {}", STANDARD.encode(text))
+        format!("Basic {}", BASIC.encode(text))
     }
 
     fn logins() -> Logins {
@@ -172,6 +181,9 @@ mod tests {
         assert_eq!(&*logins.user(&headers(&[&bearer]), now).unwrap(), "ann");
         assert_eq!(login(&bearer).await.unwrap(), token, "a good token stays as it is");
         assert_ne!(login(&basic("ann:pass: word")).await.unwrap(), token);
+        let without_padding = basic("ann:pass: word").trim_end_matches('=').to_owned();
+        assert_ne!(without_padding, basic("ann:pass: word"));
+        login(&without_padding).await.unwrap();
         for wrong in [
             basic("ann:pass word"),
             basic("bob:pass: word"),

@@ -90,7 +90,8 @@ impl Shared {
         })
     }
 
-    async fn plan(&self, user: &str, text: &str) -> Result<Query, Status> {
+    /// Judges and plans a statement.
+    pub(super) async fn plan(&self, user: &str, text: &str) -> Result<Query, Status> {
         let _slot = self.slot()?;
         let asking = Asking { user, statement_timeout: self.config.statement_timeout };
         let planned = Query::plan(&self.reader, text, asking).await;

@@ -127,8 +127,8 @@ impl Queries {
         clock: Arc<dyn Clock>,
         limits: QueryLimits,
     ) -> Result<Self, Error> {
-        let threads = Threads::start("marketlake-http-sql")?;
-        let engine = Threads::start("marketlake-http-engine")?;
+        let threads = Threads::start("marketlake-http-sql", "HTTP")?;
+        let engine = Threads::start("marketlake-http-engine", "HTTP")?;
         Ok(Self { limits, clock, reader, threads, engine })
     }
 

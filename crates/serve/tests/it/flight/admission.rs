@@ -47,6 +47,7 @@ async fn wrong_passwords_and_unknown_users_are_told_the_same() {
     assert!(told[0].contains("wrong"), "{told:?}");
     client.set_token("made-up".to_owned());
     refused(query(&mut client, "select 1").await, Code::Unauthenticated, "log in again");
+    client.clear_token();
     client.handshake(USER, PASSWORD).await.unwrap();
     assert_eq!(count(&query(&mut client, "select 1").await.unwrap()), 1);
 }

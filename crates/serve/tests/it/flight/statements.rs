@@ -225,7 +225,7 @@ async fn nothing_is_written_and_no_setting_changed() {
         ("begin", Code::Unimplemented),
         ("explain analyze select 1", Code::Unimplemented),
         ("select 1; drop table bar_1m", Code::InvalidArgument),
-        ("select * from '/etc/passwd'", Code::InvalidArgument),
+        ("select * from '/etc/passwd'", Code::NotFound),
         ("selec 1", Code::InvalidArgument),
         ("select * from nowhere", Code::NotFound),
         ("select nothing from bar_1m", Code::InvalidArgument),
@@ -242,8 +242,9 @@ async fn nothing_is_written_and_no_setting_changed() {
     refused(update, Code::PermissionDenied, "read-only");
     let update = client.execute_update("select 1".to_owned(), None).await;
     refused(update, Code::InvalidArgument, "this is a query");
-    let nothing = futures::stream::iter([]);
-    let ingested = client.execute_ingest(CommandStatementIngest::default(), nothing).await;
+    let row = bound(vec![Arc::new(Int32Array::from(vec![1]))]);
+    let rows = futures::stream::iter([Ok(row)]);
+    let ingested = client.execute_ingest(CommandStatementIngest::default(), rows).await;
     refused(ingested, Code::PermissionDenied, "only reads");
     refused(client.begin_transaction().await, Code::Unimplemented, "BeginTransaction");
 }
