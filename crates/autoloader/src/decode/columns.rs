@@ -4,9 +4,10 @@ use std::{fmt::Write as _, sync::Arc};
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
-        Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Array, Int32Builder,
-        Int64Array, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
+        Array as _, ArrayBuilder as _, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder,
+        Decimal128Builder, Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Array,
+        Int32Builder, Int64Array, Int64Builder, StringArray, StringBuilder,
+        TimestampMicrosecondBuilder,
     },
     datatypes::DataType,
 };
@@ -106,6 +107,25 @@ impl ColumnBuilder {
             Self::Float64(builder) => builder.append_null(),
             Self::Binary(builder) => builder.append_null(),
             Self::Nested(nested) => nested.append_null(),
+        }
+    }
+
+    /// Returns how many values it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(builder) | Self::Json(builder) => builder.len(),
+            Self::Decimal(builder, _) => builder.len(),
+            Self::Timestamp(builder) | Self::LocalTimestamp(builder) => builder.len(),
+            Self::Date(builder) => builder.len(),
+            Self::Bool(builder) => builder.len(),
+            Self::Int8(builder) => builder.len(),
+            Self::Int16(builder) => builder.len(),
+            Self::Int32(builder) => builder.len(),
+            Self::Int64(builder) => builder.len(),
+            Self::Float32(builder) => builder.len(),
+            Self::Float64(builder) => builder.len(),
+            Self::Binary(builder) => builder.len(),
+            Self::Nested(nested) => nested.len(),
         }
     }
 

@@ -7,6 +7,10 @@ use std::collections::HashMap;
 
 use super::number::{Digits, HIGHS, ONES, Short, word};
 
+mod expected;
+
+use expected::Expected;
+
 /// Deepest nesting of a row, the row itself being 1. Vendors nest two deep; a parser that follows
 /// a malicious row down its own stack must stop somewhere.
 pub const DEPTH_MAX: usize = 64;
@@ -121,49 +125,8 @@ pub(crate) struct RowScan {
     pub slots: Vec<Option<Member>>,
     /// Members without a column, and earlier ones of a repeated key.
     pub extra: Vec<Member>,
-    expected: Vec<Expected>,
+    expected: Expected,
     scratch: String,
-}
-
-/// A key as the previous row had it, from its opening quote to the colon.
-#[derive(Debug, Default)]
-struct Expected {
-    text: Vec<u8>,
-    /// The text's first eight bytes, and which bits of them are its own.
-    head: (u64, u64),
-    /// Its last eight bytes; nothing where it has fewer.
-    tail: u64,
-    /// Length of the key itself, quotes included.
-    key_len: usize,
-    column: Option<usize>,
-}
-
-impl Expected {
-    fn set(&mut self, text: &[u8], key_len: usize, column: Option<usize>) {
-        let mut head = [0; 8];
-        let count = text.len().min(8);
-        head[..count].copy_from_slice(&text[..count]);
-        // Fewer than eight bytes leave the upper bits of the word to whatever follows.
-        let mask = u64::MAX.checked_shr(64 - 8 * u32::try_from(count).unwrap_or(8)).unwrap_or(0);
-        self.head = (u64::from_le_bytes(head), mask);
-        self.tail = text.last_chunk().map_or(0, |tail| u64::from_le_bytes(*tail));
-        self.text.clear();
-        self.text.extend_from_slice(text);
-        (self.key_len, self.column) = (key_len, column);
-    }
-
-    /// Whether `bytes` begin with the text: of most keys two words tell, without a call.
-    fn begins(&self, bytes: &[u8]) -> bool {
-        let length = self.text.len();
-        let (head, mask) = self.head;
-        match word(bytes, 0) {
-            Some(found) if length <= 16 => {
-                (found ^ head) & mask == 0
-                    && (length <= 8 || word(bytes, length - 8) == Some(self.tail))
-            }
-            _ => bytes.starts_with(&self.text),
-        }
-    }
 }
 
 impl RowScan {
@@ -171,7 +134,7 @@ impl RowScan {
         Self {
             slots: vec![None; fields.count],
             extra: Vec::new(),
-            expected: Vec::new(),
+            expected: Expected::default(),
             scratch: String::new(),
         }
     }
@@ -207,6 +170,38 @@ impl RowScan {
         Err(ScanError::TooManyFields)
     }
 
+    /// Scans an object that has the keys of the last one in their order, which are all columns, and
+    /// gives each value to `take`, who says whether to go on; returns where the object ends.
+    ///
+    /// `None`: it is another object, or not to go on. [`Self::slots`] stay as they were.
+    #[inline]
+    pub(crate) fn scan_alike(
+        &mut self,
+        text: &str,
+        start: usize,
+        mut take: impl FnMut(usize, Value) -> bool,
+    ) -> Option<usize> {
+        let bytes = text.as_bytes();
+        let keys = self.expected.all_columns(self.slots.len())?;
+        let (mut at, mut before) = (start, b'{');
+        for key in keys {
+            if bytes.get(at) != Some(&before) {
+                return None;
+            }
+            at = skip_space(bytes, at + 1);
+            if !key.begins(bytes.get(at..)?) {
+                return None;
+            }
+            let value = value(bytes, skip_space(bytes, at + key.text.len()), 2).ok()?;
+            if !take(key.column?, value) {
+                return None;
+            }
+            at = skip_space(bytes, value.span.end);
+            before = b',';
+        }
+        (bytes.get(at) == Some(&b'}')).then_some(at + 1)
+    }
+
     fn keep(&mut self, column: Option<usize>, member: Member) {
         match column.and_then(|column| self.slots.get_mut(column)) {
             Some(slot @ None) => *slot = Some(member),
@@ -225,7 +220,7 @@ impl RowScan {
         place: usize,
     ) -> Result<(Span, Option<usize>, usize), ScanError> {
         let bytes = text.as_bytes();
-        if let Some(expected) = self.expected.get(place)
+        if let Some(expected) = self.expected.key(place)
             && expected.begins(&bytes[at..])
         {
             let key = Span { start: at, end: at + expected.key_len };
@@ -248,19 +243,8 @@ impl RowScan {
                 .then(|| fields.column(&self.scratch))
                 .flatten()
         };
-        self.expect(place, &bytes[at..=colon], end - at, column);
+        self.expected.set(place, &bytes[at..=colon], end - at, column);
         Ok((key, column, colon + 1))
-    }
-
-    fn expect(&mut self, place: usize, text: &[u8], key_len: usize, column: Option<usize>) {
-        // Rows wider than this are no vendor's rows; remembering them would only cost memory.
-        const EXPECTED_MAX: usize = 256;
-        if place == self.expected.len() && place < EXPECTED_MAX {
-            self.expected.push(Expected::default());
-        }
-        if let Some(expected) = self.expected.get_mut(place) {
-            expected.set(text, key_len, column);
-        }
     }
 }
 

@@ -62,6 +62,14 @@ impl Nested {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Struct(column) => column.nulls.len(),
+            Self::List(column) => column.slots.nulls.len(),
+            Self::Map(column) => column.slots.nulls.len(),
+        }
+    }
+
     /// Appends one JSON value that is not null, or null if it does not fit.
     pub(super) fn append_json(
         &mut self,

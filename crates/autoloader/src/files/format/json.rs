@@ -137,6 +137,7 @@ fn read_text(
     let (end, is_array) = match bytes.get(start) {
         // An empty line is no record.
         None => return Ok(()),
+        Some(b'{') if records.append_alike(text, start, line.number, out) => return Ok(()),
         Some(b'{') => (records.scan(text, start)?, false),
         Some(_) => {
             let whole = value(bytes, start, 1)?;

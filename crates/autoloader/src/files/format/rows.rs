@@ -41,7 +41,7 @@ pub(super) struct Rows {
     bytes: usize,
     /// What a row costs at least: a record of few bytes has a value in every column all the same.
     row_bytes: usize,
-    /// Columns that may have lists inside, whose elements cost something too.
+    /// Columns with columns inside: the elements of their lists cost something too.
     nested: Vec<usize>,
     rows_rescued: u64,
     /// Names of rescued fields, as JSON text.
@@ -132,6 +132,23 @@ impl Rows {
         self.rescued.append_null();
         self.left_out.push(self.rows);
         self.close_row(0, bytes, out);
+    }
+
+    /// Whether no column has others inside.
+    pub(super) const fn are_flat(&self) -> bool {
+        self.nested.is_empty()
+    }
+
+    /// Leaves out a row that some columns have a value of, and returns whether there was one.
+    pub(super) fn abandon(&mut self, bytes: usize, out: &mut Stretches<'_>) -> bool {
+        if self.columns.iter().all(|column| column.len() == self.rows) {
+            return false;
+        }
+        for column in self.columns.iter_mut().filter(|column| column.len() == self.rows) {
+            column.append_null();
+        }
+        self.leave_out(bytes, out);
+        true
     }
 
     fn close_row(&mut self, line: u64, bytes: usize, out: &mut Stretches<'_>) {

@@ -6,7 +6,7 @@ use super::relaxed::Relaxed;
 use crate::{
     decode::{
         columns::{Fit, Rules},
-        scan::{FieldIndex, Member, RowScan, ScanError, Shape, Span, Value},
+        scan::{FieldIndex, Member, RowScan, ScanError, Shape, Span, Value, skip_space},
         value::unescape,
     },
     files::{
@@ -33,8 +33,14 @@ pub(super) struct Records {
     scan: RowScan,
     /// The column that takes whole documents.
     single: Option<usize>,
+    /// Rows to come before the quick way is tried again.
+    detour: u32,
     scratch: String,
 }
+
+/// Rows read the ordinary way once the quick one was left: where rows differ from each other it
+/// costs more than it saves.
+const DETOUR_ROWS: u32 = 100;
 
 impl Records {
     pub(super) fn new(
@@ -60,6 +66,7 @@ impl Records {
             is_rewritten: false,
             scan: RowScan::new(&fields),
             single: single.and_then(|name| fields.column(name)),
+            detour: 0,
             fields,
             rows: Rows::new(schema, Rules { non_finite, times })?,
             scratch: String::new(),
@@ -69,6 +76,38 @@ impl Records {
     /// Scans the object at `start`, for [`Self::append`]; returns where it ends.
     pub(super) fn scan(&mut self, text: &str, start: usize) -> Result<usize, ScanError> {
         self.scan.scan(&self.fields, text, start)
+    }
+
+    /// Appends the record that is all of `text` from `start` on, as long as it has the keys of the one
+    /// before and every value fits: then each goes where it belongs as soon as it is found. Returns
+    /// whether it did; a row that was begun in vain is left out again.
+    pub(super) fn append_alike(
+        &mut self,
+        text: &str,
+        start: usize,
+        line: u64,
+        out: &mut Stretches<'_>,
+    ) -> bool {
+        if self.single.is_some() || !self.rows.are_flat() || 0 < self.detour {
+            self.detour = self.detour.saturating_sub(1);
+            return false;
+        }
+        let Self { rows, scan, scratch, .. } = self;
+        let Rows { columns, rules, .. } = rows;
+        let end = scan.scan_alike(text, start, |column, value| {
+            let Some(column) = columns.get_mut(column) else { return false };
+            column.append_plain(value, text)
+                || matches!(column.append_json(value, text, rules, scratch), Fit::Kept(_))
+        });
+        let bytes = text.len() - start;
+        if end.is_some_and(|end| skip_space(text.as_bytes(), end) == text.len()) {
+            self.rows.end_row(line, bytes, out);
+            return true;
+        }
+        if self.rows.abandon(bytes, out) {
+            self.detour = DETOUR_ROWS;
+        }
+        false
     }
 
     /// Reads an element of an array of rows, scanned as JSON before.

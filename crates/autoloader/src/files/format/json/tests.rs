@@ -351,4 +351,45 @@ proptest! {
         let parsed = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
         prop_assert_eq!(parsed(&out), parsed(&text));
     }
+
+    #[test]
+    fn a_line_is_read_the_same_whatever_was_before_it(
+        others in prop::collection::vec((0..250_usize, 0..OTHERS.len()), 0..6),
+        is_rescuing in any::<bool>(),
+    ) {
+        let mut lines = vec![r#"{"a":1,"b":"x","c":2.5}"#; 250];
+        for (place, other) in others {
+            lines[place] = OTHERS[other];
+        }
+        let schema = schema("a:long b:string c:price", is_rescuing);
+        let found = |text: &str| {
+            all(&read(&lines_of(json_options()), &schema, &[text.as_bytes()]).unwrap())
+        };
+        let reasons = |bad: Vec<String>| -> Vec<String> {
+            bad.iter().map(|bad| bad.split_once(' ').unwrap().1.to_owned()).collect()
+        };
+        let (rows, bad) = found(&lines.join("\n"));
+        let alone: Vec<_> = lines.iter().map(|line| found(line)).collect();
+        prop_assert_eq!(rows, alone.iter().flat_map(|(rows, _)| rows.clone()).collect::<Vec<_>>());
+        prop_assert_eq!(
+            reasons(bad),
+            alone.into_iter().flat_map(|(_, bad)| reasons(bad)).collect::<Vec<_>>()
+        );
+    }
 }
+
+/// Lines unlike most.
+const OTHERS: &[&str] = &[
+    r#"{"a":1,"b":"x","c":"y"}"#,
+    r#"{"a":1,"b":"x","c":2.5} z"#,
+    r#"{"a":1,"b":"x","c":2.5"#,
+    r#"{"a":1,"b":"x"}"#,
+    r#"{"a":1,"b":"x","c":2.5,"d":4}"#,
+    r#"{"a":1,"a":7,"b":"x","c":2.5}"#,
+    r#"{"a":"n","b":{"x":1},"c":null}"#,
+    r#" { "a" : 3 , "b" : "\u00e9" , "c" : 1e2 } "#,
+    r#"{"c":2.5,"b":"x","a":1}"#,
+    r#"{"a":1,"b":"x","c":}"#,
+    "{}",
+    "",
+];
