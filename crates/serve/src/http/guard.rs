@@ -3,8 +3,8 @@
 //!
 //! The server listens on loopback, yet a web page that somebody has open can make the browser
 //! send requests to it. The host check stops a page whose host name was rebound to 127.0.0.1,
-//! the absence of CORS headers stops every other page from reading answers, and refusing
-//! cross-site requests to the API stops pages from using up its streams.
+//! the absence of CORS headers stops every other page from reading answers, and refusing what pages
+//! of other origins ask of the API stops them from using up its streams.
 
 use std::{sync::Arc, time::Duration};
 
@@ -114,9 +114,7 @@ fn check(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_not_allowed", message));
     }
     let is_page = !path.starts_with("/api/") && path != "/metrics" && !is_shared;
-    if (!is_page && is_cross_site(request.headers()))
-        || (query::is_ours(path) && is_foreign(request.headers()))
-    {
+    if !is_page && is_foreign(request.headers()) {
         let message = "a page of another site may not use this API";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", message));
     }
@@ -168,21 +166,20 @@ fn has_body(headers: &HeaderMap) -> bool {
         || length.is_some_and(|length| length.as_bytes() != b"0")
 }
 
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site")
-}
-
-/// Whether a page that is not our own asks. Statements are dear, so that a page of another port of the
-/// same machine may not even start one.
+/// Whether a page of another origin made the browser ask. A page at another port of this machine is of
+/// the same site, and a stranger all the same.
 fn is_foreign(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| !matches!(site, b"same-origin" | b"none")) {
-        return true;
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return !matches!(site.as_bytes(), b"same-origin" | b"none");
     }
+    // Browsers from before 2023, and all of them without TLS, say no more than this.
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    // Behind a proxy the scheme may be another one; who asks has the host's name all the same.
-    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
-    origin.is_some_and(|origin| origin.is_none() || origin != text(header::HOST))
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    match (authority, text(header::HOST)) {
+        (Some((_, authority)), Some(host)) => !authority.eq_ignore_ascii_case(host),
+        _ => true,
+    }
 }
 
 fn echo_method(request: &Request) -> String {

@@ -58,12 +58,32 @@ async fn nothing_but_reading_is_served() {
 #[tokio::test]
 async fn a_page_of_another_site_may_open_the_console_but_not_use_the_api() {
     let server = Server::start().await;
-    for (path, status) in
-        [("/api/v1/health", 403), ("/api/v1/stream", 403), ("/metrics", 403), ("/", 200)]
-    {
-        let head =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n");
-        assert_eq!(send(server.addr, &head).await.status, status, "{path}");
+    let foreign = [
+        "Sec-Fetch-Site: cross-site",
+        // A page that another program of this machine serves.
+        "Sec-Fetch-Site: same-site",
+        "Origin: http://localhost:3000",
+        "Origin: http://evil.example",
+        "Origin: null",
+        "Sec-Fetch-Site: cross-site\r\nOrigin: http://localhost",
+    ];
+    for sign in foreign {
+        for (path, status) in
+            [("/api/v1/health", 403), ("/api/v1/stream", 403), ("/metrics", 403), ("/", 200)]
+        {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{sign}\r\n");
+            assert_eq!(send(server.addr, &head).await.status, status, "{path} {sign}");
+        }
+    }
+    for sign in [
+        "Sec-Fetch-Site: same-origin",
+        "Sec-Fetch-Site: none",
+        "Origin: http://LOCALHOST",
+        // A proxy may have changed the host; the browser knows better.
+        "Sec-Fetch-Site: same-origin\r\nOrigin: https://lake.example",
+    ] {
+        let head = format!("GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n{sign}\r\n");
+        assert_eq!(send(server.addr, &head).await.status, 200, "{sign}");
     }
 }
 
