@@ -38,7 +38,9 @@ pub use crate::{
     files::{FileTable, FileTableConfig, StagedRows, put_table},
     location::Location,
     maintenance::{Maintenance, MaintenanceConfig, MaintenanceReport},
-    reader::{AsOf, Change, Reader, ResultTooLarge, TableFile, TableVersion},
+    reader::{
+        AsOf, Change, Grants, InvalidGrants, Reader, ResultTooLarge, TableFile, TableVersion,
+    },
     refine::{Progress, RefineConfig, Refiner},
     schema::{primary_key, table_names},
     silver::Semantics,

@@ -4,6 +4,8 @@ mod bounds;
 mod catalog;
 mod dates;
 mod floats;
+mod grants;
+mod memory;
 mod shared;
 mod spill;
 mod views;
@@ -17,7 +19,8 @@ use std::{
 
 use arrow::record_batch::RecordBatch;
 use datafusion::{
-    execution::{FunctionRegistry as _, context::SQLOptions},
+    catalog::CatalogProvider,
+    execution::{FunctionRegistry as _, context::SQLOptions, memory_pool::MemoryPool},
     prelude::{SessionConfig, SessionContext},
     sql::parser::Statement,
 };
@@ -28,12 +31,14 @@ use url::Url;
 
 pub use self::{
     bounds::ResultTooLarge,
+    grants::{Grants, InvalidGrants},
     shared::{AsOf, TableFile, TableVersion},
 };
 use self::{
-    catalog::{LakeCatalog, runtime},
+    catalog::{LakeCatalog, Layers, runtime},
     dates::DatesWithHours,
     floats::FloatsPrevail,
+    grants::GrantedCatalog,
     spill::Spill,
 };
 use crate::{Error, Location, flow::Cursor, market, schema::TABLES, table::Table};
@@ -43,6 +48,9 @@ use crate::{Error, Location, flow::Cursor, market, schema::TABLES, table::Table}
 pub struct Reader {
     tables: Arc<Tables>,
     spill: Spill,
+    memory: Arc<dyn MemoryPool>,
+    /// `None`: everything.
+    grants: Option<Arc<Grants>>,
 }
 
 /// The rows one version added.
@@ -75,8 +83,7 @@ impl Reader {
             let table = Table::open_to_read(&location, def).await?;
             tables.insert((def.layer, def.name), Mutex::new(table));
         }
-        let spill = Spill::nowhere().map_err(Error::query)?;
-        Ok(Self { tables: Arc::new(Tables::Delta(tables)), spill })
+        Self::over(Tables::Delta(tables))
     }
 
     /// Returns a reader over rows in memory, for tests; every version is 0.
@@ -90,8 +97,12 @@ impl Reader {
             .into_iter()
             .map(|(layer, name, rows)| ((layer, name), RwLock::new(rows)))
             .collect();
+        Self::over(Tables::Memory(tables))
+    }
+
+    fn over(tables: Tables) -> Result<Self, Error> {
         let spill = Spill::nowhere().map_err(Error::query)?;
-        Ok(Self { tables: Arc::new(Tables::Memory(tables)), spill })
+        Ok(Self { tables: Arc::new(tables), spill, memory: memory::whole(), grants: None })
     }
 
     /// Replaces the rows of a table of a reader in memory, as a commit to it would.
@@ -119,6 +130,20 @@ impl Reader {
         Ok(Self { spill, ..self })
     }
 
+    /// Shows `grants` to SQL and nothing else: what was not granted is in no catalog, and cannot be
+    /// read under any name. What is not SQL, such as [`Reader::changes`], asks nobody.
+    #[must_use]
+    pub fn only(self, grants: Grants) -> Self {
+        Self { grants: Some(Arc::new(grants)), ..self }
+    }
+
+    /// Bounds the memory of all queries of this reader and its clones together, within the 512 MiB
+    /// of all readers.
+    #[must_use]
+    pub fn with_memory(self, bytes: usize) -> Self {
+        Self { memory: memory::share(bytes), ..self }
+    }
+
     /// Returns a new context in which every table is pinned to one version at first use.
     ///
     /// Catalog `marketlake`, default schema `gold`. No file or network is reachable from SQL: the
@@ -127,6 +152,21 @@ impl Reader {
     /// # Errors
     /// The runtime cannot be set up.
     pub async fn context(&self) -> Result<SessionContext, Error> {
+        Ok(self.open_context()?.0)
+    }
+
+    /// Returns a new context in which every table is pinned now, those under the views among them:
+    /// two of them, looked at minutes apart, still belong together.
+    ///
+    /// # Errors
+    /// The runtime cannot be set up. A table that cannot be read fails those who ask for it.
+    pub async fn pinned_context(&self) -> Result<SessionContext, Error> {
+        let (context, layers) = self.open_context()?;
+        layers.pin().await;
+        Ok(context)
+    }
+
+    fn open_context(&self) -> Result<(SessionContext, Layers), Error> {
         let config = SessionConfig::new()
             .with_default_catalog_and_schema("marketlake", "gold")
             .with_create_default_catalog_and_schema(false)
@@ -137,15 +177,20 @@ impl Reader {
             .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
             // Without it `now()` and `timestamptz '…'` would have no zone, unlike the columns.
             .set_str("datafusion.execution.time_zone", "UTC");
-        let runtime = runtime(&self.spill.disk).map_err(Error::query)?;
+        let runtime = runtime(&self.spill.disk, &self.memory).map_err(Error::query)?;
         let mut context = SessionContext::new_with_config_rt(config.clone(), Arc::clone(&runtime));
         let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime, config);
-        let _replaced = context.register_catalog("marketlake", Arc::new(catalog));
+        let layers = catalog.layers();
+        let catalog: Arc<dyn CatalogProvider> = match &self.grants {
+            Some(grants) => Arc::new(GrantedCatalog::new(catalog, Arc::clone(grants))),
+            None => Arc::new(catalog),
+        };
+        let _replaced = context.register_catalog("marketlake", catalog);
         bounds::register(&context);
         market::udf::register(&context);
         context.register_expr_planner(Arc::new(FloatsPrevail)).map_err(Error::query)?;
         context.register_expr_planner(Arc::new(DatesWithHours)).map_err(Error::query)?;
-        Ok(context)
+        Ok((context, layers))
     }
 
     /// Runs a read-only query.

@@ -19,6 +19,8 @@ use crate::{
 };
 
 mod access_key;
+mod audit;
+mod certificate;
 mod data_dir;
 mod failures;
 mod flight;
@@ -37,7 +39,7 @@ mod topic;
 pub(crate) use access_key::CurrentKey;
 pub(crate) use data_dir::DataDir;
 pub(crate) use failures::ResultExt;
-pub(crate) use password::ensure_password;
+pub(crate) use password::{ensure_password, random_password, verifier};
 pub(crate) use topic::Topic;
 
 pub(crate) use shelf::Access;

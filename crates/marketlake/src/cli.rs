@@ -116,6 +116,10 @@ pub(crate) enum Command {
     /// Let others read tables by the Delta Sharing protocol.
     #[command(subcommand)]
     Sharing(SharingCommand),
+    /// Make a password for a user of the PostgreSQL port, and print the lines for the settings.
+    ///
+    /// The password is shown this once; the lines have only its verifier.
+    Role(RoleArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +142,14 @@ pub(crate) struct TokenArgs {
     /// How long it is good, such as `90d`.
     #[arg(long, value_name = "DURATION", default_value = "90d")]
     pub(crate) expires: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoleArgs {
+    pub(crate) name: String,
+    /// Schemas and tables it may read, such as `bi,gold.bar_1d`; without it everything.
+    #[arg(long)]
+    pub(crate) tables: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

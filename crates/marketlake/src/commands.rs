@@ -20,6 +20,7 @@ pub(crate) mod files;
 pub(crate) mod pipeline;
 pub(crate) mod powerbi;
 pub(crate) mod query;
+pub(crate) mod role;
 pub(crate) mod settings;
 pub(crate) mod sharing;
 pub(crate) mod simulate;

@@ -21,12 +21,14 @@ use url::Url;
 
 mod file;
 mod layers;
+mod postgres;
 mod show;
 pub(crate) mod units;
 mod validate;
 
 pub(crate) use layers::{Layers, Origin};
-pub(crate) use validate::store_of;
+pub(crate) use postgres::{AuditConfig, PostgresConfig, Proof, RoleConfig, TlsConfig};
+pub(crate) use validate::{store_of, user};
 
 /// The settings as the rest of the program may rely on them.
 #[derive(Clone, Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) maintenance: MaintenanceConfig,
     pub(crate) http: HttpConfig,
     pub(crate) postgres: PostgresConfig,
+    pub(crate) audit: AuditConfig,
     pub(crate) sharing: SharingConfig,
     pub(crate) flight: FlightConfig,
     pub(crate) scopes: BTreeMap<SecretName, ScopeConfig>,
@@ -215,14 +218,6 @@ pub(crate) struct HttpConfig {
     pub(crate) allowed_hosts: Vec<String>,
     /// Whether SQL is answered there, too.
     pub(crate) has_sql: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct PostgresConfig {
-    pub(crate) bind: SocketAddr,
-    pub(crate) user: String,
-    /// `None`: a generated password.
-    pub(crate) password: Option<SecretRef>,
 }
 
 /// What is shared by the Delta Sharing protocol, and with whom.

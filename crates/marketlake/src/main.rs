@@ -146,6 +146,7 @@ async fn run_resolved(command: Command, context: Context) -> Result<Ended, Failu
         Command::Verify(args) => commands::verify::run(context, args).await,
         Command::Powerbi(args) => commands::powerbi::run(&context, args),
         Command::Sharing(command) => commands::sharing::run(&context, command),
+        Command::Role(args) => commands::role::run(&context, &args),
         Command::Config(_) | Command::Secrets(_) | Command::Doctor => {
             Err(Failure::internal("these commands begin without values"))
         }

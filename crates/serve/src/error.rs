@@ -9,11 +9,11 @@ use thiserror::Error;
 /// A failure of a server. What a client did wrong is an answer to that client, never one of these.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The address is reachable from other machines, and nothing protects it yet.
+    /// The address is reachable from other machines, and nothing protects it.
     #[error(
-        "refusing to serve {protocol} on `{bind}`: other machines could reach it without \
-         encryption or passwords; use a loopback address such as `127.0.0.1:{}` until TLS and \
-         passwords can be set", .bind.port()
+        "refusing to serve {protocol} on `{bind}`: other machines could reach it without TLS and \
+         passwords; use a loopback address such as `127.0.0.1:{}`, or for the SQL port a \
+         certificate (`postgres.tls.cert_file`)", .bind.port()
     )]
     Exposed {
         /// `HTTP` or `PostgreSQL`.
@@ -95,6 +95,15 @@ pub enum Error {
         #[source]
         source: Box<object_store::Error>,
     },
+    /// The SQL port's certificate, or its private key, cannot be used.
+    #[error("the certificate {problem}")]
+    Certificate {
+        /// What is wrong; never a part of the key.
+        problem: &'static str,
+        /// What the TLS library said.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// A stored password verifier cannot be used.
     #[error("the password verifier {problem}")]
     Verifier {
@@ -112,6 +121,7 @@ impl Error {
             | Self::Unencrypted { .. }
             | Self::FlightTls { .. }
             | Self::Listen { .. }
+            | Self::Certificate { .. }
             | Self::Verifier { .. } => ErrorKind::Config,
             Self::Lake { source, .. } => source.kind(),
             Self::Query { source, .. } => query_kind(source),

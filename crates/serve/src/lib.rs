@@ -1,8 +1,10 @@
 //! The lake's tables for people and their tools: HTTP, console and metrics, PostgreSQL, Flight SQL.
 //!
 //! Everything here only reads. A server is given a [`lake::Reader`]; one answer sees one version
-//! of every table. No server lets other machines reach it in the clear: see [`http::bind`].
+//! of every table. A server refuses to be reachable from other machines unless it has TLS and
+//! passwords, which the SQL ports can have.
 
+pub mod audit;
 pub mod error;
 pub mod flight;
 pub mod http;

@@ -4,12 +4,18 @@
 //! has a rule of its own:
 //!
 //! ```text
-//! accept ─▶ startup + SCRAM ─▶ connection loop ─▶ statement gate ─┬▶ connection's own commands
-//!   bound     no TLS yet,        one statement       read-only,    └▶ rewrite ─▶ catalog ─▶ engine
-//!   slots     loopback only      at a time           deny by default             one snapshot
+//! accept ─▶ TLS, startup, SCRAM ─▶ connection loop ─▶ statement gate ─┬▶ connection's own commands
+//!   bound     from other machines    one statement       read-only,    └▶ rewrite ─▶ catalog ─▶ engine
+//!   slots     never in the clear     at a time           deny by default             one snapshot
 //! ```
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use model::Clock;
 use tokio::{
@@ -20,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, threads::Threads};
+use crate::{Error, audit::Audit, threads::Threads};
 
 mod cancel;
 mod catalog;
@@ -29,14 +35,18 @@ mod encode;
 mod engine;
 mod failure;
 mod interval;
+mod negotiation;
 mod parameters;
 mod queries;
 mod rewrite;
+mod roles;
 mod rows;
 mod scram;
 mod settings;
 mod startup;
 mod statement;
+mod throttle;
+mod tls;
 mod types;
 mod verifier;
 mod wire;
@@ -44,11 +54,19 @@ mod zone;
 
 pub(crate) use engine::arrow;
 pub(crate) use failure::Failure;
+pub use lake::Grants;
 pub use queries::QueryLimits;
 pub(crate) use queries::{Batch, Opened, Queries, Refused};
+use roles::Standing;
+pub use roles::{Limits, Role, Users};
 pub(crate) use scram::verifier_or_mock;
 pub use settings::DATABASE;
-pub use verifier::{ITERATIONS, Users, Verifier};
+use throttle::Throttle;
+pub use tls::Tls;
+pub use verifier::{ITERATIONS, Verifier};
+
+/// What the audit calls this server.
+const DOOR: &str = "postgres";
 
 /// A client that has not proved who it is by then is dropped.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,36 +88,42 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The settings of the server.
 #[derive(Clone, Debug)]
 pub struct PostgresConfig {
-    /// Where to listen; must be a loopback address as long as there is no TLS.
+    /// Where to listen; must be a loopback address where there is no TLS.
     pub bind: SocketAddr,
+    /// The certificate. Clients of other machines have to use it.
+    pub tls: Option<Arc<Tls>>,
+    /// Clients of this machine have to use it, too.
+    pub tls_required: bool,
     /// Most clients at a time. One more is told `53300`, after it has proved who it is.
     pub connections_max: usize,
     /// Longest run of one statement. Clients can lower it for themselves, never lift it.
     pub statement_timeout: Duration,
     /// Most rows of one result; beyond it the statement fails with `54000`.
     pub rows_max: u64,
+    /// Who keeps the audit, if anybody does.
+    pub audit: Option<Arc<dyn Audit>>,
 }
 
 impl PostgresConfig {
     /// Opens the port.
     ///
     /// # Errors
-    /// The address is not a loopback address, or it is taken.
+    /// Other machines could reach the address and there is no TLS, or it is taken.
     pub async fn listen(&self) -> Result<TcpListener, Error> {
-        refuse_exposed(self.bind)?;
+        self.refuse_exposed(self.bind)?;
         TcpListener::bind(self.bind).await.map_err(|source| Error::Listen {
             protocol: "PostgreSQL",
             bind: self.bind,
             source,
         })
     }
-}
 
-fn refuse_exposed(bind: SocketAddr) -> Result<(), Error> {
-    if bind.ip().is_loopback() {
-        Ok(())
-    } else {
-        Err(Error::Exposed { protocol: "PostgreSQL", bind })
+    fn refuse_exposed(&self, bind: SocketAddr) -> Result<(), Error> {
+        if bind.ip().is_loopback() || self.tls.is_some() {
+            Ok(())
+        } else {
+            Err(Error::Exposed { protocol: "PostgreSQL", bind })
+        }
     }
 }
 
@@ -107,10 +131,11 @@ fn refuse_exposed(bind: SocketAddr) -> Result<(), Error> {
 struct Shared {
     config: PostgresConfig,
     users: Users,
-    reader: lake::Reader,
+    standings: BTreeMap<String, Arc<Standing>>,
     clock: Arc<dyn Clock>,
     cancels: Arc<cancel::Cancels>,
     slots: Arc<Semaphore>,
+    throttle: Mutex<Throttle>,
     /// Makes up salts for users that do not exist.
     mock_key: [u8; 32],
     /// No new statements.
@@ -139,7 +164,7 @@ impl From<Failure> for Stop {
 /// get five seconds.
 ///
 /// # Errors
-/// The listener is not on a loopback address, or there are no threads to be had.
+/// Other machines could reach the listener and there is no TLS, or there are no threads to be had.
 pub async fn serve(
     listener: TcpListener,
     config: PostgresConfig,
@@ -154,17 +179,18 @@ pub async fn serve(
         bind,
         source,
     })?;
-    refuse_exposed(local)?;
+    config.refuse_exposed(local)?;
     tracing::info!(%local, "serving PostgreSQL");
     let threads = Threads::start("marketlake-sql", "PostgreSQL")?;
     let engine = Threads::start("marketlake-engine", "PostgreSQL")?;
     let shared = Arc::new(Shared {
         slots: Arc::new(Semaphore::new(config.connections_max)),
+        standings: roles::standings(&users, &config, &reader),
         config,
         users,
-        reader,
         clock,
         cancels: Arc::default(),
+        throttle: Mutex::default(),
         mock_key: rand::random(),
         stopping: CancellationToken::new(),
         aborting: CancellationToken::new(),

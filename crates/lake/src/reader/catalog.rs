@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, LazyLock, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use datafusion::{
     datasource::MemTable,
     execution::{
         disk_manager::DiskManager,
-        memory_pool::{FairSpillPool, MemoryPool},
+        memory_pool::MemoryPool,
         object_store::ObjectStoreRegistry,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     },
@@ -59,6 +59,27 @@ impl LakeCatalog {
         let layers = Layers(Arc::new(schemas));
         let views = Arc::new(ViewSchema::new(layers.clone(), config, runtime));
         Self { layers, views }
+    }
+}
+
+impl LakeCatalog {
+    /// Returns the layers, those under the views among them.
+    pub(super) fn layers(&self) -> Layers {
+        self.layers.clone()
+    }
+}
+
+impl Layers {
+    /// Pins every table now, so that two of them, looked at minutes apart, still belong together.
+    pub(super) async fn pin(&self) {
+        for schema in self.0.values() {
+            for name in schema.table_names() {
+                // One that cannot be read fails those who ask for it, and nobody else.
+                if let Err(error) = schema.table(&name).await {
+                    tracing::debug!(%error, name, "a table was not pinned");
+                }
+            }
+        }
     }
 }
 
@@ -143,17 +164,15 @@ impl SchemaProvider for LayerSchema {
     }
 }
 
-/// Memory of all queries together, 512 MiB: a query that needs more spills to disk or fails, and
-/// the pipeline in the same process goes on.
-static QUERY_MEMORY: LazyLock<Arc<dyn MemoryPool>> =
-    LazyLock::new(|| Arc::new(FairSpillPool::new(512 << 20)));
-
 /// Returns a runtime whose only object stores are those that tables bring along, and which spills
-/// to `disk`.
-pub(super) fn runtime(disk: &Arc<DiskManager>) -> Result<Arc<RuntimeEnv>, DataFusionError> {
+/// to `disk` what does not fit into `memory`.
+pub(super) fn runtime(
+    disk: &Arc<DiskManager>,
+    memory: &Arc<dyn MemoryPool>,
+) -> Result<Arc<RuntimeEnv>, DataFusionError> {
     let registry = TableStores::default();
     let mut builder = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::clone(&QUERY_MEMORY))
+        .with_memory_pool(Arc::clone(memory))
         .with_object_store_registry(Arc::new(registry));
     builder.disk_manager = Some(Arc::clone(disk));
     builder.build_arc()

@@ -1,10 +1,14 @@
-//! The PostgreSQL port's password: from a secret scope, or made up once and kept as a verifier.
+//! The PostgreSQL port's passwords: from a secret scope, from the settings as a verifier, or made up
+//! once and kept as one.
 
-use secrets::Secret;
-use serve::postgres::{Users, Verifier};
+use secrets::{Secret, SecretRef};
+use serve::postgres::{Role, Users, Verifier};
 
 use super::{ResultExt, Workbench};
-use crate::failure::Failure;
+use crate::{
+    config::{Proof, RoleConfig},
+    failure::Failure,
+};
 
 /// 32 letters and digits that nobody mistakes for each other.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -18,7 +22,7 @@ pub(crate) struct Login {
 }
 
 /// Returns a random password; the generator is the operating system's, stretched by ChaCha.
-fn random_password() -> Secret {
+pub(crate) fn random_password() -> Secret {
     let bytes: [u8; PASSWORD_CHARACTERS] = rand::random();
     Secret::new(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect())
 }
@@ -28,12 +32,19 @@ fn random_password() -> Secret {
 pub(crate) async fn ensure_password(bench: &Workbench, is_renewed: bool) -> Result<Login, Failure> {
     let user = &bench.config.postgres.user;
     let mut users = Users::new();
+    for (name, role) in &bench.config.postgres.roles {
+        let RoleConfig { proof, grants, limits } = role.clone();
+        let verifier = match proof {
+            Proof::Verifier(verifier) => verifier,
+            Proof::Password(reference) => {
+                let setting = format!("postgres.roles.{name}.password");
+                verifier(&resolve(bench, &reference, &setting).await?)
+            }
+        };
+        users.insert_role(name, Role { verifier, grants, limits });
+    }
     if let Some(reference) = &bench.config.postgres.password {
-        let secret = bench
-            .scopes
-            .resolve(reference)
-            .await
-            .map_err(|error| Failure::from(error).context("resolving `postgres.password`"))?;
+        let secret = resolve(bench, reference, "postgres.password").await?;
         users.insert(user, verifier(&secret));
         return Ok(Login { users, new_password: None });
     }
@@ -55,7 +66,16 @@ pub(crate) async fn ensure_password(bench: &Workbench, is_renewed: bool) -> Resu
     Ok(Login { users, new_password: is_ours.then_some(password) })
 }
 
-fn verifier(password: &Secret) -> Verifier {
+async fn resolve(
+    bench: &Workbench,
+    reference: &SecretRef,
+    setting: &str,
+) -> Result<Secret, Failure> {
+    let resolved = bench.scopes.resolve(reference).await;
+    resolved.map_err(|error| Failure::from(error).context(format!("resolving `{setting}`")))
+}
+
+pub(crate) fn verifier(password: &Secret) -> Verifier {
     let salt: [u8; 16] = rand::random();
     Verifier::from_password(password.expose(), &salt)
 }

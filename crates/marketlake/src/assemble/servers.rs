@@ -10,7 +10,7 @@ use serve::{
 };
 use tokio::net::TcpListener;
 
-use super::{ResultExt, Workbench, password::Login};
+use super::{ResultExt, Workbench, certificate::Certificate, password::Login};
 use crate::{assemble::failures::OurError, failure::Failure, supervise::Supervisor};
 
 /// Clients of the PostgreSQL port; a BI tool opens about ten.
@@ -38,10 +38,10 @@ pub(crate) struct Admission {
 }
 
 /// The ports, open.
-#[derive(Debug)]
 pub(crate) struct Ports {
     http: (TcpListener, HttpConfig),
     postgres: (TcpListener, PostgresConfig),
+    certificate: Option<Certificate>,
     /// If there is to be one.
     flight: Option<(TcpListener, FlightConfig)>,
 }
@@ -64,17 +64,22 @@ impl Ports {
             serve::http::bind(&config).await.map(|listener| (listener, config))
         })
         .await?;
-        let postgres =
-            listen("postgres.bind", bench.config.postgres.bind, when_taken, async |bind| {
-                let config = PostgresConfig {
-                    bind,
-                    connections_max: CONNECTIONS_MAX,
-                    statement_timeout: STATEMENT_TIMEOUT,
-                    rows_max: ROWS_MAX,
-                };
-                config.listen().await.map(|listener| (listener, config))
-            })
-            .await?;
+        let certificate = bench.certificate()?;
+        let audit = bench.audit()?;
+        let wanted = &bench.config.postgres;
+        let postgres = listen("postgres.bind", wanted.bind, when_taken, async |bind| {
+            let config = PostgresConfig {
+                bind,
+                tls: certificate.as_ref().map(|certificate| Arc::clone(&certificate.tls)),
+                tls_required: wanted.tls.as_ref().is_some_and(|tls| tls.is_required),
+                connections_max: CONNECTIONS_MAX,
+                statement_timeout: STATEMENT_TIMEOUT,
+                rows_max: ROWS_MAX,
+                audit: audit.clone(),
+            };
+            config.listen().await.map(|listener| (listener, config))
+        })
+        .await?;
         let flight = match bench.flight()? {
             None => None,
             Some(config) => {
@@ -85,7 +90,7 @@ impl Ports {
                 Some(opened.await?)
             }
         };
-        Ok(Self { http, postgres, flight })
+        Ok(Self { http, postgres, certificate, flight })
     }
 
     /// Returns the addresses that were really bound.
@@ -123,7 +128,7 @@ impl Ports {
         });
         if let (Some((listener, config)), Some(meter)) = (self.flight, meter) {
             let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
-            let (users, stop) = (login.users.clone(), shutdown.clone().cancelled_owned());
+            let (users, stop) = (login.users.unbounded(), shutdown.clone().cancelled_owned());
             supervisor.spawn_service("serve-flight", async move {
                 let observed = (clock, meter);
                 let served =
@@ -134,10 +139,21 @@ impl Ports {
         let (listener, config) = self.postgres;
         let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
         let stop = shutdown.cancelled_owned();
+        let certificate = self.certificate;
         supervisor.spawn_service("serve-postgres", async move {
-            let served =
-                serve::postgres::serve(listener, config, login.users, reader, clock, stop).await;
-            served.map_err(OurError::into_failure)
+            let renewed = Arc::clone(&clock);
+            let renewing = async move {
+                match certificate {
+                    Some(certificate) => certificate.follow(renewed).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let serving =
+                serve::postgres::serve(listener, config, login.users, reader, clock, stop);
+            tokio::select! {
+                served = serving => served.map_err(OurError::into_failure),
+                () = renewing => Ok(()),
+            }
         });
         Ok(())
     }

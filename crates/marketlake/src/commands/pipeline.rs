@@ -1,6 +1,9 @@
 //! `up`, `serve`, and each stage as a process of its own.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use autoloader::Trigger;
 use chrono::NaiveDate;
@@ -127,7 +130,7 @@ pub(crate) async fn start(
     let login = ensure_password(bench, whole.is_password_renewed).await?;
     let welcome = Welcome {
         console: format!("http://{http}/"),
-        host: postgres.ip().to_string(),
+        host: reachable(postgres.ip()).to_string(),
         port: postgres.port(),
         flight: flight.map(|address| {
             let scheme = if bench.config.flight.tls.is_some() { "grpc+tls" } else { "grpc" };
@@ -144,6 +147,15 @@ pub(crate) async fn start(
     let admission = Admission { login, sharing };
     ports.spawn(&mut supervisor, bench, &reader, Arc::new(probe), admission)?;
     Ok((supervisor, welcome))
+}
+
+/// Returns an address under which this machine reaches what listens on all of its addresses.
+fn reachable(bound: IpAddr) -> IpAddr {
+    match bound {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        bound => bound,
+    }
 }
 
 /// One stage as a process.

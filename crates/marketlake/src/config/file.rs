@@ -135,13 +135,34 @@ pub(super) struct PostgresFile {
     pub(super) bind: String,
     pub(super) user: String,
     pub(super) password: String,
+    pub(super) tls: TlsFile,
+    /// The fields of each role.
+    #[serde(default)]
+    pub(super) roles: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    pub(super) cert_file: String,
+    pub(super) key_file: String,
+    pub(super) required: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServeFile {
+    pub(super) audit: AuditFile,
     pub(super) sharing: SharingFile,
     pub(super) flight: FlightFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditFile {
+    pub(super) enabled: bool,
+    pub(super) file_bytes_max: String,
+    pub(super) files_max: i64,
 }
 
 #[derive(Debug, Deserialize)]

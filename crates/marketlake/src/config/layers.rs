@@ -20,6 +20,10 @@ const ENVIRONMENT_PREFIX: &str = "MARKETLAKE__";
 /// The table whose tables are named by the user: `secrets.scopes.<name>.<field>`.
 const SCOPES: &str = "secrets.scopes.";
 
+/// Tables whose tables are named by the user, the scopes among them; who knows the fields checks them
+/// in `validate`.
+const NAMED: [&str; 2] = [SCOPES, "postgres.roles."];
+
 /// Tables whose keys are the business of a library, or of the user; who knows them checks them in
 /// `validate`.
 const OPEN: [&str; 5] = [
@@ -166,6 +170,7 @@ impl Layers {
     fn unknown(&self, path: &str) -> String {
         let section = format!("{path}.");
         let is_section = OPEN.contains(&section.as_str())
+            || NAMED.contains(&section.as_str())
             || self.defaults.keys().any(|known| known.starts_with(&section));
         if is_section {
             return "is a section, not a setting".to_owned();
@@ -259,11 +264,17 @@ impl ConfigFile {
 
 /// Returns whether the user chooses the key: a scope's field, or a library's option.
 fn is_open(path: &str) -> bool {
-    let is_scope_field = path
-        .strip_prefix(SCOPES)
-        .and_then(|rest| rest.rsplit_once('.'))
-        .is_some_and(|(scope, field)| !scope.is_empty() && !field.is_empty());
-    is_scope_field || OPEN.iter().any(|table| path.len() > table.len() && path.starts_with(table))
+    let is_field =
+        named(path).is_some_and(|(_, name, field)| !name.is_empty() && !field.is_empty());
+    is_field || OPEN.iter().any(|table| path.len() > table.len() && path.starts_with(table))
+}
+
+/// Splits the path of a field in a table that is named by the user: table, name, field.
+fn named(path: &str) -> Option<(&'static str, &str, &str)> {
+    NAMED.into_iter().find_map(|table| {
+        let (name, field) = path.strip_prefix(table)?.rsplit_once('.')?;
+        Some((table, name, field))
+    })
 }
 
 /// Returns whether a reference in this setting stands for its value. Those of [`REFERENCES`] and of
@@ -302,8 +313,9 @@ fn reference(value: &Value) -> Option<SecretRef> {
 
 /// Splits a path at the dots between tables: a scope's name and an open key may hold dots.
 fn segments(path: &str) -> Vec<&str> {
-    if let Some((scope, field)) = path.strip_prefix(SCOPES).and_then(|rest| rest.rsplit_once('.')) {
-        return vec!["secrets", "scopes", scope, field];
+    if let Some((table, name, field)) = named(path) {
+        let tables = table.trim_end_matches('.').split('.');
+        return tables.chain([name, field]).collect();
     }
     match OPEN.iter().find_map(|table| Some((table, path.strip_prefix(table)?))) {
         Some((table, key)) => {

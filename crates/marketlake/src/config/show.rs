@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use secrets::Redactor;
 use serde_json::{Map, Value as Json, json};
-use serve::http::sharing::Recipient;
+use serve::{http::sharing::Recipient, postgres::Verifier};
 use toml::Value;
 
 use super::{
@@ -71,11 +71,17 @@ impl Layers {
 /// The table of what is known of tokens: somebody may have written the token itself.
 const TOKENS: &str = "serve.sharing.tokens.";
 
+/// The tables of roles, whose passwords somebody may have written.
+const ROLES: &str = "postgres.roles.";
+
 /// A second net: what is no reference where one belongs, or no hash, is never printed.
 fn shown(entry: &Entry) -> Value {
     let is_safe = match &entry.value {
         Value::String(text) if entry.path.starts_with(TOKENS) => {
             Recipient::parse(entry.path.trim_start_matches(TOKENS), text).is_ok()
+        }
+        Value::String(text) if entry.path.starts_with(ROLES) => {
+            is_safe_of_role(entry.path.rsplit('.').next().unwrap_or_default(), text)
         }
         Value::String(text) if REFERENCES.contains(&entry.path.as_str()) => {
             text.is_empty() || text.parse::<secrets::SecretRef>().is_ok()
@@ -83,6 +89,15 @@ fn shown(entry: &Entry) -> Value {
         _ => true,
     };
     if is_safe { entry.value.clone() } else { Value::String("[redacted]".to_owned()) }
+}
+
+/// A verifier is shown: it is how the settings are handed on, and no password.
+fn is_safe_of_role(field: &str, text: &str) -> bool {
+    match field {
+        "verifier" => Verifier::parse(text).is_ok(),
+        "password" => text.is_empty() || text.parse::<secrets::SecretRef>().is_ok(),
+        _ => true,
+    }
 }
 
 fn section_header(path: &str) -> String {

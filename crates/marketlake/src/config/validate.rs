@@ -2,6 +2,7 @@
 //! problem.
 
 mod flight;
+mod postgres;
 mod services;
 mod sharing;
 mod values;
@@ -18,11 +19,11 @@ use url::{Host, Url};
 
 use super::{
     Config, Durability, HttpConfig, LandingConfig, LoadConfig, LogConfig, LogFormat,
-    MaintenanceConfig, MarketTimeConfig, OnGap, PollConfig, PostgresConfig, Problems, RefineConfig,
-    Semantics, SourceConfig, SourceVersion, TopicConfig,
+    MaintenanceConfig, MarketTimeConfig, OnGap, PollConfig, Problems, RefineConfig, Semantics,
+    SourceConfig, SourceVersion, TopicConfig,
     file::{
         ConfigFile, HttpFile, LandingFile, LoadFile, LogFile, MaintenanceFile, MarketTimeFile,
-        PollFile, PostgresFile, RefineFile, SourceFile, TopicFile,
+        PollFile, RefineFile, SourceFile, TopicFile,
     },
     units::parse_duration,
     validate::{
@@ -40,6 +41,7 @@ const LONGEST_DATASET: &str = "exchanges";
 /// A writer that was paused for less than this must find the files it is about to commit.
 const RETENTION_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
 
+pub(crate) use postgres::user;
 pub(crate) use services::store_of;
 pub(super) use services::{in_scope, scope_names, scopes};
 
@@ -74,7 +76,8 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
     let refine = refine(&file.refine, problems);
     let maintenance = maintenance(&file.maintenance, problems);
     let http = http(&file.http, problems);
-    let postgres = postgres(file.postgres, &known, problems);
+    let postgres = postgres::postgres(file.postgres, &known, problems);
+    let audit = postgres::audit(&file.serve.audit, problems);
     let sharing = sharing::sharing(&file.serve.sharing, problems);
     let flight = flight::flight(&file.serve.flight, problems);
     let log = log(file.log, problems);
@@ -92,6 +95,7 @@ pub(super) fn validate(file: Option<ConfigFile>, problems: &mut Problems) -> Opt
         maintenance: maintenance?,
         http: http?,
         postgres: postgres?,
+        audit: audit?,
         sharing: sharing?,
         flight: flight?,
         scopes,
@@ -370,27 +374,6 @@ fn http(file: &HttpFile, problems: &mut Problems) -> Option<HttpConfig> {
     let bind = problems.take("http.bind", bind(&file.bind));
     let allowed_hosts = problems.take("http.allowed_hosts", hosts(&file.allowed_hosts));
     Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts?, has_sql: file.sql })
-}
-
-fn postgres(
-    file: PostgresFile,
-    scopes: &BTreeSet<SecretName>,
-    problems: &mut Problems,
-) -> Option<PostgresConfig> {
-    let bind = problems.take("postgres.bind", bind(&file.bind));
-    let is_name = !file.user.is_empty()
-        && file.user.len() <= 63
-        && file.user.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let user = problems.take(
-        "postgres.user",
-        if is_name {
-            Ok(file.user)
-        } else {
-            Err("must be 1 to 63 letters, digits and `_`".to_owned())
-        },
-    );
-    let password = problems.take("postgres.password", reference(&file.password, scopes));
-    Some(PostgresConfig { bind: bind?, user: user?, password: password? })
 }
 
 fn hosts(texts: &[String]) -> Result<Vec<String>, String> {

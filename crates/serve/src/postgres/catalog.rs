@@ -61,6 +61,8 @@ struct RelationColumn {
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) relations: Vec<Relation>,
+    /// The schemas that the connection may read from, with tables or without.
+    schemas: Vec<String>,
     keys: Vec<keys::Key>,
     path: Vec<String>,
     user: String,
@@ -79,13 +81,13 @@ impl Inventory {
         let mut oids = Oids::default();
         let mut schemas = catalog.schema_names();
         schemas.sort();
-        for schema_name in schemas {
-            let Some(schema) = catalog.schema(&schema_name) else { continue };
+        for schema_name in &schemas {
+            let Some(schema) = catalog.schema(schema_name) else { continue };
             let mut names = schema.table_names();
             names.sort();
             for name in names {
                 // What a view looks like is known without planning it.
-                let view = Some(&name).filter(|_| schema_name == bi::SCHEMA);
+                let view = Some(&name).filter(|_| *schema_name == bi::SCHEMA);
                 let view = view.and_then(|name| bi::view(name));
                 let columns = match (view, schema.table(&name)) {
                     (Some(view), _) => columns_of_view(view),
@@ -94,7 +96,7 @@ impl Inventory {
                         None => continue,
                     },
                 };
-                let oid = oids.take(&schema_name, &name);
+                let oid = oids.take(schema_name, &name);
                 relations.push(Relation { schema: schema_name.clone(), name, oid, columns, view });
             }
         }
@@ -105,7 +107,7 @@ impl Inventory {
                 column.nullable = false;
             }
         }
-        Ok(Self { relations, keys, path, user, settings })
+        Ok(Self { relations, schemas, keys, path, user, settings })
     }
 
     /// Finds an OID by the text of a `regclass`; the catalog's own tables have one, too.
@@ -183,12 +185,8 @@ impl Inventory {
     }
 
     fn schemas(&self) -> Vec<(i32, &str)> {
-        let mut names: Vec<&str> = vec!["bronze", "silver", "gold"];
-        names.extend(self.relations.iter().map(|relation| relation.schema.as_str()));
-        names.sort_unstable();
-        names.dedup();
-        let mut schemas: Vec<(i32, &str)> =
-            names.into_iter().map(|name| (schema_oid(name), name)).collect();
+        let names = self.schemas.iter().map(String::as_str);
+        let mut schemas: Vec<(i32, &str)> = names.map(|name| (schema_oid(name), name)).collect();
         schemas.push((schema_oid(PG_CATALOG), PG_CATALOG));
         schemas.push((schema_oid(INFORMATION_SCHEMA), INFORMATION_SCHEMA));
         schemas

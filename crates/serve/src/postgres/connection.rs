@@ -4,9 +4,12 @@
 //! and run them ([`commands`]). A statement runs under [`limited`], the one place that ends it
 //! early: cancel request, timeout, shutdown, or a client that is gone.
 
-use std::{collections::HashMap, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap, io, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration,
+};
 
 use futures::FutureExt;
+use lake::datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use pgwire::messages::{
     PgWireBackendMessage, PgWireFrontendMessage,
     data::RowDescription,
@@ -19,9 +22,10 @@ use super::{
     cancel::Registration,
     engine::{self, Caller, Planned, Snapshot},
     failure::Failure,
+    roles::Standing,
     rows::RowStream,
     settings::Settings,
-    statement::{self, COLUMNS_MAX, Command},
+    statement::{self, COLUMNS_MAX, Command, Fingerprint},
     types::{Column, PgType},
     wire::{Input, Output},
 };
@@ -29,6 +33,7 @@ use super::{
 mod commands;
 mod cursors;
 mod extended;
+mod noted;
 mod open;
 mod portals;
 
@@ -42,11 +47,12 @@ const PORTAL_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Who is connected, and with what.
 pub(super) struct Who {
-    pub(super) user: String,
+    pub(super) role: Arc<Standing>,
+    pub(super) address: IpAddr,
     pub(super) settings: Settings,
     pub(super) registration: Registration,
-    /// Frees the connection's slot when dropped.
-    pub(super) _slot: OwnedSemaphorePermit,
+    /// Frees the connection's slots, of the role and of the server, when dropped.
+    pub(super) _slots: [OwnedSemaphorePermit; 2],
 }
 
 pub(super) struct Connection {
@@ -64,6 +70,8 @@ pub(super) struct Connection {
     is_block: bool,
     /// After an error in the extended protocol, messages are ignored up to the next Sync.
     skips_to_sync: bool,
+    /// Of the statement that runs, for the audit.
+    rows_sent: u64,
 }
 
 /// What `SHOW` answers with: one setting, or all.
@@ -85,6 +93,7 @@ impl Connection {
             portals: Portals::default(),
             is_block: false,
             skips_to_sync: false,
+            rows_sent: 0,
         }
     }
 
@@ -149,7 +158,9 @@ impl Connection {
             }
             _ if self.skips_to_sync => (),
             message => {
+                let begun = self.begin_message(&message);
                 let outcome = self.extended(message).await;
+                self.end(begun, &outcome);
                 if self.report(outcome)? {
                     self.skips_to_sync = true;
                     self.flush().await.map_err(Stop::Gone)?;
@@ -229,23 +240,39 @@ impl Connection {
     }
 
     async fn simple(&mut self, text: &str) -> Result<(), Stop> {
-        let statements = statement::split(text)?;
+        let statements = match statement::split(text) {
+            Ok(statements) => statements,
+            Err(failure) => {
+                let begun = self.begin(true, |_| None);
+                let outcome = Err(failure.into());
+                self.end(begun, &outcome);
+                return outcome;
+            }
+        };
         if statements.is_empty() {
             self.push(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()));
             return Ok(());
         }
         self.is_block = statements.len() > 1;
         for tokens in statements {
-            let touches_catalog = statement::touches_catalog(&tokens);
-            let command = statement::judge(tokens)?;
-            self.check_transaction(Some(&command))?;
-            let mut portal = self.open(command, touches_catalog, Binding::default()).await?;
-            if !portal.columns.is_empty() {
-                self.describe(&portal.columns);
-            }
-            self.execute(&mut portal, u64::MAX).await?;
+            let begun = self.begin(true, |_| Some(Arc::new(Fingerprint::of(&tokens))));
+            let outcome = self.run_simple(tokens).await;
+            self.end(begun, &outcome);
+            outcome?;
             self.flush_if_full().await.map_err(Stop::Gone)?;
         }
+        Ok(())
+    }
+
+    async fn run_simple(&mut self, tokens: Vec<TokenWithSpan>) -> Result<(), Stop> {
+        let touches_catalog = statement::touches_catalog(&tokens);
+        let command = statement::judge(tokens)?;
+        self.check_transaction(Some(&command))?;
+        let mut portal = self.open(command, touches_catalog, Binding::default()).await?;
+        if !portal.columns.is_empty() {
+            self.describe(&portal.columns);
+        }
+        self.execute(&mut portal, u64::MAX).await?;
         Ok(())
     }
 
@@ -277,14 +304,14 @@ impl Connection {
         declared: &[Option<PgType>],
     ) -> Result<Planned, Stop> {
         let caller = Caller {
-            user: &self.who.user,
+            user: &self.who.role.name,
             pid: self.who.registration.pid,
             settings: &self.who.settings,
         };
         let kept = self.snapshot.clone();
         let is_in_transaction = self.transaction != TransactionStatus::Idle;
         let work = async {
-            let reader = &self.shared.reader;
+            let reader = &self.who.role.reader;
             let snapshot = match kept {
                 Some(snapshot) => snapshot,
                 None if is_in_transaction => Snapshot::of_transaction(reader).await?,

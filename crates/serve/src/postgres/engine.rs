@@ -58,19 +58,8 @@ impl Snapshot {
     /// A snapshot whose tables are pinned now, so that two of them, looked at minutes apart, still
     /// belong together.
     pub(super) async fn of_transaction(reader: &lake::Reader) -> Result<Self, Failure> {
-        let snapshot = Self::of_statement(reader).await?;
-        let lake = snapshot.lake()?;
-        // Views are planned over these tables when somebody asks for them.
-        let layers = lake.schema_names().into_iter().filter(|name| name != lake::bi::SCHEMA);
-        for schema in layers.filter_map(|name| lake.schema(&name)) {
-            for name in schema.table_names() {
-                // One that cannot be read fails those who ask for it, and nobody else.
-                if let Err(error) = schema.table(&name).await {
-                    tracing::debug!(%error, name, "a table was not pinned");
-                }
-            }
-        }
-        Ok(snapshot)
+        let ctx = reader.pinned_context().await.map_err(|error| Failure::from_lake(&error))?;
+        Ok(Self { ctx })
     }
 
     fn lake(&self) -> Result<Arc<dyn CatalogProvider>, Failure> {

@@ -7,10 +7,27 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::verifier::{Digest, ITERATIONS, Users, Verifier, hmac_sha256};
+use super::{
+    roles::Users,
+    verifier::{Digest, ITERATIONS, Verifier, hmac_sha256},
+};
 
-/// The only mechanism offered; `SCRAM-SHA-256-PLUS` needs TLS.
+/// The mechanism that every client knows.
 pub(super) const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// The same, bound to the TLS connection it runs on.
+pub(super) const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// What binds an exchange to the server's certificate, so that nobody between the two can pass it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// There is no TLS, or no hash of its certificate.
+    NotOffered,
+    /// The client chose the mechanism without.
+    Declined,
+    /// The client has to name this, by `tls-server-end-point`.
+    EndPoint(Vec<u8>),
+}
 
 /// Why an exchange ended without a login.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +42,8 @@ pub(super) enum Rejected {
 #[derive(Debug)]
 pub(super) struct Challenge {
     verifier: Verifier,
-    gs2_header: String,
+    /// The header of the client's first message, and what the exchange is bound to.
+    bound: Vec<u8>,
     client_first_bare: String,
     nonce: String,
     /// What the client must answer.
@@ -49,6 +67,7 @@ pub(super) fn challenge(
     client_first: &[u8],
     verifier: Verifier,
     server_nonce: &str,
+    binding: &Binding,
 ) -> Result<Challenge, Rejected> {
     let text = std::str::from_utf8(client_first).map_err(|_| Rejected::Malformed("not UTF-8"))?;
     let mut parts = text.splitn(3, ',');
@@ -56,8 +75,9 @@ pub(super) fn challenge(
     else {
         return Err(Rejected::Malformed("client-first message is incomplete"));
     };
-    if !matches!(flag, "n" | "y") || !identity.is_empty() {
-        return Err(Rejected::Malformed("channel binding or another identity was not offered"));
+    check_binding(flag, binding)?;
+    if !identity.is_empty() {
+        return Err(Rejected::Malformed("another identity was not offered"));
     }
     // The user comes from the startup packet, as in PostgreSQL; `n=` is ignored.
     let client_nonce = bare
@@ -68,13 +88,26 @@ pub(super) fn challenge(
     let nonce = format!("{client_nonce}{server_nonce}");
     let server_first =
         format!("r={nonce},s={},i={}", STANDARD.encode(&verifier.salt), verifier.iterations);
-    Ok(Challenge {
-        gs2_header: format!("{flag},,"),
-        client_first_bare: bare.to_owned(),
-        verifier,
-        nonce,
-        server_first,
-    })
+    let mut bound = format!("{flag},,").into_bytes();
+    if let Binding::EndPoint(end_point) = binding {
+        bound.extend_from_slice(end_point);
+    }
+    Ok(Challenge { bound, client_first_bare: bare.to_owned(), verifier, nonce, server_first })
+}
+
+/// Checks that client and server mean the same. A client that believes that the server has no
+/// channel binding, where it has been offered, was told so by somebody in between.
+fn check_binding(flag: &str, binding: &Binding) -> Result<(), Rejected> {
+    match (flag, binding) {
+        ("n", Binding::NotOffered | Binding::Declined)
+        | ("y", Binding::NotOffered)
+        | ("p=tls-server-end-point", Binding::EndPoint(_)) => Ok(()),
+        ("y", Binding::Declined) => {
+            Err(Rejected::Malformed("channel binding was offered, and the client did not see it"))
+        }
+        ("p=tls-server-end-point", _) => Err(Rejected::Malformed("channel binding was not chosen")),
+        _ => Err(Rejected::Malformed("an unknown kind of channel binding")),
+    }
 }
 
 impl Challenge {
@@ -87,7 +120,7 @@ impl Challenge {
             .ok_or(Rejected::Malformed("client-final message has no proof"))?;
         let mut attributes = without_proof.split(',');
         let binding = attributes.next().and_then(|attribute| attribute.strip_prefix("c="));
-        if binding != Some(STANDARD.encode(&self.gs2_header).as_str()) {
+        if binding != Some(STANDARD.encode(&self.bound).as_str()) {
             return Err(Rejected::Malformed("channel binding differs"));
         }
         let nonce = attributes.next().and_then(|attribute| attribute.strip_prefix("r="));
@@ -135,6 +168,7 @@ mod tests {
             b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
             verifier,
             "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
+            &Binding::NotOffered,
         )
         .unwrap();
         let answer = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
@@ -161,11 +195,47 @@ mod tests {
     fn garbage_is_refused_without_a_panic() {
         let verifier = verifier_or_mock(&Users::new(), "x", b"key");
         for text in ["", "n", "n,,", "n,,n=x", "p=tls-unique,,n=x,r=1", "n,a=root,n=x,r=1"] {
-            assert!(challenge(text.as_bytes(), verifier.clone(), "s").is_err(), "{text}");
+            assert!(
+                challenge(text.as_bytes(), verifier.clone(), "s", &Binding::NotOffered).is_err(),
+                "{text}"
+            );
         }
-        let good = challenge(b"n,,n=,r=c", verifier, "s").unwrap();
+        let good = challenge(b"n,,n=,r=c", verifier, "s", &Binding::NotOffered).unwrap();
         for text in ["", "c=biws", "c=biws,r=cs", "c=biws,r=cs,p=", "c=eSws,r=cs,p=AAAA"] {
             assert!(good.verify(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_exchange_is_bound_to_the_certificate_that_the_client_saw() {
+        let end_point = |byte| Binding::EndPoint(vec![byte; 32]);
+        let verifier = || verifier_or_mock(&Users::new(), "x", b"key");
+        let begin = |flag: &str, binding: &Binding| {
+            challenge(format!("{flag},,n=,r=c").as_bytes(), verifier(), "s", binding)
+        };
+        for (flag, binding, is_fine) in [
+            ("n", Binding::NotOffered, true),
+            ("y", Binding::NotOffered, true),
+            ("p=tls-server-end-point", Binding::NotOffered, false),
+            ("n", Binding::Declined, true),
+            // Somebody in between took the offer away.
+            ("y", Binding::Declined, false),
+            ("p=tls-server-end-point", Binding::Declined, false),
+            ("n", end_point(1), false),
+            ("p=tls-unique", end_point(1), false),
+            ("p=tls-server-end-point", end_point(1), true),
+        ] {
+            assert_eq!(begin(flag, &binding).is_ok(), is_fine, "{flag} {binding:?}");
+        }
+        let bound = begin("p=tls-server-end-point", &end_point(1)).unwrap();
+        let answer = |byte: u8| {
+            let seen = [b"p=tls-server-end-point,,".as_slice(), &[byte; 32]].concat();
+            let proof = STANDARD.encode([0; 32]);
+            format!("c={},r=cs,p={proof}", STANDARD.encode(seen))
+        };
+        // Another certificate is found out before the proof is looked at.
+        let differs = Err(Rejected::Malformed("channel binding differs"));
+        assert_eq!(bound.verify(answer(2).as_bytes()), differs);
+        assert_eq!(bound.verify(answer(1).as_bytes()), Err(Rejected::WrongPassword));
     }
 }

@@ -1,6 +1,6 @@
 //! SCRAM-SHA-256 verifiers: what is kept of a password, in PostgreSQL's own notation.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32};
+use std::{fmt, num::NonZeroU32};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -112,31 +112,6 @@ impl fmt::Display for Verifier {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Verifier(…)")
-    }
-}
-
-/// Who may connect: user name → verifier.
-#[derive(Clone, Debug, Default)]
-pub struct Users {
-    verifiers: BTreeMap<String, Verifier>,
-}
-
-impl Users {
-    /// Creates the list without anybody in it: nobody can connect.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { verifiers: BTreeMap::new() }
-    }
-
-    /// Adds `user`, or replaces the user's verifier.
-    pub fn insert(&mut self, user: impl Into<String>, verifier: Verifier) {
-        self.verifiers.insert(user.into(), verifier);
-    }
-
-    /// Returns the verifier of `user`.
-    #[must_use]
-    pub fn get(&self, user: &str) -> Option<&Verifier> {
-        self.verifiers.get(user)
     }
 }
 

@@ -7,17 +7,8 @@
 use std::io;
 
 use bytes::{Buf as _, BytesMut};
-use pgwire::messages::{
-    DecodeContext, PgWireBackendMessage, PgWireFrontendMessage,
-    startup::{GssEncRequest, SslRequest},
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::failure::Failure;
 
@@ -33,32 +24,37 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// not show, small enough that a slow reader holds little memory.
 const OUTBOX_BYTES: usize = 64 * 1024;
 
-#[derive(Debug)]
+/// What a client may send ahead while a statement runs; the rest waits in the kernel.
+const INBOX_BYTES: usize = 64 * 1024;
+
 pub(super) struct Input {
-    stream: OwnedReadHalf,
+    stream: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
     context: DecodeContext,
     bytes_max: usize,
 }
 
-#[derive(Debug)]
 pub(super) struct Output {
-    stream: OwnedWriteHalf,
+    stream: Box<dyn AsyncWrite + Send + Unpin>,
     buffer: BytesMut,
     /// The last message is in the buffer: a client that missed one cannot follow any more.
     has_ended: bool,
 }
 
-pub(super) fn split(stream: TcpStream) -> (Input, Output) {
-    let (read, write) = stream.into_split();
-    let input = Input {
-        stream: read,
-        buffer: BytesMut::with_capacity(8 * 1024),
-        context: DecodeContext::default(),
-        bytes_max: LOGIN_MESSAGE_BYTES_MAX,
-    };
+/// The two halves of a connection on which `head` was read already, with TLS around it or not.
+pub(super) fn halves(
+    read: impl AsyncRead + Send + Unpin + 'static,
+    write: impl AsyncWrite + Send + Unpin + 'static,
+    head: &[u8],
+) -> (Input, Output) {
+    let mut buffer = BytesMut::with_capacity(8 * 1024);
+    buffer.extend_from_slice(head);
+    let mut context = DecodeContext::default();
+    context.awaiting_frontend_ssl = false;
+    let input =
+        Input { stream: Box::new(read), buffer, context, bytes_max: LOGIN_MESSAGE_BYTES_MAX };
     let buffer = BytesMut::with_capacity(OUTBOX_BYTES);
-    let output = Output { stream: write, buffer, has_ended: false };
+    let output = Output { stream: Box::new(write), buffer, has_ended: false };
     (input, output)
 }
 
@@ -84,9 +80,6 @@ impl Input {
     /// was checked.
     fn decode(&mut self) -> io::Result<Option<PgWireFrontendMessage>> {
         let Some(length) = self.check_length()? else { return Ok(None) };
-        if self.context.awaiting_frontend_ssl {
-            return self.decode_negotiation(length);
-        }
         let type_bytes = usize::from(!self.context.awaiting_frontend_startup);
         if self.buffer.len() < type_bytes + length {
             return Ok(None);
@@ -108,17 +101,6 @@ impl Input {
         }
     }
 
-    /// Asked for what comes first, the decoder only looks at what is no request for encryption.
-    fn decode_negotiation(&mut self, length: usize) -> io::Result<Option<PgWireFrontendMessage>> {
-        let asks = SslRequest::is_ssl_request_packet(&self.buffer)
-            || GssEncRequest::is_gss_enc_request_packet(&self.buffer);
-        if asks && length != SslRequest::BODY_SIZE {
-            return Err(invalid("malformed message"));
-        }
-        PgWireFrontendMessage::decode(&mut self.buffer, &self.context)
-            .map_err(|error| invalid(&error.to_string()))
-    }
-
     /// Reads the length field of the message that has begun, and refuses an oversized message by
     /// it, before its bytes are collected.
     fn check_length(&self) -> io::Result<Option<usize>> {
@@ -131,14 +113,8 @@ impl Input {
         }
     }
 
-    /// From now on the client speaks about encryption no more.
-    pub(super) fn expect_startup(&mut self) {
-        self.context.awaiting_frontend_ssl = false;
-    }
-
     /// From now on messages have a type byte.
     pub(super) fn expect_messages(&mut self) {
-        self.context.awaiting_frontend_ssl = false;
         self.context.awaiting_frontend_startup = false;
     }
 
@@ -147,13 +123,16 @@ impl Input {
         self.bytes_max = MESSAGE_BYTES_MAX;
     }
 
-    /// Ends when the client has gone; never ends while it is there or has more to say.
+    /// Ends when the client has gone; never ends while it is there. What it sends ahead is kept.
     pub(super) async fn closed(&mut self) {
-        let mut byte = [0_u8; 1];
-        match self.stream.peek(&mut byte).await {
-            Ok(0) | Err(_) => (),
-            Ok(_) => std::future::pending().await,
+        // With TLS around it, a socket does not tell its end without being read.
+        while self.buffer.len() < INBOX_BYTES {
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => (),
+            }
         }
+        std::future::pending::<()>().await;
     }
 }
 
@@ -217,7 +196,7 @@ fn invalid(problem: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use pgwire::messages::{response::EmptyQueryResponse, startup::ParameterStatus};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -226,7 +205,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (accepted, peer) = tokio::join!(listener.accept(), peer);
-        let (_, mut output) = split(accepted.unwrap().0);
+        let (read, write) = accepted.unwrap().0.into_split();
+        let (_, mut output) = halves(read, write, &[]);
         let mut peer = peer.unwrap();
 
         let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());

@@ -1,6 +1,7 @@
 //! The PostgreSQL door, judged by clients we did not write: psql and tokio-postgres.
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests fail the test as a test does")]
 
+mod audit;
 mod catalog;
 mod copy;
 mod cursors;
@@ -8,8 +9,11 @@ mod drivers;
 mod functions;
 mod gate;
 mod limits;
+mod logins;
 mod psql;
+mod roles;
 pub(crate) mod tables;
+mod tls;
 mod transactions;
 mod values;
 mod wire;
@@ -65,18 +69,38 @@ impl Server {
     }
 
     async fn start_over(reader: lake::Reader, change: impl FnOnce(&mut PostgresConfig)) -> Self {
+        let mut users = Users::new();
+        users.insert(USER, Verifier::from_password(PASSWORD, b"0123456789abcdef"));
+        Self::start_for(users, reader, change).await
+    }
+
+    async fn start_for(
+        users: Users,
+        reader: lake::Reader,
+        change: impl FnOnce(&mut PostgresConfig),
+    ) -> Self {
+        let clock = Arc::new(WallClock(tokio::time::Instant::now()));
+        Self::start_at(clock, users, reader, change).await
+    }
+
+    async fn start_at(
+        clock: Arc<dyn Clock>,
+        users: Users,
+        reader: lake::Reader,
+        change: impl FnOnce(&mut PostgresConfig),
+    ) -> Self {
         let mut config = PostgresConfig {
             bind: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
+            tls_required: false,
             connections_max: 8,
             statement_timeout: Duration::from_secs(20),
             rows_max: 1_000_000,
+            audit: None,
         };
         change(&mut config);
         let listener = config.listen().await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut users = Users::new();
-        users.insert(USER, Verifier::from_password(PASSWORD, b"0123456789abcdef"));
-        let clock = Arc::new(WallClock(tokio::time::Instant::now()));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             stopped.await.ok();
@@ -97,8 +121,16 @@ impl Server {
         &self,
         password: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+        self.connect_role(USER, password).await
+    }
+
+    async fn connect_role(
+        &self,
+        role: &str,
+        password: &str,
+    ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let mut config: tokio_postgres::Config = self.url().parse().unwrap();
-        config.password(password).connect_timeout(PATIENCE);
+        config.user(role).password(password).connect_timeout(PATIENCE);
         let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
         tokio::spawn(connection);
         Ok(client)
@@ -176,9 +208,12 @@ impl Psql {
 async fn an_address_other_machines_reach_is_refused() {
     let config = PostgresConfig {
         bind: "0.0.0.0:0".parse().unwrap(),
+        tls: None,
+        tls_required: true,
         connections_max: 1,
         statement_timeout: PATIENCE,
         rows_max: 1,
+        audit: None,
     };
     let error = config.listen().await.unwrap_err();
     assert_eq!(error.kind(), model::ErrorKind::Config);

@@ -310,7 +310,7 @@ fn regnamespace_text(inventory: &Inventory, args: &Arguments<'_>) -> Option<Stri
     schemas.iter().find(|(schema, _)| i64::from(*schema) == oid).map(|(_, name)| (*name).to_owned())
 }
 
-/// Everybody who is in may read everything; nobody may do anything else.
+/// Whatever somebody sees may be read by them; nobody may do anything else.
 fn has_privilege(_: &Inventory, args: &Arguments<'_>) -> Option<bool> {
     let privilege = args.last().copied()??;
     Some(privilege.split(',').any(|one| {

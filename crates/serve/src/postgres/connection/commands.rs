@@ -50,8 +50,11 @@ impl Connection {
             Work::Rows { rows, tag } => (rows, *tag),
         };
         let layout = Layout::Rows(&portal.columns);
+        let before = rows.position().passed;
         let work = Box::pin(rows.send(&mut self.output, limit, layout));
-        let sent = limited(&self.shared, &self.who, &mut self.input, work).await?;
+        let sent = limited(&self.shared, &self.who, &mut self.input, work).await;
+        self.rows_sent += rows.position().passed - before;
+        let sent = sent?;
         let tag = if tag == "SELECT" { format!("SELECT {}", sent.rows) } else { tag.to_owned() };
         self.complete_or_suspend(sent.is_complete.then_some(tag));
         Ok(true)
@@ -86,7 +89,9 @@ impl Connection {
         self.output.append(|buffer| writer.write_head(buffer));
         let layout = Layout::Copy(writer);
         let work = Box::pin(rows.send(&mut self.output, u64::MAX, layout));
-        let sent = limited(&self.shared, &self.who, &mut self.input, work).await?;
+        let sent = limited(&self.shared, &self.who, &mut self.input, work).await;
+        self.rows_sent += rows.position().passed;
+        let sent = sent?;
         self.output.append(|buffer| writer.write_tail(buffer));
         self.push(PgWireBackendMessage::CopyDone(CopyDone::new()));
         self.complete(format!("COPY {}", sent.rows));

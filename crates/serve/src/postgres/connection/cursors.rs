@@ -78,10 +78,12 @@ impl Connection {
             let sent = rows.send(output, limit.min(progress.left), layout).await?;
             progress.counted += sent.rows;
             progress.left = if sent.is_complete { 0 } else { progress.left - sent.rows };
-            Ok::<_, Stop>((progress.left == 0).then_some(progress.counted))
+            let sent = if *is_move { 0 } else { sent.rows };
+            Ok::<_, Stop>(((progress.left == 0).then_some(progress.counted), sent))
         };
         match limited(&self.shared, &self.who, &mut self.input, Box::pin(work)).await {
-            Ok(counted) => {
+            Ok((counted, sent)) => {
+                self.rows_sent += sent;
                 let command = if *is_move { "MOVE" } else { "FETCH" };
                 Ok(counted.map(|counted| format!("{command} {counted}")))
             }

@@ -64,6 +64,10 @@ impl Prepared {
         let bytes = name.len() + text.len() + parameters_bytes + columns_bytes;
         Self { text, parameters, parameter_oids, columns, bytes }
     }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Connection {
@@ -171,7 +175,7 @@ impl Connection {
         self.portals.check_free(&name)?;
         let values =
             bound_values(&prepared.parameters, &bind.parameters, &bind.parameter_format_codes)?;
-        let portal = match judged {
+        let mut portal = match judged {
             None => Portal::new(Work::Nothing),
             Some((command, touches_catalog)) => {
                 let types = prepared.parameters.clone();
@@ -180,6 +184,7 @@ impl Connection {
                 self.open(command, touches_catalog, binding).await?
             }
         };
+        portal.about = self.about_text(&prepared.text);
         self.portals.add(name, portal)?;
         self.push(PgWireBackendMessage::BindComplete(BindComplete::new()));
         Ok(())

@@ -108,7 +108,7 @@ impl Connection {
         let columns = planned.columns.clone();
         let work = Box::pin(async move { planned.run(&threads).await.map_err(Stop::Failed) });
         let records = limited(&self.shared, &self.who, &mut self.input, work).await?;
-        Ok(RowStream::new(records, &columns, self.shared.config.rows_max))
+        Ok(RowStream::new(records, &columns, self.who.role.rows_max))
     }
 }
 

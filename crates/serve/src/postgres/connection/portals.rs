@@ -3,10 +3,15 @@
 //! As in PostgreSQL the two share their names: a driver may FETCH from a portal that it has bound,
 //! and execute a cursor that it has declared.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{RowStream, cursors::Fetching};
-use crate::postgres::{encode::CopyWriter, failure::Failure, statement::Command, types::Column};
+use crate::postgres::{
+    encode::CopyWriter,
+    failure::Failure,
+    statement::{Command, Fingerprint},
+    types::Column,
+};
 
 /// Open portals hold a snapshot and a running query each.
 const PORTALS_MAX: usize = 64;
@@ -20,6 +25,8 @@ pub(super) struct Portal {
     pub(super) work: Work,
     /// What the client is told of its rows.
     pub(super) columns: Vec<Column>,
+    /// What the audit says of it.
+    pub(super) about: Option<Arc<Fingerprint>>,
     life: Life,
 }
 
@@ -58,7 +65,7 @@ enum Life {
 
 impl Portal {
     pub(super) const fn new(work: Work) -> Self {
-        Self { work, columns: Vec::new(), life: Life::Transaction }
+        Self { work, columns: Vec::new(), about: None, life: Life::Transaction }
     }
 
     pub(super) fn of_rows(rows: RowStream, tag: &'static str, columns: Vec<Column>) -> Self {
