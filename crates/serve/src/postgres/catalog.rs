@@ -289,6 +289,8 @@ impl CatalogProvider for WireCatalog {
             let schemas = [PG_CATALOG]
                 .into_iter()
                 .chain(self.path.iter().map(String::as_str))
+                // A path that leads through itself has no end.
+                .filter(|name| *name != SEARCH_PATH_SCHEMA)
                 .filter_map(|name| self.schema(name))
                 .collect();
             return Some(Arc::new(SearchPath { schemas }));

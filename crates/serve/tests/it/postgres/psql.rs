@@ -214,13 +214,16 @@ async fn the_search_path_decides_what_a_bare_name_means() {
                 "select count(*) from bar",
                 "set search_path = silver",
                 "select count(*) from bar_1m",
+                // A path that names itself leads nowhere, and round in no circle.
+                "set search_path = search_path, silver",
+                "select count(*) from bar_1m",
                 "reset search_path",
                 "select count(*) from bar_1m",
             ],
         )
         .await;
     psql.succeeds();
-    assert_eq!(psql.out, "390\n1\n3\nSET\n1\nRESET\n390\n");
+    assert_eq!(psql.out, "390\n1\n3\nSET\n1\nSET\n1\nRESET\n390\n");
 }
 
 #[tokio::test]
