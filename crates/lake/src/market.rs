@@ -39,10 +39,10 @@ pub enum MarketError {
         /// How it is meant to be called.
         usage: &'static str,
     },
-    /// A moving average without OVER.
+    /// A moving average without OVER or an order, or with a FILTER.
     #[error(
-        "{function} is a window function: write {function}(close, 20) OVER (PARTITION BY symbol \
-         ORDER BY ts_start)"
+        "{function} is a window function of rows in an order: write {function}(close, 20) OVER \
+         (PARTITION BY symbol ORDER BY ts_start), and leave out rows by WHERE"
     )]
     WithoutOver {
         /// The function's name.

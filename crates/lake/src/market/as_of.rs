@@ -5,7 +5,9 @@
 //! to the first row, unlike the versions of Delta tables, and finds the same whatever was compacted
 //! or derived again since. Bars of gold are made of those of silver as `refine` makes them.
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Value};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Query, Value, visit_expressions};
 use model::BarInterval;
 
 use super::{
@@ -27,6 +29,10 @@ const SILVER: [&str; 5] = ["bar", "eod", "corporate_action", "instrument", "exch
 /// Returns the query that stands for the function.
 pub(super) fn query(arguments: &[Expr]) -> Result<Query, MarketError> {
     let [of, time] = arguments else { return Err(USAGE) };
+    // A column would be read as one of the table's own.
+    if names_column(time) {
+        return Err(USAGE);
+    }
     let name = table_name(of).ok_or(USAGE)?;
     let no_past = || MarketError::NoPast { table: name.to_string(), known: known() };
     let parts = parts(&name);
@@ -40,6 +46,16 @@ pub(super) fn query(arguments: &[Expr]) -> Result<Query, MarketError> {
         _ => return Err(no_past()),
     };
     query.ok_or(USAGE)
+}
+
+/// Whether a moment is told by a column, other than one of a query of its own.
+fn names_column(time: &Expr) -> bool {
+    let found = visit_expressions(time, |expr| match expr {
+        Expr::Subquery(_) => ControlFlow::Break(false),
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(true),
+        _ => ControlFlow::Continue(()),
+    });
+    matches!(found, ControlFlow::Break(true))
 }
 
 /// The tables that can be asked for.

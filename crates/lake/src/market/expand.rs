@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::{
     ast::{
         Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Statement,
-        TableAlias, TableFactor, Value, VisitMut, VisitorMut,
+        TableAlias, TableFactor, Value, VisitMut, VisitorMut, WindowType,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -21,7 +21,7 @@ use super::{
 /// Replaces every `resample(…)` and `as_of(…)` in the statement or query.
 ///
 /// # Errors
-/// One is called in a way that has no answer, or a moving average has no OVER.
+/// One is called in a way that has no answer, or a moving average has no order, or a filter.
 pub fn expand(part: &mut impl VisitMut) -> Result<(), MarketError> {
     match part.visit(&mut Expander) {
         ControlFlow::Break(error) => Err(error),
@@ -51,7 +51,8 @@ impl VisitorMut for Expander {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<MarketError> {
-        if let Expr::Function(Function { name, over: None, .. }) = expr
+        if let Expr::Function(Function { name, over, filter, .. }) = expr
+            && (filter.is_some() || !is_ordered(over.as_ref()))
             && let [part] = name.0.as_slice()
             && let Some(name) = part.as_ident()
             && let Some((function, _)) =
@@ -60,6 +61,18 @@ impl VisitorMut for Expander {
             return ControlFlow::Break(MarketError::WithoutOver { function });
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Whether rows come in an order that the statement says. What a named window says is seen where it
+/// is named.
+fn is_ordered(over: Option<&WindowType>) -> bool {
+    match over {
+        None => false,
+        Some(WindowType::NamedWindow(_)) => true,
+        Some(WindowType::WindowSpec(spec)) => {
+            spec.window_name.is_some() || !spec.order_by.is_empty()
+        }
     }
 }
 

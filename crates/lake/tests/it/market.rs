@@ -183,6 +183,11 @@ async fn what_has_no_answer_is_told() {
     let reader = world.reader().await;
     for (sql, expected) in [
         ("SELECT sma(close, 2) FROM bar_1m", "is a window function"),
+        ("SELECT sma(close, 2) OVER (PARTITION BY symbol) FROM bar_1m", "of rows in an order"),
+        (
+            "SELECT sma(close, 2) FILTER (WHERE volume > 0) OVER (ORDER BY ts_start) FROM bar_1m",
+            "leave out rows by WHERE",
+        ),
         (
             "SELECT sma(close, 0) OVER (ORDER BY ts_start) FROM bar_1m",
             "must be 1 to 10000, and not 0",
@@ -200,6 +205,10 @@ async fn what_has_no_answer_is_told() {
         ("SELECT bar_start('7x', ts_start) FROM bar_1m", "`7x` is no length of bars"),
         ("SELECT * FROM resample('silver.bar', '1h')", "not of `silver.bar`"),
         ("SELECT * FROM as_of('gold.quote_latest', now())", "not of `gold.quote_latest`"),
+        (
+            "SELECT * FROM bar_1m, as_of('silver.bar', ts_start)",
+            "is called as as_of('silver.bar', TIMESTAMP",
+        ),
         ("SELECT * FROM as_of('silver.bar')", "is called as as_of('silver.bar', TIMESTAMP"),
     ] {
         let error = error(&reader, sql).await;

@@ -14,7 +14,7 @@ const FUNCTIONS: [&str; 3] = ["to_char", "to_date", "to_timestamp"];
 
 /// PostgreSQL's patterns, in any case, and the engine's. The longer ones come before those that
 /// they begin with.
-const NUMBERS: [(&str, &str); 18] = [
+const NUMBERS: [(&str, &str); 17] = [
     ("yyyy", "%Y"),
     ("iyyy", "%G"),
     ("yy", "%y"),
@@ -30,7 +30,6 @@ const NUMBERS: [(&str, &str); 18] = [
     ("ss", "%S"),
     ("ms", "%3f"),
     ("us", "%6f"),
-    ("tzh", "%z"),
     ("am", "%p"),
     ("pm", "%p"),
 ];
@@ -91,6 +90,10 @@ fn engine_pattern(text: &str) -> Result<String, Failure> {
 fn number(text: &str) -> Option<(&'static str, &'static str)> {
     let begins =
         |name: &str| text.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+    // Seconds of the day, and days of an ISO year, begin like others and are known to nobody.
+    if begins("ssss") || begins("iddd") {
+        return None;
+    }
     NUMBERS.into_iter().find(|(name, _)| begins(name))
 }
 
