@@ -61,7 +61,7 @@ use roles::Standing;
 pub use roles::{Limits, Role, Users};
 pub(crate) use scram::verifier_or_mock;
 pub use settings::DATABASE;
-use throttle::Throttle;
+pub(crate) use throttle::Throttle;
 pub use tls::Tls;
 pub use verifier::{ITERATIONS, Verifier};
 

@@ -1,7 +1,11 @@
 //! Who asks: a user name and password in the Handshake become a bearer token, which every other
 //! call has to show.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use base64::{
     Engine as _, alphabet,
@@ -15,7 +19,7 @@ use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
 use super::kept::{Bounds, Kept, Key};
-use crate::postgres::{Users, verifier_or_mock};
+use crate::postgres::{Throttle, Users, verifier_or_mock};
 
 /// The header that carries a password, and afterwards a token.
 pub(super) const HEADER: &str = "authorization";
@@ -44,7 +48,8 @@ pub(super) struct Logins {
     /// Makes up verifiers for users that do not exist.
     mock_key: [u8; 32],
     tokens: Kept<()>,
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
+    throttle: Mutex<Throttle>,
 }
 
 /// What a client shows.
@@ -55,8 +60,8 @@ enum Shown {
 
 impl Logins {
     pub(super) fn new(users: Users, mock_key: [u8; 32]) -> Self {
-        let checks = Semaphore::new(CHECKS_MAX);
-        Self { users, mock_key, tokens: Kept::new(TOKENS), checks }
+        let checks = Arc::new(Semaphore::new(CHECKS_MAX));
+        Self { users, mock_key, tokens: Kept::new(TOKENS), checks, throttle: Mutex::default() }
     }
 
     /// Checks a password and returns a token, or the token itself if there is a good one already.
@@ -68,7 +73,21 @@ impl Logins {
     ) -> Result<String, Status> {
         match shown(headers) {
             Some(Shown::Password { user, password }) => {
-                if !self.fits(&user, password).await? {
+                let address = peer.ip();
+                let wait = self.throttle().wait(address, &user, now);
+                if let Some(wait) = wait {
+                    let seconds = wait.as_secs().saturating_add(1);
+                    return Err(Status::resource_exhausted(format!(
+                        "too many failed logins; try again in {seconds} s"
+                    )));
+                }
+                let fits = self.fits(&user, password).await?;
+                if fits {
+                    self.throttle().succeeded(address, &user);
+                } else {
+                    self.throttle().failed(address, &user, now);
+                }
+                if !fits {
                     let user: String = user.chars().take(63).collect();
                     tracing::warn!(user, %peer, "refused a Flight SQL login");
                     return Err(Status::unauthenticated("the user name or the password is wrong"));
@@ -102,10 +121,17 @@ impl Logins {
     async fn fits(&self, user: &str, password: String) -> Result<bool, Status> {
         let verifier = verifier_or_mock(&self.users, user, &self.mock_key);
         let failed = || Status::internal("the password could not be checked");
-        let turn = self.checks.acquire().await.map_err(|_| failed())?;
-        let checked = tokio::task::spawn_blocking(move || verifier.fits(&password)).await;
-        drop(turn);
-        checked.map_err(|_| failed())
+        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| failed())?;
+        let check = move || {
+            // Its turn ends with the work: who hangs up does not end that.
+            let _turn = turn;
+            verifier.fits(&password)
+        };
+        tokio::task::spawn_blocking(check).await.map_err(|_| failed())
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn grant(&self, user: &Arc<str>, random: [u8; 32], now: Duration) -> String {

@@ -34,10 +34,13 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Calls of one client at a time. Tools open a connection for each of their threads.
-const CALLS_MAX: u32 = 32;
+const CALLS_MAX: u32 = 16;
 
 /// Largest head of a call: a password or token, and what tools say of themselves.
 const HEAD_BYTES_MAX: u32 = 16 * 1024;
+
+/// Largest message of a client: the values of a prepared statement are the largest that it sends.
+const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 /// A client that does not answer to this is gone, though its socket may not know.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -144,7 +147,8 @@ async fn serve(
     door: Door,
     shared: &Shared,
 ) -> Result<(), Broken> {
-    let service = TowerToHyperService::new(FlightServiceServer::new(door));
+    let door = FlightServiceServer::new(door).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let service = TowerToHyperService::new(door);
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

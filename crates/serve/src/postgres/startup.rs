@@ -38,6 +38,9 @@ const WRONG_PASSWORD: &str = "28P01";
 /// PostgreSQL's `configuration_limit_exceeded`.
 const MUST_WAIT: &str = "53400";
 
+/// Refusals that cost nothing to provoke: a wait, no encryption, a message that is no login.
+const FREE_REFUSALS: [&str; 3] = [MUST_WAIT, "28000", "08P01"];
+
 /// What is kept of the names a client gives, which may be as long as the packet.
 const NAME_CHARACTERS_MAX: usize = 63;
 
@@ -185,19 +188,22 @@ impl Guest<'_> {
         self.shared.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells log and audit how the login ended. Of those that have to wait only the failures before
-    /// are told, or a guesser could fill a disk with them.
+    /// Tells log and audit how the login ended. What costs a stranger nothing to repeat is told of at
+    /// debug level only, or it would push out what is kept: a wait, whose failures were told, a client
+    /// that does not encrypt, and what is no login at all.
     fn tell(&self, startup: &Startup, refused: Option<&Failure>) {
         let said =
             |name: &str| startup.parameters.get(name).map(String::as_str).unwrap_or_default();
         let bounded = |text: &str| text.chars().take(NAME_CHARACTERS_MAX).collect::<String>();
         let (role, application) = (bounded(said("user")), bounded(said("application_name")));
-        if refused.is_some_and(|failure| failure.code == MUST_WAIT) {
-            tracing::debug!(role, address = %self.address, "a login has to wait");
-            return;
-        }
         if let Some(Failure { code, message, .. }) = refused {
-            tracing::warn!(role, address = %self.address, code, message, "refused a login");
+            // Called `reason`, for texts of a field called `message` are written as they are.
+            let reason = bounded(message);
+            if FREE_REFUSALS.contains(code) {
+                tracing::debug!(role, address = %self.address, code, reason, "refused a login");
+                return;
+            }
+            tracing::warn!(role, address = %self.address, code, reason, "refused a login");
         }
         if let Some(audit) = &self.shared.config.audit {
             audit.record(&Event {
@@ -260,6 +266,10 @@ impl Guest<'_> {
         let Some(last) = self.sasl_response().await? else {
             return Ok(Err(Failure::protocol("expected a SASL response")));
         };
+        // Those who came at the same time have failed since this one was let in.
+        if let Err(failure) = self.check_patience(user) {
+            return Ok(Err(failure));
+        }
         match challenge.verify(&last) {
             Ok(text) => {
                 let last = Authentication::SASLFinal(text.into());

@@ -20,6 +20,10 @@ const WAIT_MIN: Duration = Duration::from_secs(1);
 /// The longest wait: about a guess a minute, and a person who has mended a setting is let in soon.
 const WAIT_MAX: Duration = Duration::from_secs(64);
 
+/// The longest wait for what others guessed at a role: one who guesses from everywhere gets nowhere
+/// with it, and the role's own people get in.
+const ROLE_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// After so long without a failure the earlier ones are forgotten.
 const MEMORY: Duration = Duration::from_secs(900);
 
@@ -34,7 +38,7 @@ const NAME_BYTES_MAX: usize = 63;
 
 /// Who failed, and who did not. Time is what a clock that only rises says.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     failures: HashMap<Guesser, Failures>,
     known: VecDeque<(IpAddr, String)>,
 }
@@ -53,18 +57,18 @@ struct Failures {
 
 impl Throttle {
     /// Returns how long an attempt has to wait; `None` when it may be made now.
-    pub(super) fn wait(&self, address: IpAddr, role: &str, now: Duration) -> Option<Duration> {
+    pub(crate) fn wait(&self, address: IpAddr, role: &str, now: Duration) -> Option<Duration> {
         let (address, role) = (network(address), cut(role));
         if self.known.iter().any(|known| known.0 == address && known.1 == role) {
             return None;
         }
         let guessers = [Guesser::Address(address), Guesser::Role(role.to_owned())];
-        let waits = guessers.iter().filter_map(|guesser| self.failures.get(guesser));
-        waits.filter_map(|failures| failures.wait(now)).max()
+        let waits = guessers.iter().zip([WAIT_MAX, ROLE_WAIT_MAX]);
+        waits.filter_map(|(guesser, most)| self.failures.get(guesser)?.wait(now, most)).max()
     }
 
     /// Notes a wrong password.
-    pub(super) fn failed(&mut self, address: IpAddr, role: &str, now: Duration) {
+    pub(crate) fn failed(&mut self, address: IpAddr, role: &str, now: Duration) {
         let (address, role) = (network(address), cut(role));
         self.known.retain(|known| known.0 != address || known.1 != role);
         for guesser in [Guesser::Address(address), Guesser::Role(role.to_owned())] {
@@ -77,11 +81,10 @@ impl Throttle {
         }
     }
 
-    /// Notes a login.
-    pub(super) fn succeeded(&mut self, address: IpAddr, role: &str) {
+    /// Notes a login. What failed before is not forgiven: somebody else may have guessed, and whoever
+    /// has logged in does not wait for it.
+    pub(crate) fn succeeded(&mut self, address: IpAddr, role: &str) {
         let (address, role) = (network(address), cut(role));
-        self.failures.remove(&Guesser::Address(address));
-        self.failures.remove(&Guesser::Role(role.to_owned()));
         self.known.retain(|known| known.0 != address || known.1 != role);
         self.known.push_back((address, role.to_owned()));
         if self.known.len() > KNOWN_MAX {
@@ -107,9 +110,9 @@ impl Failures {
         now.saturating_sub(self.last) > MEMORY
     }
 
-    fn wait(self, now: Duration) -> Option<Duration> {
+    fn wait(self, now: Duration, most: Duration) -> Option<Duration> {
         let doublings = self.count.checked_sub(FREE_FAILURES)?;
-        let wait = WAIT_MIN.saturating_mul(2_u32.saturating_pow(doublings)).min(WAIT_MAX);
+        let wait = WAIT_MIN.saturating_mul(2_u32.saturating_pow(doublings)).min(most);
         let left = wait.saturating_sub(now.saturating_sub(self.last));
         Some(left).filter(|left| !left.is_zero())
     }

@@ -104,5 +104,6 @@ fn outcome_of(outcome: &Result<(), Stop>) -> Outcome {
 }
 
 fn is_unreadable(outcome: &Result<(), Stop>) -> bool {
-    matches!(outcome, Err(Stop::Failed(Failure { code: "42601", .. })))
+    // In double quotes a value is the name of a column, which is not there.
+    matches!(outcome, Err(Stop::Failed(Failure { code: "42601" | "42703", .. })))
 }

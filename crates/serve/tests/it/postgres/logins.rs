@@ -63,7 +63,7 @@ async fn after_some_wrong_passwords_the_right_one_has_to_wait_too() {
     }
     server.connect().await.simple_query("select 1").await.unwrap();
 
-    // That was a login from here, which forgives the address; the roles are not forgiven yet.
+    // That was a login from here, which forgives nothing: others may have guessed.
     for _ in 0..10 {
         let error = server.connect_role("desk", "wrong").await;
         let code = error.err().and_then(|error| error.code().cloned());
