@@ -66,6 +66,9 @@ export function sqlSteps({ page, base, scene, check, until, patience, picture, c
       await page.getByTestId('run').waitFor({ timeout: patience });
       check(/^Canceled/.test(await summary()), await summary());
       await ask(QUOTES);
+      // The server may have seen the browser go before it was told to cancel.
+      const late = complaints.findIndex((text) => /404/.test(text));
+      if (0 <= late) complaints.splice(late, 1);
     },
 
     async 'ten thousand rows scroll as fast as ten'() {

@@ -81,6 +81,7 @@ export function ticks(low: number, high: number, count: number): number[] {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? rough;
   const found: number[] = [];
-  for (let at = Math.ceil(low / step); at * step <= high + step / 1e6; at += 1) found.push(at * step);
+  // Beyond 2^53 steps the next one is the same number.
+  for (let at = Math.ceil(low / step); at * step <= high + step / 1e6 && found.length <= 2 * count; at += 1) found.push(at * step);
   return found;
 }

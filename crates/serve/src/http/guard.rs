@@ -10,7 +10,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::Authority},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header, uri::Authority,
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -22,7 +24,7 @@ use super::{
 };
 
 /// Longest time until an answer starts. Streams start at once and then stay open.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Nothing from elsewhere, nothing inline. The hash allows the one style element that
 /// lightweight-charts adds for its attribution.
@@ -84,7 +86,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-fn timed_out() -> Refusal {
+pub(super) fn timed_out() -> Refusal {
     let seconds = REQUEST_TIMEOUT.as_secs();
     let message = format!("no answer within {seconds} s; ask for less, such as a shorter range");
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message)
@@ -93,6 +95,15 @@ fn timed_out() -> Refusal {
 fn check(request: &Request, allowed_hosts: &[String]) -> Result<(), Refusal> {
     check_host(request, allowed_hosts)?;
     let path = request.uri().path();
+    if query::is_ours(path) && request.version() < Version::HTTP_11 {
+        let message = "over HTTP/1.0 a cut answer looks whole; ask with 1.1 (nginx: \
+                       proxy_http_version 1.1)";
+        return Err(Refusal::new(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "http_version_not_supported",
+            message,
+        ));
+    }
     let is_shared = sharing::is_ours(path);
     let may_post = match *request.method() {
         // What comes with a token of its own cannot be sent by a page that does not have it; a page

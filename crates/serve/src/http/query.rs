@@ -35,7 +35,7 @@ use self::{
     pump::Pump,
     running::{Id, Running},
 };
-use super::{App, params::Params, reply::Refusal};
+use super::{App, guard, params::Params, reply::Refusal};
 use crate::postgres::{Queries, Refused};
 
 /// Statements that run at once. Each may keep a core busy for its whole time; people who wait for
@@ -97,7 +97,8 @@ pub(super) async fn by_body(
 ) -> Result<Response, Refusal> {
     params.only(&[])?;
     ask::check_type(&headers)?;
-    let body = axum::body::Bytes::from_request(request, &()).await.map_err(|_| ask::too_long())?;
+    let body = in_time(&app, axum::body::Bytes::from_request(request, &())).await?;
+    let body = body.map_err(|_| ask::too_long())?;
     answer(&app, Ask::of_json(&body)?, "query").await
 }
 
@@ -124,12 +125,21 @@ pub(super) async fn table(
     let wanted = tables::Wanted::new(&name, &params)?;
     let desk = desk(&app)?;
     // A look at the columns, which decide what the filters mean.
-    let columns = desk.queries.open(wanted.look()).await?;
+    let columns = in_time(&app, desk.queries.open(wanted.look())).await??;
     let sql = wanted.sql(columns.columns())?;
     drop(columns);
     let ask =
         Ask { sql, format: Format::of_download(&params)?, limit: params.rows_limit()?, id: None };
     answer(&app, ask, &wanted.name()).await
+}
+
+/// What comes before a statement runs has as long as other requests have.
+async fn in_time<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Refusal> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = app.clock.sleep(guard::REQUEST_TIMEOUT) => Err(guard::timed_out()),
+    }
 }
 
 /// Lets the statement run, and answers once its first rows are there.

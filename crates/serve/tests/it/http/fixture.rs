@@ -33,7 +33,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Of statements. The patience of the client is longer.
 pub(super) const LIMITS: QueryLimits =
-    QueryLimits { timeout: Duration::from_secs(10), rows_max: 100_000 };
+    QueryLimits { timeout: Duration::from_secs(60), rows_max: 100_000 };
 
 /// The real clock of the test's runtime.
 #[derive(Debug)]
