@@ -29,7 +29,7 @@ def test_pages_themes_keys_and_accessibility(folder):
     for walk in ("e2e/console.mjs", "e2e/access.mjs"):
         done = subprocess.run(
             ["node", walk], cwd=ROOT / "console", env=variables, capture_output=True, text=True,
-            timeout=400, check=False,
+            timeout=1200, check=False,
         )
         # For people to look at, also after a failure; outside the repository.
         gallery = Path(os.environ.get("MARKETLAKE_SCREENSHOTS") or CACHE / "screenshots")

@@ -144,7 +144,8 @@ def test_who_leaves_ends_the_statement(served):
         status, _, body = get(served, "/api/v1/query", sql="SELECT count(*) AS n FROM gold.bar_1m")
         return status == 200 and json.loads(body.splitlines()[1]) == [str(ROWS)]
 
-    until("a statement is answered", look)
+    # Long before those would have ended by themselves.
+    until("a statement is answered", look, patience=60)
 
 
 def test_a_statement_is_canceled_by_its_name(served):

@@ -128,7 +128,7 @@ public class Jdbc {
         statement.executeQuery(query);
         say("not cancelled");
       } catch (SQLException error) {
-        say("cancelled", error.getSQLState());
+        say("cancelled", error.getMessage());
       }
     } finally {
       timer.shutdownNow();
@@ -141,7 +141,7 @@ public class Jdbc {
       statement.setQueryTimeout(1);
       statement.executeQuery(query);
     } catch (SQLException error) {
-      say("timed out", error.getSQLState());
+      say("timed out", error.getMessage());
     }
   }
 }

@@ -39,7 +39,7 @@ await left.close();
 
 // node-postgres asks the server to cancel by a second connection.
 const { processID } = client;
-const running = client.query(endless).then(() => 'ended', (error) => error.code);
+const running = client.query(endless).then(() => 'ended', (error) => error.message);
 const asked = setInterval(() => {
   const other = new pg.Client({ connectionString: url });
   other.connection.once('connect', () => other.connection.cancel(processID, client.secretKey));
