@@ -377,9 +377,11 @@ def test_tls_is_spoken_and_nothing_else(tmp_path):
     client = Client(url, "marketlake", password, tls_root_certs=chain.read_bytes())
     assert client.query("SELECT 1").read_all().num_rows == 1
     client.close()
-    with pytest.raises(flight.FlightUnavailableError):
+    # Which of the two pyarrow says depends on how far its first write came.
+    unreached = (flight.FlightUnavailableError, flight.FlightInternalError)
+    with pytest.raises(unreached):
         Client(url, "marketlake", password, tls_root_certs=other.read_bytes())
-    with pytest.raises(flight.FlightUnavailableError):
+    with pytest.raises(unreached):
         Client(url.replace("grpc+tls", "grpc"), "marketlake", password)
     code, _ = process.terminate()
     assert code == 0
