@@ -1,4 +1,4 @@
-//! The SQL port's certificate: read from its files, and again whenever they change.
+//! The certificates of ports: read from their files, and the SQL port's again whenever they change.
 
 use std::{
     fs::{self, File, Metadata},
@@ -19,6 +19,9 @@ use crate::{config::TlsConfig, failure::Failure};
 /// How often the files are looked at: a renewed certificate comes days before the old one ends.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// The SQL port's settings of TLS.
+const SECTION: &str = "postgres.tls";
+
 /// A chain of certificates has some kilobytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -31,17 +34,17 @@ pub(crate) struct Certificate {
 
 /// The content of both files.
 #[derive(PartialEq, Eq)]
-struct Files {
-    chain: Vec<u8>,
-    key: Zeroizing<Vec<u8>>,
+pub(super) struct Files {
+    pub(super) chain: Vec<u8>,
+    pub(super) key: Zeroizing<Vec<u8>>,
 }
 
 impl Workbench {
     /// Returns the certificate, if there is to be TLS.
     pub(crate) fn certificate(&self) -> Result<Option<Certificate>, Failure> {
         let Some(files) = &self.config.postgres.tls else { return Ok(None) };
-        let read = Files::read(files)?;
-        let tls = Tls::new(&read.chain, &read.key).map_err(|error| named(error, files))?;
+        let read = Files::read(SECTION, paths(files))?;
+        let tls = Tls::new(&read.chain, &read.key).map_err(|error| named(error, paths(files)))?;
         Ok(Some(Certificate { tls: Arc::new(tls), files: files.clone(), read }))
     }
 }
@@ -73,20 +76,22 @@ impl Certificate {
 
     /// Returns whether there was something new.
     fn look(&mut self) -> Result<bool, Failure> {
-        let read = Files::read(&self.files)?;
+        let read = Files::read(SECTION, paths(&self.files))?;
         if read == self.read {
             return Ok(false);
         }
-        self.tls.renew(&read.chain, &read.key).map_err(|error| named(error, &self.files))?;
+        self.tls.renew(&read.chain, &read.key).map_err(|error| named(error, paths(&self.files)))?;
         self.read = read;
         Ok(true)
     }
 }
 
 impl Files {
-    fn read(files: &TlsConfig) -> Result<Self, Failure> {
-        let chain = read("postgres.tls.cert_file", &files.cert_file, |_| true)?.to_vec();
-        Ok(Self { chain, key: read("postgres.tls.key_file", &files.key_file, is_private)? })
+    /// Reads the files that the settings of `section` name.
+    pub(super) fn read(section: &str, [chain, key]: [&Path; 2]) -> Result<Self, Failure> {
+        let chain = read(&format!("{section}.cert_file"), chain, |_| true)?.to_vec();
+        let key = read(&format!("{section}.key_file"), key, is_private)?;
+        Ok(Self { chain, key })
     }
 }
 
@@ -122,12 +127,14 @@ fn read(
     Ok(content)
 }
 
-fn named(error: serve::Error, files: &TlsConfig) -> Failure {
-    error.into_failure().context(format!(
-        "using `{}` and `{}` for TLS",
-        files.cert_file.display(),
-        files.key_file.display()
-    ))
+fn paths(files: &TlsConfig) -> [&Path; 2] {
+    [files.cert_file.as_path(), files.key_file.as_path()]
+}
+
+/// Says which files a port cannot use.
+pub(super) fn named(error: serve::Error, [chain, key]: [&Path; 2]) -> Failure {
+    let (chain, key) = (chain.display(), key.display());
+    error.into_failure().context(format!("using `{chain}` and `{key}` for TLS"))
 }
 
 #[cfg(test)]
