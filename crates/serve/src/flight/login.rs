@@ -81,17 +81,13 @@ impl Logins {
                         "too many failed logins; try again in {seconds} s"
                     )));
                 }
-                let fits = self.fits(&user, password).await?;
-                if fits {
-                    self.throttle().succeeded(address, &user);
-                } else {
+                if !self.fits(&user, password).await? {
                     self.throttle().failed(address, &user, now);
-                }
-                if !fits {
                     let user: String = user.chars().take(63).collect();
                     tracing::warn!(user, %peer, "refused a Flight SQL login");
                     return Err(Status::unauthenticated("the user name or the password is wrong"));
                 }
+                self.throttle().succeeded(address, &user);
                 Ok(self.grant(&Arc::from(user), rand::random(), now))
             }
             Some(Shown::Token(token)) => {
