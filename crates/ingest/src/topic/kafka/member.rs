@@ -26,9 +26,9 @@ use super::{
     slot::Offload,
 };
 
-/// How long a member without partitions from the group waits for some, before it takes all of
-/// them: three times the pause in which a group of the default settings replaces a dead member.
-const PATIENCE: Duration = Duration::from_secs(135);
+/// How many sessions a member without partitions from the group waits for some, before it takes all
+/// of them. In one a dead member is replaced; it begins anew when the group's own broker dies.
+const PATIENCE_SESSIONS: u32 = 3;
 
 /// Events taken from the library at once.
 const EVENTS_AT_ONCE: usize = 8;
@@ -130,6 +130,7 @@ struct Standing {
 pub(super) struct Member {
     consumer: Offload<Arc<BaseConsumer<MemberEvents>>>,
     standing: Mutex<Standing>,
+    patience: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -146,13 +147,16 @@ impl Member {
         changed: Arc<Notify>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KafkaFailure> {
+        let session = client.create_native_config().and_then(|made| made.get("session.timeout.ms"));
+        let session = session.map_err(|error| client_failure(&error))?.parse().unwrap_or(0);
+        let patience = Duration::from_millis(session).saturating_mul(PATIENCE_SESSIONS);
         let events = Events::new(Arc::clone(&changed));
         let context = MemberEvents { events, assigned: Mutex::new(None) };
         let mut consumer: BaseConsumer<MemberEvents> =
             client.create_with_context(context).map_err(|error| client_failure(&error))?;
         consumer.set_nonempty_callback(move || changed.notify_waiters());
         let consumer = Offload::new(Arc::new(consumer));
-        Ok(Self { consumer, standing: Mutex::default(), clock })
+        Ok(Self { consumer, standing: Mutex::default(), patience, clock })
     }
 
     fn context(&self) -> &MemberEvents {
@@ -210,7 +214,7 @@ impl Member {
         let now = self.clock.monotonic();
         let mut standing = self.standing();
         let asked = *standing.ts_asked.get_or_insert(now);
-        if now.saturating_sub(asked) < PATIENCE && !self.is_stale() {
+        if now.saturating_sub(asked) < self.patience && !self.is_stale() {
             return Some(Vec::new());
         }
         if !std::mem::replace(&mut standing.has_warned, true) {

@@ -199,6 +199,10 @@ const AHEAD_KIB_MAX: u32 = 4 * 1024;
 /// How long a broker holds back an empty answer. New records end it at once; a move to another
 /// offset has to wait for it.
 const FETCH_WAIT: Duration = Duration::from_millis(100);
+/// How long the group keeps a member's partitions that was not heard of, unless the operator says
+/// otherwise: Kafka's own default before 3.0, which later grew to 45 s to spare groups a rebalance.
+/// Two landers at the same partition do no harm, so a short pause after one died is worth more.
+const SESSION: Duration = Duration::from_secs(10);
 
 /// Returns the configuration of a client. Ours come last: they win over whatever was given.
 ///
@@ -214,8 +218,14 @@ pub(super) fn client_config(
     client.set("socket.keepalive.enable", "true");
     // Ten seconds, the library's own limit, would be the longest pause of a restarted broker.
     client.set("reconnect.backoff.max.ms", "2000");
-    if role == Role::Reader {
-        client.set("fetch.wait.max.ms", FETCH_WAIT.as_millis().to_string());
+    match role {
+        Role::Reader => {
+            client.set("fetch.wait.max.ms", FETCH_WAIT.as_millis().to_string());
+        }
+        Role::Member => {
+            client.set("session.timeout.ms", SESSION.as_millis().to_string());
+        }
+        Role::Admin | Role::Writer => (),
     }
     for (name, value) in properties {
         if let Err(problem) = check_property(name, value) {
@@ -404,6 +414,10 @@ mod tests {
             made.create_native_config().expect("librdkafka takes every property");
             assert_eq!(made.get("bootstrap.servers"), Some("localhost:9092"), "{role:?}");
             assert_eq!(made.get("allow.auto.create.topics"), Some("false"), "{role:?}");
+        }
+        for (given, session) in [(vec![], "10000"), (vec![property("session.timeout.ms", "20000")], "20000")] {
+            let made = client_config(Role::Member, &config, &given).expect("a configuration");
+            assert_eq!(made.get("session.timeout.ms"), Some(session));
         }
         let refused = client_config(Role::Writer, &config, &[property("acks", "0")]);
         assert!(matches!(refused, Err(KafkaFailure::Property { name, .. }) if name == "acks"));
