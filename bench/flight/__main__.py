@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,13 +18,14 @@ import psycopg
 import pyarrow
 import pyarrow.compute as pc
 
+from common.memory import Watch
+from common.server import Server
+
 from .lake import SUMS, write
-from .server import Server
 
 # What reading may add to the server, whatever the number of rows: a few batches, their messages, the
 # buffers of the store and of two sockets.
 GROWTH_MAX = 300 << 20
-SAMPLE_SECONDS = 0.05
 
 
 def arguments():
@@ -58,36 +58,14 @@ def by_flight(server):
 
 def by_copy(server):
     """Counts rows by the sums that the server makes of them, and reads their bytes."""
-    url = f"postgresql://{server.user}:{server.password}@{server.host}:{server.port}/marketlake"
     read = 0
-    with psycopg.connect(url) as client:
+    with psycopg.connect(server.url) as client:
         with client.cursor().copy("COPY gold.bar_1m TO STDOUT (FORMAT binary)") as copy:
             for part in copy:
                 read += len(part)
         named = ", ".join(f"sum({name})" for name in SUMS)
         rows, *sums = client.execute(f"SELECT count(*), {named} FROM gold.bar_1m").fetchone()
     return rows, dict(zip(SUMS, sums)), read
-
-
-class Watch:
-    """The most memory that a process has had meanwhile."""
-
-    def __init__(self, server):
-        self.server, self.before = server, server.resident_bytes()
-        self.peak, self.is_over = self.before, threading.Event()
-        self.thread = threading.Thread(target=self.look)
-
-    def look(self):
-        while not self.is_over.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, self.server.resident_bytes())
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self.thread.join()
 
 
 def main():
@@ -98,7 +76,7 @@ def main():
         with Server(Path(folder), os.environ["MARKETLAKE_BIN"]) as server:
             for number in range(told.rounds):
                 for way, read in [("flight", by_flight), ("copy", by_copy)]:
-                    with Watch(server) as watch:
+                    with Watch(server.child.pid) as watch:
                         begun = time.monotonic()
                         rows, sums, size = read(server)
                         seconds = time.monotonic() - begun

@@ -6,20 +6,12 @@ import numpy
 import pyarrow
 from deltalake import write_deltalake
 
+from common.bars import CENT, MINUTE, SHARE, bars
+
 PART_ROWS = 1_000_000
 SYMBOLS = 1_000
-MINUTE = 60_000_000
 OPEN = 1_772_461_800_000_000
 SUMS = ("close", "volume")
-STAMP = pyarrow.timestamp("us", tz="UTC")
-
-
-def scaled(values, precision, scale):
-    """Whole numbers as decimals of `scale` digits behind the point."""
-    words = numpy.zeros((len(values), 2), dtype="int64")
-    words[:, 0] = values
-    kind = pyarrow.decimal128(precision, scale)
-    return pyarrow.Array.from_buffers(kind, len(values), [None, pyarrow.py_buffer(words.tobytes())])
 
 
 def part(number):
@@ -29,19 +21,12 @@ def part(number):
     start = OPEN + minute * MINUTE
     price = 100_000_000 + (symbol * 37 + minute * 11) % 9_000_000
     volume = (symbol * 13 + minute * 7) % 1_000_000
-    names = pyarrow.array([f"S{n:04}" for n in range(SYMBOLS)])
-    text = lambda value: pyarrow.repeat(pyarrow.scalar(value), PART_ROWS)
-    one = pyarrow.array(numpy.ones(PART_ROWS, dtype="int32"))
-    day = pyarrow.array((start // 86_400_000_000).astype("int32"))
-    table = pyarrow.table({
-        "source": text("bench"), "symbol": names.take(pyarrow.array(symbol)), "mic": text("XNAS"),
-        "ts_start": pyarrow.array(start, STAMP), "ts_end": pyarrow.array(start + MINUTE, STAMP),
-        "session_date": day.cast(pyarrow.date32()),
-        "open": scaled(price, 18, 6), "high": scaled(price + 500_000, 18, 6),
-        "low": scaled(price - 500_000, 18, 6), "close": scaled(price + 10_000, 18, 6),
-        "volume": scaled(volume * 10_000, 20, 4), "n_source": one, "revision": one,
-    })
-    return table, (int((price + 10_000).sum()), int(volume.sum()))
+    names = pyarrow.array([f"S{n:04}" for n in range(SYMBOLS)]).take(pyarrow.array(symbol))
+    mic = pyarrow.repeat("XNAS", PART_ROWS)
+    close = price + CENT
+    prices = (price, price + 50 * CENT, price - 50 * CENT, close)
+    table = bars(names, mic, start, start + MINUTE, prices, volume * SHARE, n_source=1)
+    return table, (int(close.sum()), int(volume.sum()))
 
 
 def write(data, rows):

@@ -5,30 +5,21 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from . import machine
+from common import machine
+from common.arguments import chosen, insist_on_quiet, tell, version_of
+
 from .engines import engines
-from .report import OTHERS_MAX, markdown, summarize
+from .report import markdown, summarize
 from .rounds import Plan, run_workload
 from .workload import SIZES, workloads
 
 ROOT = Path(__file__).resolve().parents[2]
-WATCH_SECONDS = 2
-
-
-def chosen(kind, known, wanted):
-    """Those of `known` that are wanted, by name; all of them if none is named."""
-    names = wanted.split(",") if wanted else list(known)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        sys.exit(f"there is no {kind} `{unknown[0]}`; there are: {', '.join(known)}")
-    return [known[name] for name in names]
 
 
 def arguments():
@@ -53,19 +44,6 @@ def arguments():
     return told
 
 
-def insist_on_quiet(told):
-    busy = machine.busy_cores(WATCH_SECONDS)
-    if OTHERS_MAX < busy and not told.busy and told.sizes != "small":
-        sys.exit(f"others keep {busy:.1f} cores busy; times would mean little. Wait, or add --busy")
-
-
-def version_of(program):
-    if not program:
-        return None
-    told = subprocess.run([program, "--version"], capture_output=True, text=True)
-    return told.stdout.strip() or f"{Path(program).name}, which tells no version"
-
-
 def main():
     told = arguments()
     program = None if told.peers_only else os.environ.get("MARKETLAKE_BIN")
@@ -73,7 +51,8 @@ def main():
     participants = chosen("engine", known, told.engines)
     size = SIZES[told.sizes]
     wanted = chosen("workload", {workload.name: workload for workload in workloads(size)}, told.workloads)
-    insist_on_quiet(told)
+    if not told.busy and told.sizes != "small":
+        insist_on_quiet()
     rounds = told.rounds or size.rounds
     begun = datetime.now(timezone.utc).replace(microsecond=0)
     report = {
@@ -97,10 +76,6 @@ def main():
     path.with_suffix(".md").write_text(page)
     print(page)
     print(f"written: {path}.md and {path}.json")
-
-
-def tell(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 main()

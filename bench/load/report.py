@@ -1,27 +1,14 @@
 """From raw samples to medians, ratios and a page of Markdown. Pure."""
 
-import math
-from statistics import quantiles
+from common.figures import MEGA, short, spread, table, times
+from common.machine import OTHERS_MAX
 
-MEGA = 1e6
-# Others that keep more than this of a core busy can be seen in the times.
-OTHERS_MAX = 0.3
-BAR, ESCAPED = "|", "\\|"
 HEAD = [
     "engine", "writes", "wall s (quartiles)", "MB/s", "CPU s", "MB per CPU s", "× best, wall", "× best, CPU",
     "× best, CPU after start", "peak MB", "sync s", "written MB", "files",
 ]
 # How throughput is compared, and by which seconds.
 COMPARED = {"wall": "seconds_wall", "cpu": "seconds_cpu", "job_cpu": "seconds_job_cpu"}
-
-
-def spread(values):
-    """Minimum, quartiles and maximum; of a single value, that value."""
-    if len(values) == 1:
-        low = middle = high = values[0]
-    else:
-        low, middle, high = quantiles(values, n=4, method="inclusive")
-    return {"min": min(values), "low": low, "median": middle, "high": high, "max": max(values)}
 
 
 def summary(result, json_bytes):
@@ -61,23 +48,6 @@ def summarize(workloads):
     return workloads
 
 
-def line(cells):
-    return f"| {' | '.join(str(cell).replace(BAR, ESCAPED) for cell in cells)} |"
-
-
-def times(ratio):
-    return "–" if ratio is None else f"{ratio:.2f}"
-
-
-def short(number):
-    """Three digits that count, and never an exponent."""
-    if number <= 0:
-        return "0"
-    # The place of the first digit: 0 of units, -1 of tenths.
-    place = math.floor(math.log10(number))
-    return f"{number:.{max(0, 2 - place)}f}"
-
-
 def row(result):
     figures, written = result["summary"], result["written"]
     wall = figures["seconds_wall"]
@@ -106,8 +76,7 @@ def section(workload):
         f" ({workload['stored_bytes'] / MEGA:.1f} MB as stored).", "",
     ]
     if done:
-        ruler = ["---", "---"] + ["---:"] * (len(HEAD) - 2)
-        lines += [line(HEAD), line(ruler), *(line(row(result)) for result in done), ""]
+        lines += table(HEAD, [row(result) for result in done], texts=2)
     for result in workload["engines"]:
         if result["problem"]:
             lines.append(f"- **{result['engine']}** has no time: {result['problem']}")

@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from . import machine
+from common import machine, measure
+
 from .check import Wrong, check
 from .engines import Job, environment
 from .workload import arrive, make_source
 
 PACKAGE = Path(__file__).resolve().parents[1]
-MEASURE = Path(__file__).with_name("measure.py")
+MEASURE = Path(measure.__file__)
 REASON_LETTERS = 300
 
 

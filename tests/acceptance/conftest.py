@@ -2,8 +2,13 @@
 
 import os
 import random
+import sys
+from pathlib import Path
 
 import pytest
+
+# Beside these tests the benchmark starts servers as well, and has what both need.
+sys.path.insert(1, str(Path(__file__).resolve().parents[2] / "bench"))
 
 from harness import Process
 

@@ -8,7 +8,7 @@ import psycopg
 import pyarrow
 import pytest
 
-from postgresql import Cluster
+from common.postgresql import Cluster
 from served import DAYS, MINUTES, Served, bars
 
 pytestmark = pytest.mark.xdist_group("bi postgresql")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-MEASURE = ROOT / "bench" / "load" / "measure.py"
+MEASURE = ROOT / "bench" / "common" / "measure.py"
 MEGA = 1_000_000
 BURN = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"
 HOLD = "held = b'x' * {bytes}\nimport time; time.sleep(0.3)\n"

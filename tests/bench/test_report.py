@@ -2,7 +2,8 @@
 
 import pytest
 
-from load.report import markdown, short, spread, summarize
+from common.figures import short, spread
+from load.report import markdown, summarize
 
 
 def run(wall, cpu, job_cpu=None):

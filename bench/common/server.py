@@ -1,5 +1,6 @@
 """A marketlake that serves a folder to this machine."""
 
+import secrets
 import shlex
 import signal
 import subprocess
@@ -16,9 +17,14 @@ class Server:
 
     def __init__(self, folder, program):
         binds = ("HTTP", "POSTGRES", "SERVE__FLIGHT")
-        environment = {f"MARKETLAKE__{part}__BIND": f"{self.host}:0" for part in binds}
-        environment["MARKETLAKE__SERVE__FLIGHT__ENABLED"] = "true"
-        environment["HOME"] = str(folder)
+        # One of its own making would be told at the first start only.
+        self.password = secrets.token_hex(16)
+        environment = {
+            "HOME": str(folder), "MARKETLAKE_SECRET_SQL": self.password,
+            "MARKETLAKE__POSTGRES__PASSWORD": "{{secrets/env/sql}}",
+            "MARKETLAKE__SERVE__FLIGHT__ENABLED": "true",
+            **{f"MARKETLAKE__{part}__BIND": f"{self.host}:0" for part in binds},
+        }
         self.out = folder / "serve.out"
         with open(self.out, "wb") as out, open(folder / "serve.log", "wb") as log:
             arguments = [program, "--data-dir", folder / "data", "serve"]
@@ -28,9 +34,10 @@ class Server:
             words = shlex.split(self.line("SQL"))
         except BaseException:
             self.child.kill()
+            self.child.wait()
             raise
-        self.password = words[0].removeprefix("PGPASSWORD=")
         self.port, self.user = int(words[words.index("-p") + 1]), words[words.index("-U") + 1]
+        self.url = f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/marketlake"
 
     def line(self, name):
         """Waits for a line that begins so, and returns the rest of it."""
@@ -42,15 +49,13 @@ class Server:
             time.sleep(0.1)
         raise RuntimeError(f"marketlake did not say its line `{name}`")
 
-    def resident_bytes(self):
-        with open(f"/proc/{self.child.pid}/status") as status:
-            line = next(line for line in status if line.startswith("VmRSS"))
-        return int(line.split()[1]) * 1024
-
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
         self.child.send_signal(signal.SIGTERM)
         try:
             self.child.wait(STOP_SECONDS)
