@@ -46,7 +46,8 @@ class Cluster:
         initdb = ["-D", self.data, "-U", "test", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync"]
         done = self.run("initdb", *initdb)
         if done.returncode != 0:
-            raise RuntimeError(f"initdb failed: {done.stdout}")
+            shutil.rmtree(self.folder)
+            raise RuntimeError(f"initdb failed, as the user who is to run it: {done.stdout}")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

@@ -1,0 +1,1 @@
+"""`scripts/bench query`: twelve questions about bars, to marketlake, DuckDB and PostgreSQL, side by side."""
