@@ -35,10 +35,10 @@ def fills(market, seed):
     chance = random.Random(f"{seed} fills")
     begin = market.ts_last - timedelta(days=(market.sessions[-1] - market.sessions[0]).days)
     seconds = int((market.ts_last - begin).total_seconds()) + 60
-    return sorted(
-        (f"S{chance.randrange(market.symbols):04}", begin + timedelta(seconds=chance.randrange(seconds)))
-        for _ in range(FILLS)
-    )
+    found = set()
+    while len(found) < min(FILLS, seconds):
+        found.add((f"S{chance.randrange(market.symbols):04}", begin + timedelta(seconds=chance.randrange(seconds))))
+    return sorted(found)
 
 
 def values(rows):
@@ -129,14 +129,10 @@ FROM gold.bar_1m AS a JOIN gold.bar_1m AS b ON b.ts_start = a.ts_start
 WHERE a.symbol = '{symbol}' GROUP BY b.symbol ORDER BY b.symbol""", ("correlation",)),
         # A close is known when its minute is over.
         Question("as-of", f"the last price known at each of {FILLS} moments", {
-            "marketlake": f"""{events}, line AS (
-  SELECT symbol, ts_end AS ts, 0 AS is_fill, close FROM gold.bar_1m
-  WHERE symbol IN (SELECT symbol FROM fills)
-  UNION ALL SELECT symbol, ts, 1, NULL FROM fills)
-SELECT symbol, ts, price FROM (
-  SELECT symbol, ts, is_fill, last_value(close) IGNORE NULLS OVER (
-    PARTITION BY symbol ORDER BY ts, is_fill) AS price FROM line) AS joined
-WHERE is_fill = 1 ORDER BY symbol, ts""",
+            "marketlake": f"""{events}
+SELECT fills.symbol, fills.ts, last_value(bars.close ORDER BY bars.ts_start) AS price
+FROM fills LEFT JOIN gold.bar_1m AS bars ON bars.symbol = fills.symbol AND bars.ts_end <= fills.ts
+GROUP BY fills.symbol, fills.ts ORDER BY fills.symbol, fills.ts""",
             "duckdb": f"{events} " + joined.format(join="""ASOF LEFT JOIN gold.bar_1m AS bars
   ON bars.symbol = fills.symbol AND bars.ts_end <= fills.ts"""),
             "postgresql": f"{events} " + joined.format(join="""LEFT JOIN LATERAL (

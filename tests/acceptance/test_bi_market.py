@@ -191,23 +191,31 @@ def test_bars_are_made_of_queries_as_well(client):
     assert of_moments == rows
 
 
-def test_a_price_is_joined_as_of_a_moment(client, rows):
-    """The pattern of docs/sql.md: the last price known before each event."""
-    moment = lambda *parts: datetime(*parts, tzinfo=timezone.utc)
-    events = [
-        ("AAA", moment(2024, 3, 8, 15, 0, 30)), ("BBB", moment(2024, 3, 11, 21)), ("CCC", moment(2024, 3, 8, 14, 30)),
-    ]
-    values = ", ".join(f"('{symbol}', timestamptz '{at.isoformat()}')" for symbol, at in events)
-    found = client.execute(
-        f"""WITH events (symbol, ts) AS (VALUES {values}),
-        line AS (
+AS_OF_JOINS = {
+    "few events": """
+        SELECT events.symbol, events.ts, last_value(bars.close ORDER BY bars.ts_start) AS price
+        FROM events LEFT JOIN gold.bar_1m AS bars
+          ON bars.symbol = events.symbol AND bars.ts_end <= events.ts
+        GROUP BY events.symbol, events.ts ORDER BY symbol""",
+    "many events": """, line AS (
           SELECT symbol, ts_end AS ts, 0 AS is_event, close FROM gold.bar_1m
           UNION ALL SELECT symbol, ts, 1, NULL FROM events)
         SELECT symbol, ts, price FROM (
           SELECT symbol, ts, is_event, last_value(close) IGNORE NULLS OVER (
             PARTITION BY symbol ORDER BY ts, is_event) AS price FROM line) AS joined
-        WHERE is_event = 1 ORDER BY symbol"""
-    ).fetchall()
+        WHERE is_event = 1 ORDER BY symbol""",
+}
+
+
+@pytest.mark.parametrize("pattern", AS_OF_JOINS)
+def test_a_price_is_joined_as_of_a_moment(client, rows, pattern):
+    """The patterns of docs/sql.md: the last price known before each event."""
+    moment = lambda *parts: datetime(*parts, tzinfo=timezone.utc)
+    events = [
+        ("AAA", moment(2024, 3, 8, 15, 0, 30)), ("BBB", moment(2024, 3, 11, 21)), ("CCC", moment(2024, 3, 8, 14, 30)),
+    ]
+    values = ", ".join(f"('{symbol}', timestamptz '{at.isoformat()}')" for symbol, at in events)
+    found = client.execute(f"WITH events (symbol, ts) AS (VALUES {values}) {AS_OF_JOINS[pattern]}").fetchall()
     expected = []
     for symbol, at in events:
         known = [bar["close"] for bar in series(rows, symbol) if bar["ts_end"] <= at]
