@@ -20,7 +20,10 @@ use std::{
 use arrow::record_batch::RecordBatch;
 use datafusion::{
     catalog::CatalogProvider,
-    execution::{FunctionRegistry as _, context::SQLOptions, memory_pool::MemoryPool},
+    execution::{
+        FunctionRegistry as _, cache::cache_manager::FileMetadataCache, context::SQLOptions,
+        memory_pool::MemoryPool,
+    },
     prelude::{SessionConfig, SessionContext},
     sql::parser::Statement,
 };
@@ -35,7 +38,7 @@ pub use self::{
     shared::{AsOf, TableFile, TableVersion},
 };
 use self::{
-    catalog::{LakeCatalog, Layers, runtime},
+    catalog::{LakeCatalog, Layers, footers, runtime},
     dates::DatesWithHours,
     floats::FloatsPrevail,
     grants::GrantedCatalog,
@@ -49,6 +52,7 @@ pub struct Reader {
     tables: Arc<Tables>,
     spill: Spill,
     memory: Arc<dyn MemoryPool>,
+    footers: Arc<FileMetadataCache>,
     /// `None`: everything.
     grants: Option<Arc<Grants>>,
 }
@@ -102,7 +106,8 @@ impl Reader {
 
     fn over(tables: Tables) -> Result<Self, Error> {
         let spill = Spill::nowhere().map_err(Error::query)?;
-        Ok(Self { tables: Arc::new(tables), spill, memory: memory::whole(), grants: None })
+        let footers = footers().map_err(Error::query)?;
+        Ok(Self { tables: Arc::new(tables), spill, memory: memory::whole(), footers, grants: None })
     }
 
     /// Replaces the rows of a table of a reader in memory, as a commit to it would.
@@ -177,7 +182,8 @@ impl Reader {
             .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
             // Without it `now()` and `timestamptz '…'` would have no zone, unlike the columns.
             .set_str("datafusion.execution.time_zone", "UTC");
-        let runtime = runtime(&self.spill.disk, &self.memory).map_err(Error::query)?;
+        let runtime =
+            runtime(&self.spill.disk, &self.memory, &self.footers).map_err(Error::query)?;
         let mut context = SessionContext::new_with_config_rt(config.clone(), Arc::clone(&runtime));
         let catalog = LakeCatalog::new(Arc::clone(&self.tables), runtime, config);
         let layers = catalog.layers();

@@ -11,6 +11,7 @@ use datafusion::{
     common::DataFusionError,
     datasource::MemTable,
     execution::{
+        cache::cache_manager::{CacheManager, CacheManagerConfig, FileMetadataCache},
         disk_manager::DiskManager,
         memory_pool::MemoryPool,
         object_store::ObjectStoreRegistry,
@@ -164,15 +165,28 @@ impl SchemaProvider for LayerSchema {
     }
 }
 
+/// Footers of data files that are kept, 50 MB of them: some thousands of files. A data file never
+/// changes, so what one statement has read of it serves all that follow.
+pub(super) fn footers() -> Result<Arc<FileMetadataCache>, DataFusionError> {
+    let config = CacheManagerConfig::default().with_metadata_cache_limit(50 << 20);
+    Ok(CacheManager::try_new(&config)?.get_file_metadata_cache())
+}
+
 /// Returns a runtime whose only object stores are those that tables bring along, and which spills
 /// to `disk` what does not fit into `memory`.
 pub(super) fn runtime(
     disk: &Arc<DiskManager>,
     memory: &Arc<dyn MemoryPool>,
+    footers: &Arc<FileMetadataCache>,
 ) -> Result<Arc<RuntimeEnv>, DataFusionError> {
     let registry = TableStores::default();
     let mut builder = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::clone(memory))
+        .with_cache_manager(
+            CacheManagerConfig::default()
+                .with_file_metadata_cache(Some(Arc::clone(footers)))
+                .with_metadata_cache_limit(footers.cache_limit()),
+        )
         .with_object_store_registry(Arc::new(registry));
     builder.disk_manager = Some(Arc::clone(disk));
     builder.build_arc()
