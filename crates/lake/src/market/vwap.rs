@@ -18,8 +18,13 @@ pub(super) struct Vwap {
 
 impl Vwap {
     pub(super) fn of(price: i128, volume: i128) -> Result<Self, OutOfRange> {
-        let (price, volume) = (i256::from_i128(price), i256::from_i128(volume));
-        Ok(Self { turnover: multiply(price, volume)?, volume })
+        let wide = i256::from_i128(volume);
+        let turnover = match price.checked_mul(volume) {
+            Some(turnover) => i256::from_i128(turnover),
+            // Beyond 38 digits, which no market trades in a row.
+            None => multiply(i256::from_i128(price), wide)?,
+        };
+        Ok(Self { turnover, volume: wide })
     }
 
     pub(super) fn add(&mut self, other: &Self) -> Result<(), OutOfRange> {

@@ -415,7 +415,9 @@ mod tests {
             assert_eq!(made.get("bootstrap.servers"), Some("localhost:9092"), "{role:?}");
             assert_eq!(made.get("allow.auto.create.topics"), Some("false"), "{role:?}");
         }
-        for (given, session) in [(vec![], "10000"), (vec![property("session.timeout.ms", "20000")], "20000")] {
+        for (given, session) in
+            [(vec![], "10000"), (vec![property("session.timeout.ms", "20000")], "20000")]
+        {
             let made = client_config(Role::Member, &config, &given).expect("a configuration");
             assert_eq!(made.get("session.timeout.ms"), Some(session));
         }

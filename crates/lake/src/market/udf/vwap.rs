@@ -9,7 +9,7 @@ use arrow::{
 use datafusion::{
     common::{DataFusionError, ScalarValue},
     logical_expr::{
-        Accumulator, AggregateUDFImpl, Signature, Volatility,
+        Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
         function::{AccumulatorArgs, StateFieldsArgs},
         utils::AggregateOrderSensitivity,
     },
@@ -23,6 +23,8 @@ use crate::market::{
     functions::VWAP,
     vwap::Vwap,
 };
+
+mod groups;
 
 const USAGE: &str = "vwap(price, volume)";
 
@@ -57,8 +59,7 @@ impl AggregateUDFImpl for VwapFunction {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>, DataFusionError> {
-        let [price, volume] = args.input_fields else { return Err(takes(USAGE)) };
-        let scales = Scales::of(price.data_type(), volume.data_type())?;
+        let scales = Scales::of_arguments(args.input_fields)?;
         let field = |name: &str, value: &ScalarValue| {
             Field::new(format!("{}[{name}]", args.name), value.data_type(), true).into()
         };
@@ -75,9 +76,20 @@ impl AggregateUDFImpl for VwapFunction {
                 "vwap(DISTINCT …) is not supported: every row counts with its volume".to_owned(),
             ));
         }
-        let [price, volume] = args.expr_fields else { return Err(takes(USAGE)) };
-        let scales = Scales::of(price.data_type(), volume.data_type())?;
+        let scales = Scales::of_arguments(args.expr_fields)?;
         Ok(Box::new(VwapAccumulator { scales, sum: Vwap::default() }))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        // What is refused is refused by the other one.
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn GroupsAccumulator>, DataFusionError> {
+        Ok(Box::new(groups::VwapGroups::new(Scales::of_arguments(args.expr_fields)?)))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -93,8 +105,17 @@ struct Scales {
 }
 
 impl Scales {
-    fn of(price: &DataType, volume: &DataType) -> Result<Self, DataFusionError> {
-        Ok(Self { price: decimal_type(price)?, volume: decimal_type(volume)? })
+    fn of_arguments(fields: &[FieldRef]) -> Result<Self, DataFusionError> {
+        let [price, volume] = fields else { return Err(takes(USAGE)) };
+        Ok(Self {
+            price: decimal_type(price.data_type())?,
+            volume: decimal_type(volume.data_type())?,
+        })
+    }
+
+    /// Those of turnover and volume. Each has 38 digits at most.
+    const fn of_state(self) -> [i8; 2] {
+        [self.price.scale.saturating_add(self.volume.scale), self.volume.scale]
     }
 
     /// The sums as the engine carries them between threads.
@@ -102,9 +123,8 @@ impl Scales {
         let wide = |value: i256, scale: i8| {
             ScalarValue::Decimal256(Some(value), DECIMAL256_MAX_PRECISION, scale)
         };
-        // Each has 38 digits at most.
-        let turnover = self.price.scale.saturating_add(self.volume.scale);
-        [wide(sum.turnover, turnover), wide(sum.volume, self.volume.scale)]
+        let [turnover, volume] = self.of_state();
+        [wide(sum.turnover, turnover), wide(sum.volume, volume)]
     }
 }
 
