@@ -13,8 +13,11 @@ use tokio::net::TcpListener;
 use super::{ResultExt, Workbench, certificate::Certificate, password::Login};
 use crate::{assemble::failures::OurError, failure::Failure, supervise::Supervisor};
 
-/// Clients of the PostgreSQL port; a BI tool opens about ten.
+/// Clients of a port for programs.
 pub(super) const CONNECTIONS_MAX: usize = 64;
+/// Clients of the PostgreSQL port: a BI tool opens about ten, a dashboard that many people look at
+/// some for each of them. One that does nothing costs a few dozen kilobytes.
+const POSTGRES_CONNECTIONS_MAX: usize = 256;
 /// Longest statement: a dashboard that takes longer has lost its reader.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Most rows of one result: an import of a year of minutes for a hundred symbols.
@@ -72,7 +75,7 @@ impl Ports {
                 bind,
                 tls: certificate.as_ref().map(|certificate| Arc::clone(&certificate.tls)),
                 tls_required: wanted.tls.as_ref().is_some_and(|tls| tls.is_required),
-                connections_max: CONNECTIONS_MAX,
+                connections_max: POSTGRES_CONNECTIONS_MAX,
                 statement_timeout: STATEMENT_TIMEOUT,
                 rows_max: ROWS_MAX,
                 audit: audit.clone(),
