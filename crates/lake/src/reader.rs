@@ -46,6 +46,11 @@ use self::{
 };
 use crate::{Error, Location, flow::Cursor, market, schema::TABLES, table::Table};
 
+/// What a sort sets aside on each processor, before its first row, to merge what it spills. Of the
+/// library's 10 MiB the memory of all queries holds fifty, so that a crowd's smallest sorts fail, and
+/// a role with less than that cannot sort at all.
+const SORT_RESERVATION_BYTES: usize = 1 << 20;
+
 /// The lake as queries see it. Cheap to clone; every context sees the newest committed versions.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -180,6 +185,7 @@ impl Reader {
             // `close = 8.03` compares decimals. As a float, the literal would turn the column into
             // floats, too, and miss the row.
             .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+            .set_usize("datafusion.execution.sort_spill_reservation_bytes", SORT_RESERVATION_BYTES)
             // Without it `now()` and `timestamptz '…'` would have no zone, unlike the columns.
             .set_str("datafusion.execution.time_zone", "UTC");
         let runtime =
