@@ -6,6 +6,9 @@ Each lists the schema, reads typed rows, pages through more rows than fit a buff
 import asyncio
 import csv
 import io
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import adbc_driver_postgresql.dbapi as adbc
 import asyncpg
@@ -25,6 +28,8 @@ OF_ONE = f"{ALL} WHERE symbol = 'S042' ORDER BY ts_start"
 ROWS_OF_ONE = 10_000
 # Works for minutes, and gives way often enough to be cancelled.
 ENDLESS = "SELECT a.close FROM gold.bar_1m a, gold.bar_1m b ORDER BY a.symbol, b.symbol"
+# Would work for days, and sends no row meanwhile.
+JOIN = "SELECT max(a.close + b.close) FROM gold.bar_1m a, gold.bar_1m b"
 PAGE = 700
 # Five in a second: half a minute is plenty for a statement to begin.
 CANCELS_MAX = 150
@@ -155,6 +160,28 @@ def test_psycopg_cancels(served, statement):
             assert await (await other.execute("SELECT 1")).fetchone() == (1,)
 
     asyncio.run(run())
+
+
+def test_cancelled_joins_hold_nobody_up(served):
+    """What was cancelled stops working: there are fewer threads than clients who lose patience."""
+
+    def lose_patience():
+        with psycopg.connect(served.url, autocommit=True) as client:
+            timer = threading.Timer(1, client.cancel_safe)
+            timer.start()
+            try:
+                with pytest.raises(psycopg.errors.QueryCanceled):
+                    client.execute(JOIN)
+            finally:
+                timer.cancel()
+
+    with ThreadPoolExecutor(2 * os.cpu_count()) as pool:
+        for left in [pool.submit(lose_patience) for _ in range(2 * os.cpu_count())]:
+            left.result()
+    with psycopg.connect(served.url, autocommit=True) as client:
+        client.execute("SET statement_timeout = '60s'")
+        count = "SELECT count(*) FROM gold.bar_1m WHERE symbol = 'S042' AND close > 0"
+        assert client.execute(count).fetchone() == (ROWS_OF_ONE,)
 
 
 def test_asyncpg_lists_reads_pages_copies_and_cancels(served):

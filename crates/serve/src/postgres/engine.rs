@@ -14,7 +14,7 @@ use lake::{
         dataframe::DataFrame,
         execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
         logical_expr::LogicalPlan,
-        physical_plan::stream::RecordBatchReceiverStreamBuilder,
+        physical_plan::{execute_stream, stream::RecordBatchReceiverStreamBuilder},
         prelude::{SQLOptions, SessionContext},
         sql::{
             parser::Statement as EngineStatement,
@@ -37,6 +37,7 @@ use super::{
 };
 
 pub(crate) mod arrow;
+mod joins;
 
 /// More parameters than any tool binds; the protocol itself allows 65,535.
 const PARAMETERS_MAX: usize = 1_000;
@@ -242,7 +243,11 @@ impl Planned {
     /// Starts the query on `threads`; it stops, when it next gives way, once its rows are dropped.
     pub(super) async fn run(self, threads: &Handle) -> Result<SendableRecordBatchStream, Failure> {
         let frame = DataFrame::new(self.ctx.state(), self.plan);
-        let started = threads.spawn(async move { frame.execute_stream().await });
+        let started = threads.spawn(async move {
+            let context = Arc::new(frame.task_ctx());
+            let plan = joins::give_way(frame.create_physical_plan().await?)?;
+            execute_stream(plan, context)
+        });
         let started = AbortOnDropHandle::new(started).await.map_err(|_| Failure::panicked())?;
         let records = started.map_err(|error| Failure::from_datafusion(&error))?;
         Ok(work_out_on(threads, records))
