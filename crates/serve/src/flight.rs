@@ -26,6 +26,7 @@ mod keys;
 mod listing;
 mod login;
 mod parameters;
+mod pump;
 mod refused;
 mod server;
 mod statements;

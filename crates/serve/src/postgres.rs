@@ -83,7 +83,7 @@ const LOGINS_MAX: usize = 32;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A client that does not take its answer for so long is cut off.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The settings of the server.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ use super::{
     Shared, handles,
     listing::{self, schema_bytes},
     parameters::{self, Row},
+    pump::Pump,
     refused, statements,
     stream::{self, Messages},
 };
@@ -106,7 +107,8 @@ impl Shared {
                 // The slot first: a ticket that is refused for want of one is still good.
                 let slot = self.slot()?;
                 let opened = self.redeem(user, &handle)?;
-                Ok(stream::of_statement(self, (user, handle), opened, slot))
+                let (shared, user) = (Arc::clone(self), Arc::clone(user));
+                Ok(Pump { shared, user, handle, opened, slot }.start())
             }
             question => {
                 let started = self.clock.monotonic();

@@ -1,5 +1,7 @@
 //! What a client is told when something is refused or fails: a gRPC status and one sentence.
 
+use std::time::Duration;
+
 use tonic::{Code, Status};
 
 use crate::postgres::Failure;
@@ -40,6 +42,20 @@ fn kind(sqlstate: &str) -> Code {
 
 pub(super) fn timed_out() -> Status {
     Status::deadline_exceeded("the statement ran into the server's timeout [SQLSTATE 57014]")
+}
+
+/// The client stood still in the middle of a result, which it may hear of when it goes on.
+pub(super) fn unread(waited: Duration) -> Status {
+    let seconds = waited.as_secs();
+    Status::deadline_exceeded(format!(
+        "the result was not read for {seconds} s, so the statement was ended; run it again \
+         [SQLSTATE 57014]"
+    ))
+}
+
+/// The client went away in the middle of a result; it is not told.
+pub(super) fn gone() -> Status {
+    Status::cancelled("the client went away")
 }
 
 pub(super) fn cancelled() -> Status {

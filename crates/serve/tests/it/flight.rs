@@ -5,7 +5,13 @@ mod admission;
 mod limits;
 mod statements;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use arrow_flight::{
     FlightInfo, decode::FlightRecordBatchStream, error::FlightError,
@@ -32,6 +38,9 @@ const PASSWORD: &str = "pass word, with: signs";
 /// Longest wait for anything: a test that hangs must fail.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a wait looks whether it is to hurry.
+const TICK: Duration = Duration::from_millis(20);
+
 /// A result without an end.
 const ENDLESS: &str = "select * from generate_series(1, 1000000000000)";
 
@@ -40,11 +49,17 @@ const SILENT: &str = "select count(*) from generate_series(1, 1000000000000)";
 
 type Client = FlightSqlServiceClient<Channel>;
 
-/// Real time, in which waits are shorter by `speed`.
+/// Real time, in which waits are shorter by `speed`, those under way as well.
 #[derive(Debug)]
 struct QuickClock {
     started: tokio::time::Instant,
-    speed: u32,
+    speed: AtomicU32,
+}
+
+impl QuickClock {
+    fn new(speed: u32) -> Self {
+        Self { started: tokio::time::Instant::now(), speed: AtomicU32::new(speed) }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where these tests meet real time")]
@@ -58,13 +73,22 @@ impl Clock for QuickClock {
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {
-        Box::pin(tokio::time::sleep(duration / self.speed))
+        Box::pin(async move {
+            let mut left = duration;
+            while !left.is_zero() {
+                let speed = self.speed.load(Ordering::Relaxed);
+                let part = (left / speed).min(TICK);
+                tokio::time::sleep(part).await;
+                left = left.saturating_sub(part.max(Duration::from_micros(1)) * speed);
+            }
+        })
     }
 }
 
 /// A running server; stops when dropped or when told to.
 struct Server {
     port: u16,
+    clock: Arc<QuickClock>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), serve::Error>>,
 }
@@ -93,15 +117,15 @@ impl Server {
         for user in [USER, OTHER] {
             users.insert(user, Verifier::from_password(PASSWORD, b"0123456789abcdef"));
         }
-        let clock = Arc::new(QuickClock { started: tokio::time::Instant::now(), speed });
+        let clock = Arc::new(QuickClock::new(speed));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             stopped.await.ok();
         };
-        let observed = (clock as Arc<dyn Clock>, FlightMeter::default());
+        let observed = (Arc::clone(&clock) as Arc<dyn Clock>, FlightMeter::default());
         let server =
             serve::flight::serve(listener, config, users, tables::reader(), observed, shutdown);
-        Self { port, stop: Some(stop), task: tokio::spawn(server) }
+        Self { port, clock, stop: Some(stop), task: tokio::spawn(server) }
     }
 
     /// Somebody who has not logged in.
@@ -119,6 +143,11 @@ impl Server {
         let mut client = self.stranger().await;
         client.handshake(user, PASSWORD).await.unwrap();
         client
+    }
+
+    /// From here on waits are shorter by `speed`.
+    fn hurry(&self, speed: u32) {
+        self.clock.speed.store(speed, Ordering::Relaxed);
     }
 
     async fn stop(mut self) {

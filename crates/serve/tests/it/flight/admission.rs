@@ -109,7 +109,7 @@ async fn an_address_other_machines_reach_is_refused_without_tls() {
 
     // Also when the caller brings the socket.
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let clock = Arc::new(QuickClock { started: tokio::time::Instant::now(), speed: 1 });
+    let clock = Arc::new(QuickClock::new(1));
     let observed = (clock as Arc<dyn Clock>, FlightMeter::default());
     let (users, never) = (Users::new(), std::future::pending());
     let served = serve::flight::serve(listener, config, users, tables::reader(), observed, never);

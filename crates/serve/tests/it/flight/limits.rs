@@ -88,6 +88,33 @@ async fn a_client_that_goes_away_ends_its_statement() {
 }
 
 #[tokio::test]
+async fn a_client_that_stands_still_gives_up_its_statement_and_hears_of_it() {
+    let server = Server::start_with(1, |config| {
+        config.connections_max = 2;
+        config.statement_timeout = PATIENCE * 1_000;
+        config.rows_max = u64::MAX;
+    });
+    let server = server.await;
+    let (mut idle, mut client) = (server.connect().await, server.connect().await);
+    let (_, first) = begin(&mut idle, ENDLESS).await;
+    let (_, second) = begin(&mut idle, ENDLESS).await;
+    let busy = client.execute("select 1".to_owned(), None).await;
+    refused(busy, Code::ResourceExhausted, "2 statements are running");
+    server.hurry(100);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while let Err(error) = query(&mut client, "select 1").await {
+        assert_eq!(status(error).code(), Code::ResourceExhausted);
+        assert!(tokio::time::Instant::now() < deadline, "the slots stay taken");
+        tokio::task::yield_now().await;
+    }
+    for stream in [first, second] {
+        let told = end(stream).await;
+        assert_eq!(told.code(), Code::DeadlineExceeded, "{told:?}");
+        assert!(told.message().contains("not read for 60 s"), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_statement_is_cancelled_from_elsewhere() {
     let server = Server::start_with(1, |config| config.rows_max = u64::MAX).await;
     let (mut client, mut other) = (server.connect().await, server.connect_as(OTHER).await);
