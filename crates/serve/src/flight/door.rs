@@ -1,9 +1,10 @@
 //! Every call of the protocol: who asks, what for, and what comes of it.
 //!
-//! One way leads in, [`Door::answer`]: it counts, bounds the time, and turns a panic into an
-//! answer. And one to a user, [`Door::user`]: no call but the Handshake does anything without it.
+//! Who asks is judged by the head of a call, in [`Door::admit`]: of what a stranger sends nothing is
+//! read but that. One way leads on, [`Door::answer`]: it counts, bounds the time, and turns a panic
+//! into an answer. And one to a user, [`user`]: no call but the Handshake does anything without it.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
@@ -18,12 +19,15 @@ use futures::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Request, Response, Status, Streaming,
+    Extensions, Request, Response, Status, Streaming,
     metadata::{AsciiMetadataValue, MetadataMap},
 };
 
 use super::{Shared, calls::ACTIONS, login, refused, stream::Messages};
 use crate::metrics::FlightCall;
+
+/// What it takes to look at a token.
+const NO_TIME: Duration = Duration::ZERO;
 
 /// One client's way in.
 pub(super) struct Door {
@@ -32,6 +36,10 @@ pub(super) struct Door {
     /// Cancelled once somebody has proved here who they are.
     known: CancellationToken,
 }
+
+/// Who makes a call, as its token says.
+#[derive(Clone)]
+struct Caller(Arc<str>);
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -70,10 +78,19 @@ impl Door {
         outcome.map(Response::new)
     }
 
-    fn user(&self, headers: &MetadataMap) -> Result<Arc<str>, Status> {
-        let user = self.shared.logins.user(headers, self.shared.clock.monotonic())?;
+    /// Judges the head of a call: only the Handshake needs no token.
+    pub(super) fn admit<B>(&self, request: &mut hyper::Request<B>) -> Result<(), Status> {
+        let call = FlightCall::of_path(request.uri().path());
+        if call == FlightCall::Handshake {
+            return Ok(());
+        }
+        let headers = MetadataMap::from_headers(request.headers().clone());
+        let user = self.shared.logins.user(&headers, self.shared.clock.monotonic());
+        let user =
+            user.inspect_err(|status| self.shared.meter.record(call, status.code(), NO_TIME))?;
         self.known.cancel();
-        Ok(user)
+        request.extensions_mut().insert(Caller(user));
+        Ok(())
     }
 
     async fn login(&self, headers: &MetadataMap) -> Result<String, Status> {
@@ -84,13 +101,19 @@ impl Door {
     }
 
     /// Answers a call that this server does not have; strangers do not learn which.
-    async fn refuse<T>(&self, headers: &MetadataMap, what: &str) -> Result<Response<T>, Status> {
+    async fn refuse<T>(&self, asked: &Extensions, what: &str) -> Result<Response<T>, Status> {
         let work = async {
-            self.user(headers)?;
+            user(asked)?;
             Err(refused::unsupported(what))
         };
         self.answer(FlightCall::Other, work).await
     }
+}
+
+/// Returns who makes a call that was admitted.
+fn user(asked: &Extensions) -> Result<Arc<str>, Status> {
+    let caller = asked.get::<Caller>().map(|Caller(user)| Arc::clone(user));
+    caller.ok_or_else(|| Status::unauthenticated("a bearer token is needed: log in first"))
 }
 
 #[async_trait]
@@ -126,7 +149,7 @@ impl FlightService for Door {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let work = async {
-            let user = self.user(request.metadata())?;
+            let user = user(request.extensions())?;
             self.shared.info(&user, request.into_inner()).await
         };
         self.answer(FlightCall::GetFlightInfo, Box::pin(work)).await
@@ -137,7 +160,7 @@ impl FlightService for Door {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
         let work = async {
-            let user = self.user(request.metadata())?;
+            let user = user(request.extensions())?;
             let schema = self.shared.schema(&user, request.into_inner()).await?;
             Ok(SchemaResult { schema })
         };
@@ -149,7 +172,7 @@ impl FlightService for Door {
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
         let work = async {
-            let user = self.user(request.metadata())?;
+            let user = user(request.extensions())?;
             self.shared.get(&user, request.into_inner()).await
         };
         self.answer(FlightCall::DoGet, Box::pin(work)).await
@@ -160,7 +183,7 @@ impl FlightService for Door {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let work = async {
-            let user = self.user(request.metadata())?;
+            let user = user(request.extensions())?;
             let result = self.shared.put(&user, request.into_inner()).await?;
             Ok(stream::iter([Ok(result)]).boxed())
         };
@@ -172,7 +195,7 @@ impl FlightService for Door {
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let work = async {
-            let user = self.user(request.metadata())?;
+            let user = user(request.extensions())?;
             let body = self.shared.act(&user, request.into_inner()).await?;
             let results = body.map(|body| Ok(arrow_flight::Result { body }));
             Ok(stream::iter(results).boxed())
@@ -185,7 +208,7 @@ impl FlightService for Door {
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
         let work = async {
-            self.user(request.metadata())?;
+            user(request.extensions())?;
             let action = |(name, description): (&str, &str)| {
                 Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() })
             };
@@ -198,20 +221,20 @@ impl FlightService for Door {
         &self,
         request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        self.refuse(request.metadata(), "a list of flights").await
+        self.refuse(request.extensions(), "a list of flights").await
     }
 
     async fn poll_flight_info(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        self.refuse(request.metadata(), "polling").await
+        self.refuse(request.extensions(), "polling").await
     }
 
     async fn do_exchange(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        self.refuse(request.metadata(), "an exchange").await
+        self.refuse(request.extensions(), "an exchange").await
     }
 }

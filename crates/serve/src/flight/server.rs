@@ -3,9 +3,13 @@
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::future::{Either, ready};
 use hyper::{
+    Request,
+    body::Incoming,
     rt::{Read, Write},
     server::conn::http2,
+    service::{Service as _, service_fn},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -147,8 +151,14 @@ async fn serve(
     door: Door,
     shared: &Shared,
 ) -> Result<(), Broken> {
-    let door = FlightServiceServer::new(door).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let service = TowerToHyperService::new(door);
+    let door = Arc::new(door);
+    let calls = FlightServiceServer::from_arc(Arc::clone(&door))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let calls = TowerToHyperService::new(calls);
+    let service = service_fn(move |mut request: Request<Incoming>| match door.admit(&mut request) {
+        Ok(()) => Either::Left(calls.call(request)),
+        Err(status) => Either::Right(ready(Ok(status.into_http()))),
+    });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

@@ -13,6 +13,9 @@ use super::{
     text::{Exposition, Kind, seconds},
 };
 
+/// What the paths of all calls begin with.
+const SERVICE: &str = "/arrow.flight.protocol.FlightService/";
+
 /// The calls of the protocol, as far as they are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FlightCall {
@@ -28,6 +31,23 @@ pub(crate) enum FlightCall {
 }
 
 impl FlightCall {
+    const NAMED: [Self; 7] = [
+        Self::Handshake,
+        Self::GetFlightInfo,
+        Self::GetSchema,
+        Self::DoGet,
+        Self::DoPut,
+        Self::DoAction,
+        Self::ListActions,
+    ];
+
+    /// Returns the call that the path of a request names.
+    pub(crate) fn of_path(path: &str) -> Self {
+        let method = path.strip_prefix(SERVICE);
+        let named = Self::NAMED.into_iter().find(|call| Some(call.name()) == method);
+        named.unwrap_or(Self::Other)
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Handshake => "Handshake",
@@ -121,6 +141,22 @@ const fn code_name(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_names_its_call_and_only_as_it_is_spelled() {
+        for (path, expected) in [
+            ("/arrow.flight.protocol.FlightService/Handshake", FlightCall::Handshake),
+            ("/arrow.flight.protocol.FlightService/DoGet", FlightCall::DoGet),
+            ("/arrow.flight.protocol.FlightService/DoExchange", FlightCall::Other),
+            ("/arrow.flight.protocol.FlightService/other", FlightCall::Other),
+            ("/arrow.flight.protocol.FlightService/Handshake/", FlightCall::Other),
+            ("/elsewhere/Handshake", FlightCall::Other),
+            ("/Handshake", FlightCall::Other),
+            ("", FlightCall::Other),
+        ] {
+            assert_eq!(FlightCall::of_path(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn calls_are_told_apart_by_name_and_outcome() {

@@ -128,11 +128,18 @@ impl Server {
         Self { port, clock, stop: Some(stop), task: tokio::spawn(server) }
     }
 
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    async fn channel(&self) -> Channel {
+        let channel = Channel::from_shared(self.url()).unwrap().connect_timeout(PATIENCE);
+        channel.connect().await.unwrap()
+    }
+
     /// Somebody who has not logged in.
     async fn stranger(&self) -> Client {
-        let url = format!("http://127.0.0.1:{}", self.port);
-        let channel = Channel::from_shared(url).unwrap().connect_timeout(PATIENCE);
-        FlightSqlServiceClient::new(channel.connect().await.unwrap())
+        FlightSqlServiceClient::new(self.channel().await)
     }
 
     async fn connect(&self) -> Client {

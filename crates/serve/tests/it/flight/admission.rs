@@ -1,5 +1,7 @@
 //! Who gets in, and to what.
 
+use std::future::poll_fn;
+
 use arrow_flight::{
     Action, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, Ticket,
 };
@@ -9,7 +11,7 @@ use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
 };
-use tonic::Request;
+use tonic::{Request, body::Body, client::GrpcService};
 
 use super::*;
 
@@ -32,6 +34,31 @@ async fn nothing_is_answered_without_a_token_but_the_handshake() {
     let handshake = Request::new(stream::iter([HandshakeRequest::default()]));
     codes.push(client.handshake(handshake).await.unwrap_err().code());
     assert_eq!(codes, [Code::Unauthenticated; 10]);
+}
+
+#[tokio::test]
+async fn a_call_without_a_token_is_refused_before_its_body_has_come() {
+    let server = Server::start().await;
+    let mut channel = server.channel().await;
+    for method in ["GetFlightInfo", "GetSchema", "DoGet", "DoPut", "DoAction", "nothing"] {
+        // A message of which nothing ever comes.
+        let body = stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
+        let request = axum::http::Request::post(format!(
+            "{}/arrow.flight.protocol.FlightService/{method}",
+            server.url()
+        ))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", "Bearer made-up")
+        .body(Body::new(axum::body::Body::from_stream(body)))
+        .unwrap();
+        let channel = &mut channel;
+        poll_fn(|context| GrpcService::<Body>::poll_ready(channel, context)).await.unwrap();
+        let answer = tokio::time::timeout(PATIENCE, GrpcService::call(channel, request)).await;
+        let answer = answer.expect("it does not wait for the body").unwrap();
+        let told = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(told.code(), Code::Unauthenticated, "{method}: {told:?}");
+    }
 }
 
 #[tokio::test]
