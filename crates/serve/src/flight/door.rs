@@ -94,8 +94,8 @@ impl Door {
     }
 
     async fn login(&self, headers: &MetadataMap) -> Result<String, Status> {
-        let now = self.shared.clock.monotonic();
-        let token = self.shared.logins.login(headers, self.peer, now).await?;
+        let clock = self.shared.clock.as_ref();
+        let token = self.shared.logins.login(headers, self.peer, clock).await?;
         self.known.cancel();
         Ok(token)
     }

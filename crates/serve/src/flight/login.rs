@@ -2,8 +2,8 @@
 //! call has to show.
 
 use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use base64::{
         general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD},
     },
 };
+use model::Clock;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
@@ -31,8 +32,9 @@ const BASIC: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Passwords that are checked at a time. Each takes some milliseconds of a processor, and who asks
-/// is nobody yet: the others wait, and the engine keeps its threads.
-const CHECKS_MAX: usize = 2;
+/// is nobody yet: the others wait, and the engine keeps its threads. No more than one, so that each
+/// guess is counted before the next is let through.
+const CHECKS_MAX: usize = 1;
 
 /// Longest password that is looked at; the longest that people and programs make up have 128.
 const PASSWORD_BYTES_MAX: usize = 1_024;
@@ -49,7 +51,7 @@ pub(super) struct Logins {
     mock_key: [u8; 32],
     tokens: Kept<()>,
     checks: Arc<Semaphore>,
-    throttle: Mutex<Throttle>,
+    throttle: Arc<Mutex<Throttle>>,
 }
 
 /// What a client shows.
@@ -61,7 +63,7 @@ enum Shown {
 impl Logins {
     pub(super) fn new(users: Users, mock_key: [u8; 32]) -> Self {
         let checks = Arc::new(Semaphore::new(CHECKS_MAX));
-        Self { users, mock_key, tokens: Kept::new(TOKENS), checks, throttle: Mutex::default() }
+        Self { users, mock_key, tokens: Kept::new(TOKENS), checks, throttle: Arc::default() }
     }
 
     /// Checks a password and returns a token, or the token itself if there is a good one already.
@@ -69,29 +71,15 @@ impl Logins {
         &self,
         headers: &MetadataMap,
         peer: SocketAddr,
-        now: Duration,
+        clock: &dyn Clock,
     ) -> Result<String, Status> {
         match shown(headers) {
             Some(Shown::Password { user, password }) => {
-                let address = peer.ip();
-                let wait = self.throttle().wait(address, &user, now);
-                if let Some(wait) = wait {
-                    let seconds = wait.as_secs().saturating_add(1);
-                    return Err(Status::resource_exhausted(format!(
-                        "too many failed logins; try again in {seconds} s"
-                    )));
-                }
-                if !self.fits(&user, password).await? {
-                    self.throttle().failed(address, &user, now);
-                    let user: String = user.chars().take(63).collect();
-                    tracing::warn!(user, %peer, "refused a Flight SQL login");
-                    return Err(Status::unauthenticated("the user name or the password is wrong"));
-                }
-                self.throttle().succeeded(address, &user);
-                Ok(self.grant(&Arc::from(user), rand::random(), now))
+                self.check(&user, password, peer, clock).await?;
+                Ok(self.grant(&Arc::from(user), rand::random(), clock.monotonic()))
             }
             Some(Shown::Token(token)) => {
-                self.holder(&token, now)?;
+                self.holder(&token, clock.monotonic())?;
                 Ok(token)
             }
             None => Err(Status::unauthenticated(
@@ -113,21 +101,52 @@ impl Logins {
         }
     }
 
-    /// Whether a password is the user's. An unknown user costs as much time as a known one.
-    async fn fits(&self, user: &str, password: String) -> Result<bool, Status> {
-        let verifier = verifier_or_mock(&self.users, user, &self.mock_key);
+    /// Lets a password pass, or says why not. Whether it has to wait is asked when its turn has come,
+    /// or guesses that come together would pass together. An unknown user costs as much time as a
+    /// known one.
+    async fn check(
+        &self,
+        user: &str,
+        password: String,
+        peer: SocketAddr,
+        clock: &dyn Clock,
+    ) -> Result<(), Status> {
         let failed = || Status::internal("the password could not be checked");
         let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| failed())?;
+        let address = peer.ip().to_canonical();
+        if let Some(wait) = self.patience(address, user, clock.monotonic()) {
+            let seconds = wait.as_secs().saturating_add(1);
+            return Err(Status::resource_exhausted(format!(
+                "too many failed logins; try again in {seconds} s"
+            )));
+        }
+        let verifier = verifier_or_mock(&self.users, user, &self.mock_key);
+        let (throttle, name) = (Arc::clone(&self.throttle), user.to_owned());
+        let now = clock.monotonic();
         let check = move || {
-            // Its turn ends with the work: who hangs up does not end that.
-            let _turn = turn;
-            verifier.fits(&password)
+            let fits = verifier.fits(&password);
+            let mut throttle = throttle.lock().unwrap_or_else(PoisonError::into_inner);
+            if fits {
+                throttle.succeeded(address, &name);
+            } else {
+                throttle.failed(address, &name, now);
+            }
+            // The turn ends with the work: who hangs up does not end that.
+            drop(turn);
+            fits
         };
-        tokio::task::spawn_blocking(check).await.map_err(|_| failed())
+        if tokio::task::spawn_blocking(check).await.map_err(|_| failed())? {
+            return Ok(());
+        }
+        let user: String = user.chars().take(63).collect();
+        tracing::warn!(user, %peer, "refused a Flight SQL login");
+        Err(Status::unauthenticated("the user name or the password is wrong"))
     }
 
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long somebody has to wait before the next guess.
+    fn patience(&self, address: IpAddr, user: &str, now: Duration) -> Option<Duration> {
+        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.wait(address, user, now)
     }
 
     fn grant(&self, user: &Arc<str>, random: [u8; 32], now: Duration) -> String {
@@ -170,6 +189,9 @@ fn shown(headers: &MetadataMap) -> Option<Shown> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+    use model::ManualClock;
+
     use super::*;
     use crate::postgres::Verifier;
 
@@ -195,9 +217,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_becomes_a_token_and_nothing_else_does() {
-        let (logins, now) = (logins(), Duration::from_secs(1));
-        let login =
-            async |value: &str| logins.login(&headers(&[value]), PEER.parse().unwrap(), now).await;
+        let (logins, clock) = (logins(), ManualClock::new(DateTime::UNIX_EPOCH));
+        let now = clock.monotonic();
+        let login = async |value: &str| {
+            logins.login(&headers(&[value]), PEER.parse().unwrap(), &clock).await
+        };
         let token = login(&basic("ann:pass: word")).await.unwrap();
         let bearer = format!("Bearer {token}");
         assert_eq!(&*logins.user(&headers(&[&bearer]), now).unwrap(), "ann");
@@ -220,6 +244,18 @@ mod tests {
             let refused = login(&wrong).await.unwrap_err();
             assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn guesses_that_come_together_do_not_pass_together() {
+        let (logins, clock) = (logins(), ManualClock::new(DateTime::UNIX_EPOCH));
+        let wrong = headers(&[&basic("ann:wrong")]);
+        let guesses = (0..14).map(|_| logins.login(&wrong, PEER.parse().unwrap(), &clock));
+        let told = futures::future::join_all(guesses).await;
+        let codes: Vec<_> = told.into_iter().map(|told| told.unwrap_err().code()).collect();
+        let (compared, asked_to_wait) = codes.split_at(10);
+        assert_eq!(compared, [tonic::Code::Unauthenticated; 10]);
+        assert_eq!(asked_to_wait, [tonic::Code::ResourceExhausted; 4]);
     }
 
     #[test]
