@@ -39,7 +39,8 @@ pub use crate::{
     location::Location,
     maintenance::{Maintenance, MaintenanceConfig, MaintenanceReport},
     reader::{
-        AsOf, Change, Grants, InvalidGrants, Reader, ResultTooLarge, TableFile, TableVersion,
+        AsOf, Change, Grants, InvalidGrants, Memory, Reader, ResultTooLarge, TableFile,
+        TableVersion,
     },
     refine::{Progress, RefineConfig, Refiner},
     schema::{primary_key, table_names},

@@ -35,6 +35,7 @@ use url::Url;
 pub use self::{
     bounds::ResultTooLarge,
     grants::{Grants, InvalidGrants},
+    memory::Memory,
     shared::{AsOf, TableFile, TableVersion},
 };
 use self::{
@@ -147,11 +148,10 @@ impl Reader {
         Self { grants: Some(Arc::new(grants)), ..self }
     }
 
-    /// Bounds the memory of all queries of this reader and its clones together, within the 512 MiB
-    /// of all readers.
+    /// Bounds all queries of this reader and its clones to `memory`, which other readers may share.
     #[must_use]
-    pub fn with_memory(self, bytes: usize) -> Self {
-        Self { memory: memory::share(bytes), ..self }
+    pub fn with_memory(self, memory: &Memory) -> Self {
+        Self { memory: Arc::clone(&memory.0), ..self }
     }
 
     /// Returns a new context in which every table is pinned to one version at first use.

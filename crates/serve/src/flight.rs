@@ -15,7 +15,12 @@ use model::Clock;
 use tokio::{net::TcpListener, runtime::Handle, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, metrics::FlightMeter, postgres::Users, threads::Threads};
+use crate::{
+    Error,
+    metrics::FlightMeter,
+    postgres::{Bounds, Users},
+    threads::Threads,
+};
 
 mod calls;
 mod door;
@@ -63,6 +68,11 @@ impl FlightConfig {
         TcpListener::bind(self.bind).await.map_err(|source| self.unbound(source))
     }
 
+    const fn bounds(&self) -> Bounds {
+        let Self { connections_max, statement_timeout, rows_max, .. } = *self;
+        Bounds { connections_max, statement_timeout, rows_max }
+    }
+
     fn refuse_exposed(&self, bind: SocketAddr) -> Result<(), Error> {
         if bind.ip().is_loopback() || self.tls.is_some() {
             Ok(())
@@ -79,7 +89,6 @@ impl FlightConfig {
 /// What all connections share.
 struct Shared {
     config: FlightConfig,
-    reader: lake::Reader,
     clock: Arc<dyn Clock>,
     meter: FlightMeter,
     logins: login::Logins,
@@ -112,11 +121,10 @@ pub async fn serve(
     let threads = Threads::start("marketlake-flight", PROTOCOL)?;
     let engine = Threads::start("marketlake-flight-engine", PROTOCOL)?;
     let shared = Arc::new(Shared {
-        logins: login::Logins::new(users, rand::random()),
+        logins: login::Logins::new(users.standings(config.bounds(), &reader), users, rand::random()),
         statements: statements::Statements::default(),
         slots: Arc::new(Semaphore::new(config.connections_max)),
         config,
-        reader,
         clock,
         meter,
         stopping: CancellationToken::new(),

@@ -10,7 +10,6 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -57,8 +56,8 @@ pub(crate) use failure::Failure;
 pub use lake::Grants;
 pub use queries::QueryLimits;
 pub(crate) use queries::{Batch, Opened, Queries, Refused};
-use roles::Standing;
 pub use roles::{Limits, Role, Users};
+pub(crate) use roles::{Bounds, Standing, Standings};
 pub(crate) use scram::verifier_or_mock;
 pub use settings::DATABASE;
 pub(crate) use throttle::Throttle;
@@ -118,6 +117,11 @@ impl PostgresConfig {
         })
     }
 
+    const fn bounds(&self) -> Bounds {
+        let Self { connections_max, statement_timeout, rows_max, .. } = *self;
+        Bounds { connections_max, statement_timeout, rows_max }
+    }
+
     fn refuse_exposed(&self, bind: SocketAddr) -> Result<(), Error> {
         if bind.ip().is_loopback() || self.tls.is_some() {
             Ok(())
@@ -131,7 +135,7 @@ impl PostgresConfig {
 struct Shared {
     config: PostgresConfig,
     users: Users,
-    standings: BTreeMap<String, Arc<Standing>>,
+    standings: Standings,
     clock: Arc<dyn Clock>,
     cancels: Arc<cancel::Cancels>,
     slots: Arc<Semaphore>,
@@ -185,7 +189,7 @@ pub async fn serve(
     let engine = Threads::start("marketlake-engine", "PostgreSQL")?;
     let shared = Arc::new(Shared {
         slots: Arc::new(Semaphore::new(config.connections_max)),
-        standings: roles::standings(&users, &config, &reader),
+        standings: users.standings(config.bounds(), &reader),
         config,
         users,
         clock,

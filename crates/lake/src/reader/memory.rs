@@ -22,9 +22,16 @@ pub(super) fn whole() -> Arc<dyn MemoryPool> {
     Arc::clone(&WHOLE)
 }
 
-/// A share of `bytes` of the memory of all queries.
-pub(super) fn share(bytes: usize) -> Arc<dyn MemoryPool> {
-    Arc::new(Share { own: FairSpillPool::new(bytes), whole: whole() })
+/// The memory that some queries take together. Clones are the same memory.
+#[derive(Clone, Debug)]
+pub struct Memory(pub(super) Arc<dyn MemoryPool>);
+
+impl Memory {
+    /// A share of `bytes` of the 512 MiB of all queries.
+    #[must_use]
+    pub fn share(bytes: usize) -> Self {
+        Self(Arc::new(Share { own: FairSpillPool::new(bytes), whole: whole() }))
+    }
 }
 
 /// Bounded by itself, and by what others have left of the whole.

@@ -131,7 +131,7 @@ impl Ports {
         });
         if let (Some((listener, config)), Some(meter)) = (self.flight, meter) {
             let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
-            let (users, stop) = (login.users.unbounded(), shutdown.clone().cancelled_owned());
+            let (users, stop) = (login.users.clone(), shutdown.clone().cancelled_owned());
             supervisor.spawn_service("serve-flight", async move {
                 let observed = (clock, meter);
                 let served =

@@ -1,8 +1,8 @@
 //! Every call of the protocol: who asks, what for, and what comes of it.
 //!
 //! Who asks is judged by the head of a call, in [`Door::admit`]: of what a stranger sends nothing is
-//! read but that. One way leads on, [`Door::answer`]: it counts, bounds the time, and turns a panic
-//! into an answer. And one to a user, [`user`]: no call but the Handshake does anything without it.
+//! read but that. One way leads on, [`Door::answer`]: it knows the role, counts, bounds the time, and
+//! turns a panic into an answer.
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use tonic::{
 };
 
 use super::{Shared, calls::ACTIONS, login, refused, stream::Messages};
-use crate::metrics::FlightCall;
+use crate::{metrics::FlightCall, postgres::Standing};
 
 /// What it takes to look at a token.
 const NO_TIME: Duration = Duration::ZERO;
@@ -39,7 +39,7 @@ pub(super) struct Door {
 
 /// Who makes a call, as its token says.
 #[derive(Clone)]
-struct Caller(Arc<str>);
+struct Caller(Arc<Standing>);
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -48,15 +48,32 @@ impl Door {
         Self { shared, peer, known }
     }
 
-    /// Carries out one call.
-    async fn answer<T>(
+    /// Carries out one call of a role, within the time of its statements.
+    async fn answer<T, W>(
         &self,
         call: FlightCall,
+        asked: &Extensions,
+        work: impl FnOnce(Arc<Standing>) -> W + Send,
+    ) -> Result<Response<T>, Status>
+    where
+        W: Future<Output = Result<T, Status>> + Send,
+    {
+        let Some(Caller(role)) = asked.get::<Caller>().cloned() else {
+            return Err(Status::unauthenticated("a bearer token is needed: log in first"));
+        };
+        let timeout = role.statement_timeout;
+        self.within(call, timeout, work(role)).await
+    }
+
+    /// Carries out one call.
+    async fn within<T>(
+        &self,
+        call: FlightCall,
+        timeout: Duration,
         work: impl Future<Output = Result<T, Status>> + Send,
     ) -> Result<Response<T>, Status> {
         let shared = &self.shared;
         let started = shared.clock.monotonic();
-        let timeout = shared.config.statement_timeout;
         let outcome = if shared.stopping.is_cancelled() {
             Err(refused::shutdown())
         } else {
@@ -85,11 +102,11 @@ impl Door {
             return Ok(());
         }
         let headers = MetadataMap::from_headers(request.headers().clone());
-        let user = self.shared.logins.user(&headers, self.shared.clock.monotonic());
-        let user =
-            user.inspect_err(|status| self.shared.meter.record(call, status.code(), NO_TIME))?;
+        let role = self.shared.logins.role(&headers, self.shared.clock.monotonic());
+        let role =
+            role.inspect_err(|status| self.shared.meter.record(call, status.code(), NO_TIME))?;
         self.known.cancel();
-        request.extensions_mut().insert(Caller(user));
+        request.extensions_mut().insert(Caller(role));
         Ok(())
     }
 
@@ -102,18 +119,9 @@ impl Door {
 
     /// Answers a call that this server does not have; strangers do not learn which.
     async fn refuse<T>(&self, asked: &Extensions, what: &str) -> Result<Response<T>, Status> {
-        let work = async {
-            user(asked)?;
-            Err(refused::unsupported(what))
-        };
-        self.answer(FlightCall::Other, work).await
+        let work = |_| async move { Err(refused::unsupported(what)) };
+        self.answer(FlightCall::Other, asked, work).await
     }
-}
-
-/// Returns who makes a call that was admitted.
-fn user(asked: &Extensions) -> Result<Arc<str>, Status> {
-    let caller = asked.get::<Caller>().map(|Caller(user)| Arc::clone(user));
-    caller.ok_or_else(|| Status::unauthenticated("a bearer token is needed: log in first"))
 }
 
 #[async_trait]
@@ -135,7 +143,8 @@ impl FlightService for Door {
             let header = format!("Bearer {token}").parse::<AsciiMetadataValue>();
             Ok((token, header.map_err(|_| Status::internal("the token is no header"))?))
         };
-        let answered = self.answer(FlightCall::Handshake, work).await?;
+        let timeout = self.shared.config.statement_timeout;
+        let answered = self.within(FlightCall::Handshake, timeout, work).await?;
         let (token, header) = answered.into_inner();
         let payload = Bytes::from(token);
         let answer = HandshakeResponse { protocol_version: 0, payload };
@@ -148,73 +157,74 @@ impl FlightService for Door {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let work = async {
-            let user = user(request.extensions())?;
-            self.shared.info(&user, request.into_inner()).await
-        };
-        self.answer(FlightCall::GetFlightInfo, Box::pin(work)).await
+        let (_, caller, asked) = request.into_parts();
+        let work = |role| Box::pin(async move { self.shared.info(&role, asked).await });
+        self.answer(FlightCall::GetFlightInfo, &caller, work).await
     }
 
     async fn get_schema(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let work = async {
-            let user = user(request.extensions())?;
-            let schema = self.shared.schema(&user, request.into_inner()).await?;
-            Ok(SchemaResult { schema })
+        let (_, caller, asked) = request.into_parts();
+        let work = |role| {
+            Box::pin(async move {
+                let schema = self.shared.schema(&role, asked).await?;
+                Ok(SchemaResult { schema })
+            })
         };
-        self.answer(FlightCall::GetSchema, Box::pin(work)).await
+        self.answer(FlightCall::GetSchema, &caller, work).await
     }
 
     async fn do_get(
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        let work = async {
-            let user = user(request.extensions())?;
-            self.shared.get(&user, request.into_inner()).await
-        };
-        self.answer(FlightCall::DoGet, Box::pin(work)).await
+        let (_, caller, asked) = request.into_parts();
+        let work = |role| Box::pin(async move { self.shared.get(&role, asked).await });
+        self.answer(FlightCall::DoGet, &caller, work).await
     }
 
     async fn do_put(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let work = async {
-            let user = user(request.extensions())?;
-            let result = self.shared.put(&user, request.into_inner()).await?;
-            Ok(stream::iter([Ok(result)]).boxed())
+        let (_, caller, messages) = request.into_parts();
+        let work = |role| {
+            Box::pin(async move {
+                let result = self.shared.put(&role, messages).await?;
+                Ok(stream::iter([Ok(result)]).boxed())
+            })
         };
-        self.answer(FlightCall::DoPut, Box::pin(work)).await
+        self.answer(FlightCall::DoPut, &caller, work).await
     }
 
     async fn do_action(
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let work = async {
-            let user = user(request.extensions())?;
-            let body = self.shared.act(&user, request.into_inner()).await?;
-            let results = body.map(|body| Ok(arrow_flight::Result { body }));
-            Ok(stream::iter(results).boxed())
+        let (_, caller, asked) = request.into_parts();
+        let work = |role| {
+            Box::pin(async move {
+                let body = self.shared.act(&role, asked).await?;
+                let results = body.map(|body| Ok(arrow_flight::Result { body }));
+                Ok(stream::iter(results).boxed())
+            })
         };
-        self.answer(FlightCall::DoAction, Box::pin(work)).await
+        self.answer(FlightCall::DoAction, &caller, work).await
     }
 
     async fn list_actions(
         &self,
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        let work = async {
-            user(request.extensions())?;
+        let work = |_| async {
             let action = |(name, description): (&str, &str)| {
                 Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() })
             };
             Ok(stream::iter(ACTIONS.map(action)).boxed())
         };
-        self.answer(FlightCall::ListActions, work).await
+        self.answer(FlightCall::ListActions, request.extensions(), work).await
     }
 
     async fn list_flights(

@@ -97,28 +97,44 @@ pub(super) fn primary(
 }
 
 /// The foreign keys that a table has.
-pub(super) fn imported(question: &CommandGetImportedKeys) -> Result<RecordBatch, Status> {
+pub(super) fn imported(
+    question: &CommandGetImportedKeys,
+    tables: &[Listed],
+) -> Result<RecordBatch, Status> {
     let wanted = Named::new(&question.catalog, &question.db_schema, &question.table);
-    foreign(|view, _| wanted.is(bi::SCHEMA, view.name))
+    foreign(tables, |view, _| wanted.is(bi::SCHEMA, view.name))
 }
 
 /// The foreign keys of others that lead to a table.
-pub(super) fn exported(question: &CommandGetExportedKeys) -> Result<RecordBatch, Status> {
+pub(super) fn exported(
+    question: &CommandGetExportedKeys,
+    tables: &[Listed],
+) -> Result<RecordBatch, Status> {
     let wanted = Named::new(&question.catalog, &question.db_schema, &question.table);
-    foreign(|_, key| wanted.is(bi::SCHEMA, key.parent))
+    foreign(tables, |_, key| wanted.is(bi::SCHEMA, key.parent))
 }
 
 /// The foreign keys that lead from one table to another.
-pub(super) fn between(question: &CommandGetCrossReference) -> Result<RecordBatch, Status> {
+pub(super) fn between(
+    question: &CommandGetCrossReference,
+    tables: &[Listed],
+) -> Result<RecordBatch, Status> {
     let parent = Named::new(&question.pk_catalog, &question.pk_db_schema, &question.pk_table);
     let child = Named::new(&question.fk_catalog, &question.fk_db_schema, &question.fk_table);
-    foreign(|view, key| parent.is(bi::SCHEMA, key.parent) && child.is(bi::SCHEMA, view.name))
+    foreign(tables, |view, key| parent.is(bi::SCHEMA, key.parent) && child.is(bi::SCHEMA, view.name))
 }
 
-/// Only views have foreign keys, and each is of one column.
-fn foreign(is_wanted: impl Fn(&View, &ForeignKey) -> bool) -> Result<RecordBatch, Status> {
+/// Only views have foreign keys, and each is of one column. One that leads from or to what is not
+/// among `tables` is not told of.
+fn foreign(
+    tables: &[Listed],
+    is_wanted: impl Fn(&View, &ForeignKey) -> bool,
+) -> Result<RecordBatch, Status> {
+    let is_listed =
+        |name: &str| tables.iter().any(|table| table.schema == bi::SCHEMA && table.name == name);
     let keys =
         bi::views().iter().flat_map(|view| view.foreign_keys.iter().map(move |key| (view, key)));
+    let keys = keys.filter(|(view, key)| is_listed(view.name) && is_listed(key.parent));
     let keys: Vec<(&View, &ForeignKey)> = keys.filter(|(view, key)| is_wanted(view, key)).collect();
     let column = |of: fn(&(&View, &ForeignKey)) -> String| texts(keys.iter().map(of));
     // Nothing is ever updated or deleted here.
@@ -163,18 +179,29 @@ mod tests {
         assert_eq!(names, expected);
     }
 
+    fn views(is_seen: impl Fn(&str) -> bool) -> Vec<Listed> {
+        let listed = |view: &View| Listed {
+            schema: bi::SCHEMA.to_owned(),
+            name: view.name.to_owned(),
+            is_view: true,
+            columns: Arc::new(Schema::empty()),
+        };
+        bi::views().iter().filter(|view| is_seen(view.name)).map(listed).collect()
+    }
+
     #[test]
     fn a_view_knows_its_parents_and_a_dimension_its_children() {
+        let all = views(|_| true);
         let table = |table: &str| CommandGetImportedKeys {
             catalog: None,
             db_schema: None,
             table: table.to_owned(),
         };
-        check(imported(&table("bars_daily")), 2, &["dim_symbol", "dim_date"]);
-        check(imported(&table("dim_date")), 2, &[]);
+        check(imported(&table("bars_daily"), &all), 2, &["dim_symbol", "dim_date"]);
+        check(imported(&table("dim_date"), &all), 2, &[]);
         let elsewhere =
             CommandGetImportedKeys { db_schema: Some("gold".to_owned()), ..table("bars_daily") };
-        check(imported(&elsewhere), 2, &[]);
+        check(imported(&elsewhere, &all), 2, &[]);
         let children = CommandGetExportedKeys {
             catalog: Some(CATALOG.to_owned()),
             db_schema: Some(bi::SCHEMA.to_owned()),
@@ -186,24 +213,31 @@ mod tests {
             .map(|view| view.name)
             .collect();
         assert!(2 < expected.len());
-        check(exported(&children), 6, &expected);
+        check(exported(&children, &all), 6, &expected);
         let one = CommandGetCrossReference {
             pk_table: "dim_date".to_owned(),
             fk_table: "bars_1m".to_owned(),
             ..CommandGetCrossReference::default()
         };
-        check(between(&one), 9, &["bars_1m_date_fkey"]);
+        check(between(&one, &all), 9, &["bars_1m_date_fkey"]);
+    }
+
+    #[test]
+    fn a_key_is_told_to_those_who_see_both_of_its_ends() {
+        let question = CommandGetImportedKeys {
+            catalog: None,
+            db_schema: None,
+            table: "bars_daily".to_owned(),
+        };
+        let some = views(|name| name != "dim_symbol");
+        check(imported(&question, &some), 2, &["dim_date"]);
+        let others = views(|name| name != "bars_daily");
+        check(imported(&question, &others), 2, &[]);
     }
 
     #[test]
     fn every_key_is_one_that_a_view_has() {
-        let listed = |view: &View| Listed {
-            schema: bi::SCHEMA.to_owned(),
-            name: view.name.to_owned(),
-            is_view: true,
-            columns: Arc::new(Schema::empty()),
-        };
-        let tables: Vec<Listed> = bi::views().iter().map(listed).collect();
+        let tables = views(|_| true);
         for view in bi::views() {
             let question = CommandGetPrimaryKeys {
                 catalog: None,

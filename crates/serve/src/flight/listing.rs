@@ -16,7 +16,7 @@ use lake::datafusion::arrow::{
 use tonic::Status;
 
 use super::{Shared, facts, keys, refused, types};
-use crate::postgres::arrow;
+use crate::postgres::{Standing, arrow};
 
 /// The only catalog.
 pub(super) const CATALOG: &str = "marketlake";
@@ -44,8 +44,12 @@ pub(super) fn schema(question: &Command) -> Option<Result<SchemaRef, Status>> {
 }
 
 impl Shared {
-    /// Answers a listing.
-    pub(super) async fn list(&self, question: Command) -> Result<RecordBatch, Status> {
+    /// Answers a listing: of what the role may read.
+    pub(super) async fn list(
+        &self,
+        role: &Standing,
+        question: Command,
+    ) -> Result<RecordBatch, Status> {
         match question {
             Command::CommandGetCatalogs(question) => {
                 let mut catalogs = question.into_builder();
@@ -55,12 +59,12 @@ impl Shared {
             Command::CommandGetDbSchemas(question) => {
                 let mut schemas = question.into_builder();
                 let mut names: Vec<String> =
-                    self.tables().await?.into_iter().map(|table| table.schema).collect();
+                    self.tables(role).await?.into_iter().map(|table| table.schema).collect();
                 names.dedup();
                 names.iter().for_each(|name| schemas.append(CATALOG, name));
                 schemas.build().map_err(failed)
             }
-            Command::CommandGetTables(question) => list_tables(question, &self.tables().await?),
+            Command::CommandGetTables(question) => list_tables(question, &self.tables(role).await?),
             Command::CommandGetTableTypes(question) => {
                 let mut types = question.into_builder();
                 types.append(TABLE);
@@ -74,18 +78,18 @@ impl Shared {
                 question.into_builder(&types::all()?).build().map_err(failed)
             }
             Command::CommandGetPrimaryKeys(question) => {
-                keys::primary(&question, &self.tables().await?)
+                keys::primary(&question, &self.tables(role).await?)
             }
-            Command::CommandGetImportedKeys(question) => keys::imported(&question),
-            Command::CommandGetExportedKeys(question) => keys::exported(&question),
-            Command::CommandGetCrossReference(question) => keys::between(&question),
+            Command::CommandGetImportedKeys(question) => keys::imported(&question, &self.tables(role).await?),
+            Command::CommandGetExportedKeys(question) => keys::exported(&question, &self.tables(role).await?),
+            Command::CommandGetCrossReference(question) => keys::between(&question, &self.tables(role).await?),
             other => Err(refused::unsupported(other.type_url())),
         }
     }
 
-    async fn tables(&self) -> Result<Vec<arrow::Listed>, Status> {
-        let _slot = self.slot()?;
-        let listed = arrow::tables(&self.reader).await;
+    async fn tables(&self, role: &Standing) -> Result<Vec<arrow::Listed>, Status> {
+        let _slot = self.slot(role)?;
+        let listed = arrow::tables(&role.reader).await;
         listed.map_err(|failure| refused::status(&failure))
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
 use super::kept::{Bounds, Kept, Key};
-use crate::postgres::{Throttle, Users, verifier_or_mock};
+use crate::postgres::{Standing, Standings, Throttle, Users, verifier_or_mock};
 
 /// The header that carries a password, and afterwards a token.
 pub(super) const HEADER: &str = "authorization";
@@ -44,12 +44,13 @@ const PASSWORD_BYTES_MAX: usize = 1_024;
 const TOKENS: Bounds =
     Bounds { entries_max: 1_024, weight_max: usize::MAX, idle_max: Duration::from_secs(12 * 3600) };
 
-/// The users and the tokens they hold.
+/// The roles and the tokens they hold.
 pub(super) struct Logins {
+    standings: Standings,
     users: Users,
     /// Makes up verifiers for users that do not exist.
     mock_key: [u8; 32],
-    tokens: Kept<()>,
+    tokens: Kept<Arc<Standing>>,
     checks: Arc<Semaphore>,
     throttle: Arc<Mutex<Throttle>>,
 }
@@ -61,9 +62,9 @@ enum Shown {
 }
 
 impl Logins {
-    pub(super) fn new(users: Users, mock_key: [u8; 32]) -> Self {
-        let checks = Arc::new(Semaphore::new(CHECKS_MAX));
-        Self { users, mock_key, tokens: Kept::new(TOKENS), checks, throttle: Arc::default() }
+    pub(super) fn new(standings: Standings, users: Users, mock_key: [u8; 32]) -> Self {
+        let (tokens, checks) = (Kept::new(TOKENS), Arc::new(Semaphore::new(CHECKS_MAX)));
+        Self { standings, users, mock_key, tokens, checks, throttle: Arc::default() }
     }
 
     /// Checks a password and returns a token, or the token itself if there is a good one already.
@@ -76,7 +77,9 @@ impl Logins {
         match shown(headers) {
             Some(Shown::Password { user, password }) => {
                 self.check(&user, password, peer, clock).await?;
-                Ok(self.grant(&Arc::from(user), rand::random(), clock.monotonic()))
+                // Nobody proves to be a role that is not there.
+                let role = self.standings.get(&user).ok_or_else(wrong)?;
+                Ok(self.grant(role, rand::random(), clock.monotonic()))
             }
             Some(Shown::Token(token)) => {
                 self.holder(&token, clock.monotonic())?;
@@ -89,7 +92,11 @@ impl Logins {
     }
 
     /// Returns who makes a call.
-    pub(super) fn user(&self, headers: &MetadataMap, now: Duration) -> Result<Arc<str>, Status> {
+    pub(super) fn role(
+        &self,
+        headers: &MetadataMap,
+        now: Duration,
+    ) -> Result<Arc<Standing>, Status> {
         match shown(headers) {
             Some(Shown::Token(token)) => self.holder(&token, now),
             Some(Shown::Password { .. }) => Err(Status::unauthenticated(
@@ -140,7 +147,7 @@ impl Logins {
         }
         let user: String = user.chars().take(63).collect();
         tracing::warn!(user, %peer, "refused a Flight SQL login");
-        Err(Status::unauthenticated("the user name or the password is wrong"))
+        Err(wrong())
     }
 
     /// How long somebody has to wait before the next guess.
@@ -149,18 +156,22 @@ impl Logins {
         throttle.wait(address, user, now)
     }
 
-    fn grant(&self, user: &Arc<str>, random: [u8; 32], now: Duration) -> String {
+    fn grant(&self, role: &Arc<Standing>, random: [u8; 32], now: Duration) -> String {
         let token = URL_SAFE_NO_PAD.encode(random);
-        self.tokens.keep(hash(&token), user, 0, (), now);
+        self.tokens.keep(hash(&token), &role.name, 0, Arc::clone(role), now);
         token
     }
 
-    fn holder(&self, token: &str, now: Duration) -> Result<Arc<str>, Status> {
-        let found = self.tokens.find(&hash(token), now).map(|(user, ())| user);
+    fn holder(&self, token: &str, now: Duration) -> Result<Arc<Standing>, Status> {
+        let found = self.tokens.find(&hash(token), now).map(|(_, role)| role);
         found.ok_or_else(|| {
             Status::unauthenticated("the token is unknown or has expired; log in again")
         })
     }
+}
+
+fn wrong() -> Status {
+    Status::unauthenticated("the user name or the password is wrong")
 }
 
 /// Tokens are kept by their hash: whoever reads the memory of the table can show none, and how long
@@ -193,7 +204,7 @@ mod tests {
     use model::ManualClock;
 
     use super::*;
-    use crate::postgres::Verifier;
+    use crate::postgres::{Bounds, Verifier};
 
     const PEER: &str = "127.0.0.1:1";
 
@@ -212,7 +223,14 @@ mod tests {
     fn logins() -> Logins {
         let mut users = Users::new();
         users.insert("ann", Verifier::from_password("pass: word", b"0123456789abcdef"));
-        Logins::new(users, [1; 32])
+        let bounds =
+            Bounds { connections_max: 1, statement_timeout: Duration::from_secs(1), rows_max: 1 };
+        let reader = lake::Reader::in_memory(Vec::new()).unwrap();
+        Logins::new(users.standings(bounds, &reader), users, [1; 32])
+    }
+
+    fn token(logins: &Logins) -> String {
+        logins.grant(&logins.standings["ann"], [7; 32], Duration::ZERO)
     }
 
     #[tokio::test]
@@ -224,7 +242,7 @@ mod tests {
         };
         let token = login(&basic("ann:pass: word")).await.unwrap();
         let bearer = format!("Bearer {token}");
-        assert_eq!(&*logins.user(&headers(&[&bearer]), now).unwrap(), "ann");
+        assert_eq!(&*logins.role(&headers(&[&bearer]), now).unwrap().name, "ann");
         assert_eq!(login(&bearer).await.unwrap(), token, "a good token stays as it is");
         assert_ne!(login(&basic("ann:pass: word")).await.unwrap(), token);
         let without_padding = basic("ann:pass: word").trim_end_matches('=').to_owned();
@@ -261,21 +279,21 @@ mod tests {
     #[test]
     fn a_token_ends_when_it_is_not_used() {
         let logins = logins();
-        let token = logins.grant(&Arc::from("ann"), [7; 32], Duration::ZERO);
+        let token = token(&logins);
         let bearer = headers(&[&format!("Bearer {token}")]);
-        assert!(logins.user(&bearer, TOKENS.idle_max).is_ok());
-        assert!(logins.user(&bearer, TOKENS.idle_max * 2).is_ok());
-        assert!(logins.user(&bearer, TOKENS.idle_max * 3 + Duration::from_secs(1)).is_err());
+        assert!(logins.role(&bearer, TOKENS.idle_max).is_ok());
+        assert!(logins.role(&bearer, TOKENS.idle_max * 2).is_ok());
+        assert!(logins.role(&bearer, TOKENS.idle_max * 3 + Duration::from_secs(1)).is_err());
     }
 
     #[test]
     fn a_call_shows_one_token() {
         let logins = logins();
-        let token = logins.grant(&Arc::from("ann"), [7; 32], Duration::ZERO);
+        let token = token(&logins);
         let bearer = format!("Bearer {token}");
         for values in [vec![], vec![bearer.as_str(), "Bearer x"], vec!["Basic YTpi"], vec![&token]]
         {
-            assert!(logins.user(&headers(&values), Duration::ZERO).is_err(), "{values:?}");
+            assert!(logins.role(&headers(&values), Duration::ZERO).is_err(), "{values:?}");
         }
     }
 }

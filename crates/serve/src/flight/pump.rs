@@ -11,7 +11,7 @@ use arrow_flight::FlightData;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use lake::datafusion::{arrow::array::RecordBatch, execution::SendableRecordBatchStream};
 use model::Clock;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
@@ -19,12 +19,12 @@ use super::{
     Shared,
     kept::Key,
     refused,
-    statements::Opened,
+    statements::{Opened, Slot},
     stream::{Messages, encoded, fit, told},
 };
 use crate::{
     metrics::FlightCall,
-    postgres::{Failure, WRITE_TIMEOUT},
+    postgres::{Failure, Standing, WRITE_TIMEOUT},
 };
 
 /// Messages that wait for the client, beside the one that is made: a slow client slows the engine.
@@ -33,11 +33,11 @@ const MESSAGES_MAX: usize = 1;
 /// A statement whose ticket came back, and what it holds while it runs.
 pub(super) struct Pump {
     pub(super) shared: Arc<Shared>,
-    pub(super) user: Arc<str>,
+    pub(super) role: Arc<Standing>,
     pub(super) handle: Key,
     pub(super) opened: Arc<Opened>,
     /// The right to run; given back when the statement ends.
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) slot: Slot,
 }
 
 type Outcome = Result<(), Status>;
@@ -49,7 +49,8 @@ impl Pump {
         let (ended, end) = oneshot::channel();
         let cancelled = CancellationToken::new();
         let now = self.shared.clock.monotonic();
-        self.shared.statements.running.keep(self.handle, &self.user, 0, cancelled.clone(), now);
+        let (running, owner) = (&self.shared.statements.running, &self.role.name);
+        running.keep(self.handle, owner, 0, cancelled.clone(), now);
         drop(tokio::spawn(Box::pin(self.run(cancelled, messages, ended))));
         let answer = stream::unfold(Some((received, end)), |open| async move {
             let (mut received, end) = open?;
@@ -72,22 +73,22 @@ impl Pump {
         messages: mpsc::Sender<FlightData>,
         ended: oneshot::Sender<Outcome>,
     ) {
-        let Self { shared, user, handle, opened, slot } = self;
+        let Self { shared, role, handle, opened, slot } = self;
         let started = shared.clock.monotonic();
-        let rows = Rows::new(Arc::clone(&shared), opened);
+        let rows = Rows::new(Arc::clone(&shared), opened, role.rows_max);
         let outcome = tokio::select! {
             biased;
             () = messages.closed() => Err(refused::gone()),
             () = cancelled.cancelled() => Err(refused::cancelled()),
             () = shared.aborting.cancelled() => Err(refused::shutdown()),
-            () = shared.clock.sleep(shared.config.statement_timeout) => Err(refused::timed_out()),
+            () = shared.clock.sleep(role.statement_timeout) => Err(refused::timed_out()),
             // A panic within the engine is an error of the statement; what it had is dropped.
             outcome = AssertUnwindSafe(rows.send(&messages)).catch_unwind() => {
                 outcome.unwrap_or_else(|_| Err(refused::panicked()))
             }
         };
         let now = shared.clock.monotonic();
-        drop(shared.statements.running.take(&handle, &user, now));
+        drop(shared.statements.running.take(&handle, &role.name, now));
         let code = outcome.as_ref().map_or_else(Status::code, |()| Code::Ok);
         shared.meter.record(FlightCall::DoGet, code, now.saturating_sub(started));
         drop((slot, messages));
@@ -104,11 +105,12 @@ struct Rows {
     next_row: usize,
     current: Option<SendableRecordBatchStream>,
     passed: u64,
+    rows_max: u64,
 }
 
 impl Rows {
-    fn new(shared: Arc<Shared>, opened: Arc<Opened>) -> Self {
-        Self { shared, opened, next_row: 0, current: None, passed: 0 }
+    fn new(shared: Arc<Shared>, opened: Arc<Opened>, rows_max: u64) -> Self {
+        Self { shared, opened, next_row: 0, current: None, passed: 0, rows_max }
     }
 
     /// Sends all of them, as fast as they are taken.
@@ -153,12 +155,8 @@ impl Rows {
     fn pass(&mut self, batch: &RecordBatch) -> Result<RecordBatch, Status> {
         let rows = batch.num_rows() as u64;
         self.passed = self.passed.saturating_add(rows);
-        let rows_max = self.shared.config.rows_max;
-        if rows_max < self.passed {
-            return Err(Status::resource_exhausted(format!(
-                "the result has more than {rows_max} rows; add a LIMIT, or aggregate in the query \
-                 [SQLSTATE 54000]"
-            )));
+        if self.rows_max < self.passed {
+            return Err(refused::status(&Failure::too_many_rows(self.rows_max)));
         }
         self.shared.meter.count_rows(rows);
         fit(batch, &self.opened.schema).map_err(|error| told(error.into()))

@@ -70,6 +70,11 @@ pub(super) fn panicked() -> Status {
     status(&Failure::panicked())
 }
 
+/// There is no room for one more statement.
+pub(super) fn busy(why: String) -> Status {
+    Status::resource_exhausted(format!("{why}; try again in a second [SQLSTATE 53300]"))
+}
+
 /// What was asked for is no part of this server.
 pub(super) fn unsupported(what: &str) -> Status {
     Status::unimplemented(format!("{} is not supported here", short(what)))

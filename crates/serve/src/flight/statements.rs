@@ -16,7 +16,10 @@ use super::{
     parameters::Row,
     refused, types,
 };
-use crate::postgres::arrow::{Asking, Query};
+use crate::postgres::{
+    Standing,
+    arrow::{Asking, Query},
+};
 
 /// How long a prepared statement waits to be used. As long as the token it was prepared with.
 pub(super) const PREPARED_IDLE_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -32,6 +35,9 @@ const OPENED: Bounds =
 /// As many as can be read at a time; each ends within the server's timeout.
 const RUNNING: Bounds =
     Bounds { entries_max: 1_024, weight_max: usize::MAX, idle_max: Duration::from_secs(3600) };
+
+/// A statement's right to be planned or read, of its role and of the server.
+pub(super) type Slot = [OwnedSemaphorePermit; 2];
 
 /// The statements of all users.
 #[derive(Debug)]
@@ -81,31 +87,35 @@ pub(super) fn once() -> Arc<[Row]> {
 }
 
 impl Shared {
-    /// Takes a slot, which is free again when the permit is dropped.
-    pub(super) fn slot(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+    /// Takes a slot of the role and one of the server, which are free again when they are dropped.
+    pub(super) fn slot(&self, role: &Standing) -> Result<Slot, Status> {
+        let of_role = role.enter().ok_or_else(|| {
+            let name = &role.name;
+            refused::busy(format!("role \"{name}\" is running as many statements as it may"))
+        })?;
+        let of_all = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             let max = self.config.connections_max;
-            let text = format!("{max} statements are running already; try again in a second");
-            Status::resource_exhausted(text)
-        })
+            refused::busy(format!("{max} statements are running already"))
+        })?;
+        Ok([of_role, of_all])
     }
 
     /// Judges and plans a statement.
-    pub(super) async fn plan(&self, user: &str, text: &str) -> Result<Query, Status> {
-        let _slot = self.slot()?;
-        let asking = Asking { user, statement_timeout: self.config.statement_timeout };
-        let planned = Query::plan(&self.reader, text, asking).await;
+    pub(super) async fn plan(&self, role: &Standing, text: &str) -> Result<Query, Status> {
+        let _slot = self.slot(role)?;
+        let asking = Asking { user: &role.name, statement_timeout: role.statement_timeout };
+        let planned = Query::plan(&role.reader, text, asking).await;
         planned.map_err(|failure| refused::status(&failure))
     }
 
     /// Plans a statement and returns what its result looks like.
     pub(super) async fn describe(
         &self,
-        user: &str,
+        role: &Standing,
         text: &str,
         rows: Arc<[Row]>,
     ) -> Result<Opened, Status> {
-        let query = self.plan(user, text).await?;
+        let query = self.plan(role, text).await?;
         let first = rows.first().cloned().unwrap_or_default();
         let bound = query.clone().bind(first).map_err(|failure| refused::status(&failure))?;
         let schema = Arc::new(types::described(&bound.columns()));
@@ -115,14 +125,14 @@ impl Shared {
     /// Plans a statement and keeps it until its ticket comes back.
     pub(super) async fn open(
         &self,
-        user: &Arc<str>,
+        role: &Standing,
         text: &str,
         rows: Arc<[Row]>,
     ) -> Result<(Key, SchemaRef), Status> {
-        let opened = self.describe(user, text, rows).await?;
+        let opened = self.describe(role, text, rows).await?;
         let (handle, schema) = (handles::random(), Arc::clone(&opened.schema));
         let now = self.clock.monotonic();
-        self.statements.opened.keep(handle, user, 0, Arc::new(opened), now);
+        self.statements.opened.keep(handle, &role.name, 0, Arc::new(opened), now);
         Ok((handle, schema))
     }
 
@@ -136,10 +146,10 @@ impl Shared {
 
     pub(super) async fn prepare(
         &self,
-        user: &Arc<str>,
+        role: &Standing,
         text: String,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let query = self.plan(user, &text).await?;
+        let query = self.plan(role, &text).await?;
         let parameters = query.parameters().map_err(|failure| refused::status(&failure))?;
         let handle = handles::random();
         let result = ActionCreatePreparedStatementResult {
@@ -149,7 +159,7 @@ impl Shared {
         };
         let (weight, now) = (text.len(), self.clock.monotonic());
         let prepared = Arc::new(Prepared { text, parameters: parameters.into(), rows: None });
-        self.statements.prepared.keep(handle, user, weight, prepared, now);
+        self.statements.prepared.keep(handle, &role.name, weight, prepared, now);
         Ok(result)
     }
 

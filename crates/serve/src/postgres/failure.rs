@@ -59,7 +59,7 @@ impl Failure {
         Self::fatal("25P03", "terminating connection due to idle-in-transaction timeout")
     }
 
-    pub(super) fn too_many_rows(rows_max: u64) -> Self {
+    pub(crate) fn too_many_rows(rows_max: u64) -> Self {
         Self::new("54000", format!("the result has more than {rows_max} rows"))
             .with_hint("Add a LIMIT, or aggregate in the query.")
     }

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use lake::Grants;
+use lake::{Grants, Memory, Reader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{PostgresConfig, failure::Failure, verifier::Verifier};
+use super::verifier::Verifier;
 
 /// What somebody may do.
 #[derive(Clone, Debug)]
@@ -31,10 +31,18 @@ pub struct Limits {
     pub memory_max: Option<usize>,
 }
 
-/// Who may connect: role by name.
+/// Who may connect: role by name. At several doors, with clones of one list, a role has its memory
+/// once and the other bounds at each.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
-    roles: BTreeMap<String, Role>,
+    roles: BTreeMap<String, Known>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    role: Role,
+    /// Its share, if it has one of its own.
+    memory: Option<Memory>,
 }
 
 impl Users {
@@ -51,72 +59,124 @@ impl Users {
 
     /// Adds a role, or replaces the one of that name.
     pub fn insert_role(&mut self, name: impl Into<String>, role: Role) {
-        self.roles.insert(name.into(), role);
-    }
-
-    /// Returns those who may read everything within the limits of the server, for a door that knows
-    /// no other roles.
-    #[must_use]
-    pub fn unbounded(&self) -> Self {
-        let is_unbounded = |role: &Role| role.grants.is_none() && role.limits == Limits::default();
-        let roles = self.roles.iter().filter(|(_, role)| is_unbounded(role));
-        Self { roles: roles.map(|(name, role)| (name.clone(), role.clone())).collect() }
+        let memory = role.limits.memory_max.map(Memory::share);
+        self.roles.insert(name.into(), Known { role, memory });
     }
 
     /// Returns the verifier of `user`.
     #[must_use]
     pub fn get(&self, user: &str) -> Option<&Verifier> {
-        self.roles.get(user).map(|role| &role.verifier)
+        self.roles.get(user).map(|known| &known.role.verifier)
+    }
+
+    /// Gives every role its part of a door with the bounds `door`.
+    pub(crate) fn standings(&self, door: Bounds, reader: &Reader) -> Standings {
+        let standing = |(name, known): (&String, &Known)| {
+            let standing = Standing::new(name, known, door, reader.clone());
+            (name.clone(), Arc::new(standing))
+        };
+        self.roles.iter().map(standing).collect()
     }
 }
 
-/// A role at work: what all of its connections share.
+/// The bounds of a door, which no role goes beyond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Most connections of one role, or what counts as one where they have none.
+    pub(crate) connections_max: usize,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) rows_max: u64,
+}
+
+/// The roles of a door by name.
+pub(crate) type Standings = BTreeMap<String, Arc<Standing>>;
+
+/// A role at work: what all of its connections at a door share.
 #[derive(Debug)]
-pub(super) struct Standing {
-    pub(super) name: String,
+pub(crate) struct Standing {
+    pub(crate) name: Arc<str>,
     /// Shows what the role may read, and no more.
-    pub(super) reader: lake::Reader,
-    pub(super) statement_timeout: Duration,
-    pub(super) rows_max: u64,
+    pub(crate) reader: Reader,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) rows_max: u64,
     slots: Arc<Semaphore>,
 }
 
-/// Gives every role its part of the server.
-pub(super) fn standings(
-    users: &Users,
-    config: &PostgresConfig,
-    reader: &lake::Reader,
-) -> BTreeMap<String, Arc<Standing>> {
-    let standing = |(name, role): (&String, &Role)| {
-        let Limits { connections_max, statement_timeout, rows_max, memory_max } = role.limits;
-        let mut reader = reader.clone();
-        if let Some(grants) = &role.grants {
+impl Standing {
+    fn new(name: &str, known: &Known, door: Bounds, mut reader: Reader) -> Self {
+        let Limits { connections_max, statement_timeout, rows_max, .. } = known.role.limits;
+        if let Some(grants) = &known.role.grants {
             reader = reader.only(grants.clone());
         }
-        if let Some(bytes) = memory_max {
-            reader = reader.with_memory(bytes);
+        if let Some(memory) = &known.memory {
+            reader = reader.with_memory(memory);
         }
-        let within = |wanted: Option<Duration>, max: Duration| wanted.map_or(max, |it| it.min(max));
-        let slots =
-            connections_max.map_or(config.connections_max, |it| it.min(config.connections_max));
-        let standing = Standing {
-            name: name.clone(),
+        let slots = connections_max.map_or(door.connections_max, |it| it.min(door.connections_max));
+        let timeout = door.statement_timeout;
+        Self {
+            name: Arc::from(name),
             reader,
-            statement_timeout: within(statement_timeout, config.statement_timeout),
-            rows_max: rows_max.map_or(config.rows_max, |it| it.min(config.rows_max)),
+            statement_timeout: statement_timeout.map_or(timeout, |it| it.min(timeout)),
+            rows_max: rows_max.map_or(door.rows_max, |it| it.min(door.rows_max)),
             slots: Arc::new(Semaphore::new(slots)),
-        };
-        (name.clone(), Arc::new(standing))
-    };
-    users.roles.iter().map(standing).collect()
+        }
+    }
+
+    /// Takes a place among the connections of the role; `None` when all are taken.
+    pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
 }
 
-impl Standing {
-    /// Takes a place among the connections of the role.
-    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
-            Failure::fatal("53300", format!("too many connections for role \"{}\"", self.name))
-                .with_hint("Close one, or raise its `connections_max`.")
-        })
+#[cfg(test)]
+mod tests {
+    use lake::datafusion::execution::memory_pool::MemoryConsumer;
+
+    use super::*;
+
+    const DOOR: Bounds =
+        Bounds { connections_max: 4, statement_timeout: Duration::from_secs(9), rows_max: 100 };
+
+    fn users(limits: Limits) -> Users {
+        let verifier = Verifier::from_password("x", b"0123456789abcdef");
+        let mut users = Users::new();
+        users.insert_role("desk", Role { verifier, grants: None, limits });
+        users
+    }
+
+    fn at_a_door(users: &Users) -> Arc<Standing> {
+        let reader = Reader::in_memory(Vec::new()).unwrap();
+        Arc::clone(&users.standings(DOOR, &reader)["desk"])
+    }
+
+    #[test]
+    fn a_role_lowers_the_bounds_of_its_door_and_raises_none() {
+        let low = Limits {
+            connections_max: Some(1),
+            statement_timeout: Some(Duration::from_secs(1)),
+            rows_max: Some(10),
+            memory_max: None,
+        };
+        let desk = at_a_door(&users(low));
+        assert_eq!((desk.statement_timeout, desk.rows_max), (Duration::from_secs(1), 10));
+        let first = desk.enter();
+        assert!(first.is_some() && desk.enter().is_none());
+        let high = Limits { rows_max: Some(1_000), ..Limits::default() };
+        let desk = at_a_door(&users(high));
+        assert_eq!((desk.statement_timeout, desk.rows_max), (DOOR.statement_timeout, 100));
+    }
+
+    #[tokio::test]
+    async fn at_two_doors_a_role_has_its_memory_once() {
+        let users = users(Limits { memory_max: Some(1_000), ..Limits::default() });
+        let (first, second) = (at_a_door(&users), at_a_door(&users.clone()));
+        let (first, second) =
+            (first.reader.context().await.unwrap(), second.reader.context().await.unwrap());
+        let first = MemoryConsumer::new("first").register(&first.runtime_env().memory_pool);
+        let second = MemoryConsumer::new("second").register(&second.runtime_env().memory_pool);
+        first.try_grow(900).unwrap();
+        second.try_grow(200).unwrap_err();
+        first.free();
+        second.try_grow(200).unwrap();
     }
 }

@@ -146,7 +146,10 @@ impl Guest<'_> {
             // Nobody proves to be a role that is not there.
             return Err(Failure::fatal("28000", format!("role \"{user}\" does not exist")));
         };
-        let of_role = role.enter()?;
+        let of_role = role.enter().ok_or_else(|| {
+            Failure::fatal("53300", format!("too many connections for role \"{user}\""))
+                .with_hint("Close one, or raise its `connections_max`.")
+        })?;
         let Ok(of_all) = Arc::clone(&self.shared.slots).try_acquire_owned() else {
             return Err(Failure::fatal("53300", "sorry, too many clients already"));
         };

@@ -3,6 +3,7 @@
 
 mod admission;
 mod limits;
+mod roles;
 mod statements;
 
 use std::{
@@ -103,20 +104,28 @@ fn config() -> FlightConfig {
     }
 }
 
+fn verifier() -> Verifier {
+    Verifier::from_password(PASSWORD, b"0123456789abcdef")
+}
+
 impl Server {
     async fn start() -> Self {
         Self::start_with(1, |_| ()).await
     }
 
     async fn start_with(speed: u32, change: impl FnOnce(&mut FlightConfig)) -> Self {
+        let mut users = Users::new();
+        for user in [USER, OTHER] {
+            users.insert(user, verifier());
+        }
+        Self::start_for(users, speed, change).await
+    }
+
+    async fn start_for(users: Users, speed: u32, change: impl FnOnce(&mut FlightConfig)) -> Self {
         let mut config = config();
         change(&mut config);
         let listener = config.listen().await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut users = Users::new();
-        for user in [USER, OTHER] {
-            users.insert(user, Verifier::from_password(PASSWORD, b"0123456789abcdef"));
-        }
         let clock = Arc::new(QuickClock::new(speed));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {

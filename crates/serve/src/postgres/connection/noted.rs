@@ -81,7 +81,7 @@ impl Connection {
         audit.record(&Event {
             ts: self.shared.clock.now(),
             door: DOOR,
-            role: self.who.role.name.clone(),
+            role: self.who.role.name.as_ref().to_owned(),
             address: self.who.address,
             application: self.who.settings.show("application_name").unwrap_or_default(),
             act: Act::Statement {
