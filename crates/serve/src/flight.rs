@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
+    audit::Audit,
     metrics::FlightMeter,
     postgres::{Bounds, Users},
     threads::Threads,
 };
 
+mod caller;
 mod calls;
 mod door;
 mod facts;
@@ -30,6 +32,7 @@ mod kept;
 mod keys;
 mod listing;
 mod login;
+mod noted;
 mod parameters;
 mod pump;
 mod refused;
@@ -56,6 +59,8 @@ pub struct FlightConfig {
     pub statement_timeout: Duration,
     /// Most rows of one result.
     pub rows_max: u64,
+    /// Who keeps the audit, if anybody does.
+    pub audit: Option<Arc<dyn Audit>>,
 }
 
 impl FlightConfig {
@@ -93,6 +98,7 @@ struct Shared {
     meter: FlightMeter,
     logins: login::Logins,
     statements: statements::Statements,
+    notes: noted::Notes,
     /// One for each statement that is planned or read.
     slots: Arc<Semaphore>,
     /// No new calls.
@@ -121,8 +127,17 @@ pub async fn serve(
     let threads = Threads::start("marketlake-flight", PROTOCOL)?;
     let engine = Threads::start("marketlake-flight-engine", PROTOCOL)?;
     let shared = Arc::new(Shared {
-        logins: login::Logins::new(users.standings(config.bounds(), &reader), users, rand::random()),
+        logins: login::Logins::new(
+            users.standings(config.bounds(), &reader),
+            users,
+            rand::random(),
+        ),
         statements: statements::Statements::default(),
+        notes: noted::Notes {
+            audit: config.audit.clone(),
+            is_encrypted: config.tls.is_some(),
+            clock: Arc::clone(&clock),
+        },
         slots: Arc::new(Semaphore::new(config.connections_max)),
         config,
         clock,

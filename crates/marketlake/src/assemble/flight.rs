@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use serve::flight::{FlightConfig, Tls};
+use serve::{
+    audit::Audit,
+    flight::{FlightConfig, Tls},
+};
 
 use super::{
     Workbench,
@@ -13,7 +16,10 @@ use crate::failure::Failure;
 
 impl Workbench {
     /// Returns the settings of the port, if there is to be one.
-    pub(crate) fn flight(&self) -> Result<Option<FlightConfig>, Failure> {
+    pub(crate) fn flight(
+        &self,
+        audit: Option<Arc<dyn Audit>>,
+    ) -> Result<Option<FlightConfig>, Failure> {
         let config = &self.config.flight;
         if !config.is_enabled {
             return Ok(None);
@@ -33,6 +39,7 @@ impl Workbench {
             connections_max: servers::CONNECTIONS_MAX,
             statement_timeout: servers::STATEMENT_TIMEOUT,
             rows_max: servers::ROWS_MAX,
+            audit,
         }))
     }
 }

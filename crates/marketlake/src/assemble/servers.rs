@@ -83,7 +83,7 @@ impl Ports {
             config.listen().await.map(|listener| (listener, config))
         })
         .await?;
-        let flight = match bench.flight()? {
+        let flight = match bench.flight(audit)? {
             None => None,
             Some(config) => {
                 let opened = listen("serve.flight.bind", config.bind, when_taken, async |bind| {

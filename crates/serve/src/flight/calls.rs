@@ -17,14 +17,16 @@ use prost::Message as _;
 use tonic::{Code, Status, Streaming};
 
 use super::{
-    Shared, handles,
+    Shared,
+    caller::Caller,
+    handles,
     listing::{self, schema_bytes},
     parameters::{self, Row},
     pump::Pump,
     refused, statements,
     stream::{self, Messages},
 };
-use crate::{metrics::FlightCall, postgres::Standing};
+use crate::metrics::FlightCall;
 
 /// A statement's text, and the rows of parameters that it runs with.
 type Statement = (String, Arc<[Row]>);
@@ -46,15 +48,15 @@ impl Shared {
     /// Says what the answer looks like and where it is to be had.
     pub(super) async fn info(
         &self,
-        role: &Standing,
+        caller: &Caller,
         asked: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         let command = handles::command(&asked.cmd)?;
         let (schema, ticket) = match listing::schema(&command) {
             Some(schema) => (schema?, Ticket::new(asked.cmd.clone())),
             None => {
-                let (text, rows) = self.statement(&role.name, command)?;
-                let (handle, schema) = self.open(role, &text, rows).await?;
+                let (text, rows) = self.statement(&caller.role.name, command)?;
+                let (handle, schema) = self.open(caller, &text, rows).await?;
                 (schema, handles::ticket(handle))
             }
         };
@@ -67,15 +69,15 @@ impl Shared {
     /// Says what the answer looks like.
     pub(super) async fn schema(
         &self,
-        role: &Standing,
+        caller: &Caller,
         asked: FlightDescriptor,
     ) -> Result<Bytes, Status> {
         let command = handles::command(&asked.cmd)?;
         match listing::schema(&command) {
             Some(schema) => schema_bytes(schema?.as_ref()),
             None => {
-                let (text, rows) = self.statement(&role.name, command)?;
-                schema_bytes(&self.describe(role, &text, rows).await?.schema)
+                let (text, rows) = self.statement(&caller.role.name, command)?;
+                schema_bytes(&self.describe(caller, &text, rows).await?.schema)
             }
         }
     }
@@ -98,21 +100,21 @@ impl Shared {
     /// Opens the stream of a ticket.
     pub(super) async fn get(
         self: &Arc<Self>,
-        role: &Arc<Standing>,
+        caller: &Caller,
         ticket: Ticket,
     ) -> Result<Messages, Status> {
         match handles::command(&ticket.ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 let handle = handles::read(&ticket.statement_handle)?;
                 // The slot first: a ticket that is refused for want of one is still good.
-                let slot = self.slot(role)?;
-                let opened = self.redeem(&role.name, &handle)?;
-                let (shared, role) = (Arc::clone(self), Arc::clone(role));
-                Ok(Pump { shared, role, handle, opened, slot }.start())
+                let slot = self.slot(&caller.role)?;
+                let opened = self.redeem(&caller.role.name, &handle)?;
+                let (shared, caller) = (Arc::clone(self), caller.clone());
+                Ok(Pump { shared, caller, handle, opened, slot }.start())
             }
             question => {
                 let started = self.clock.monotonic();
-                let listed = self.list(role, question).await?;
+                let listed = self.list(&caller.role, question).await?;
                 let took = self.clock.monotonic().saturating_sub(started);
                 self.meter.record(FlightCall::DoGet, Code::Ok, took);
                 Ok(stream::of_batch(listed))
@@ -123,7 +125,7 @@ impl Shared {
     /// Takes parameters; refuses everything else that could be put here.
     pub(super) async fn put(
         &self,
-        role: &Standing,
+        caller: &Caller,
         mut messages: Streaming<FlightData>,
     ) -> Result<PutResult, Status> {
         let first = messages.message().await?;
@@ -134,19 +136,19 @@ impl Shared {
             Command::CommandPreparedStatementQuery(asked) => {
                 let handle = handles::read(&asked.prepared_statement_handle)?;
                 let messages = futures::stream::iter([Ok(first)]).chain(messages);
-                let wanted = self.parameters(&role.name, &handle)?;
-                self.bind(&role.name, handle, parameters::read(messages, &wanted).await?)?;
+                let wanted = self.parameters(&caller.role.name, &handle)?;
+                self.bind(&caller.role.name, handle, parameters::read(messages, &wanted).await?)?;
                 let handle = Some(asked.prepared_statement_handle);
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: handle };
                 Ok(PutResult { app_metadata: result.encode_to_vec().into() })
             }
             Command::CommandStatementUpdate(asked) => {
-                Err(self.refuse_update(role, &asked.query).await)
+                Err(self.refuse_update(caller, &asked.query).await)
             }
             Command::CommandPreparedStatementUpdate(asked) => {
                 let handle = handles::read(&asked.prepared_statement_handle)?;
-                let (text, _) = self.prepared(&role.name, &handle)?;
-                Err(self.refuse_update(role, &text).await)
+                let (text, _) = self.prepared(&caller.role.name, &handle)?;
+                Err(self.refuse_update(caller, &text).await)
             }
             Command::CommandStatementIngest(_) => Err(refused::read_only("ingestion")),
             other => Err(refused::unsupported(other.type_url())),
@@ -154,8 +156,8 @@ impl Shared {
     }
 
     /// Says why a statement that is sent as an update does not run.
-    async fn refuse_update(&self, role: &Standing, text: &str) -> Status {
-        match self.plan(role, text).await {
+    async fn refuse_update(&self, caller: &Caller, text: &str) -> Status {
+        match self.plan(caller, text).await {
             Err(status) => status,
             Ok(_) => Status::invalid_argument("this is a query: execute it as one, for its rows"),
         }
@@ -164,7 +166,7 @@ impl Shared {
     /// Carries out an action; returns its result, if it has one.
     pub(super) async fn act(
         &self,
-        role: &Standing,
+        caller: &Caller,
         action: Action,
     ) -> Result<Option<Bytes>, Status> {
         match action.r#type.as_str() {
@@ -173,23 +175,26 @@ impl Shared {
                 if asked.transaction_id.is_some() {
                     return Err(refused::unsupported("a transaction"));
                 }
-                let made = self.prepare(role, asked.query).await?;
+                let made = self.prepare(caller, asked.query).await?;
                 Ok(Some(made.as_any().encode_to_vec().into()))
             }
             CLOSE => {
                 let asked: ActionClosePreparedStatementRequest = unpack(&action.body)?;
-                self.close(&role.name, &handles::read(&asked.prepared_statement_handle)?);
+                self.close(&caller.role.name, &handles::read(&asked.prepared_statement_handle)?);
                 Ok(None)
             }
             CANCEL_INFO => {
                 let asked = CancelFlightInfoRequest::decode(action.body).map_err(malformed)?;
-                self.cancel_info(&role.name, &asked.info.unwrap_or_default())?;
+                self.cancel_info(&caller.role.name, &asked.info.unwrap_or_default())?;
                 let done = CancelFlightInfoResult { status: CancelStatus::Cancelled as i32 };
                 Ok(Some(done.encode_to_vec().into()))
             }
             CANCEL_QUERY => {
                 let asked: ActionCancelQueryRequest = unpack(&action.body)?;
-                self.cancel_info(&role.name, &FlightInfo::decode(asked.info).map_err(malformed)?)?;
+                self.cancel_info(
+                    &caller.role.name,
+                    &FlightInfo::decode(asked.info).map_err(malformed)?,
+                )?;
                 // The numbers of this older answer are those of the newer one.
                 let done = ActionCancelQueryResult { result: CancelStatus::Cancelled as i32 };
                 Ok(Some(done.as_any().encode_to_vec().into()))

@@ -23,8 +23,14 @@ use tonic::{
     metadata::{AsciiMetadataValue, MetadataMap},
 };
 
-use super::{Shared, calls::ACTIONS, login, refused, stream::Messages};
-use crate::{metrics::FlightCall, postgres::Standing};
+use super::{
+    Shared,
+    caller::{Caller, Origin},
+    calls::ACTIONS,
+    login, refused,
+    stream::Messages,
+};
+use crate::metrics::FlightCall;
 
 /// What it takes to look at a token.
 const NO_TIME: Duration = Duration::ZERO;
@@ -36,10 +42,6 @@ pub(super) struct Door {
     /// Cancelled once somebody has proved here who they are.
     known: CancellationToken,
 }
-
-/// Who makes a call, as its token says.
-#[derive(Clone)]
-struct Caller(Arc<Standing>);
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -53,16 +55,16 @@ impl Door {
         &self,
         call: FlightCall,
         asked: &Extensions,
-        work: impl FnOnce(Arc<Standing>) -> W + Send,
+        work: impl FnOnce(Caller) -> W + Send,
     ) -> Result<Response<T>, Status>
     where
         W: Future<Output = Result<T, Status>> + Send,
     {
-        let Some(Caller(role)) = asked.get::<Caller>().cloned() else {
+        let Some(caller) = asked.get::<Caller>().cloned() else {
             return Err(Status::unauthenticated("a bearer token is needed: log in first"));
         };
-        let timeout = role.statement_timeout;
-        self.within(call, timeout, work(role)).await
+        let timeout = caller.role.statement_timeout;
+        self.within(call, timeout, work(caller)).await
     }
 
     /// Carries out one call.
@@ -106,13 +108,14 @@ impl Door {
         let role =
             role.inspect_err(|status| self.shared.meter.record(call, status.code(), NO_TIME))?;
         self.known.cancel();
-        request.extensions_mut().insert(Caller(role));
+        let origin = Origin::new(self.peer, request.headers());
+        request.extensions_mut().insert(Caller { role, origin });
         Ok(())
     }
 
     async fn login(&self, headers: &MetadataMap) -> Result<String, Status> {
-        let clock = self.shared.clock.as_ref();
-        let token = self.shared.logins.login(headers, self.peer, clock).await?;
+        let origin = Origin::new(self.peer, headers.as_ref());
+        let token = self.shared.logins.login(headers, &origin, &self.shared.notes).await?;
         self.known.cancel();
         Ok(token)
     }
@@ -157,61 +160,61 @@ impl FlightService for Door {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let (_, caller, asked) = request.into_parts();
-        let work = |role| Box::pin(async move { self.shared.info(&role, asked).await });
-        self.answer(FlightCall::GetFlightInfo, &caller, work).await
+        let (_, known, asked) = request.into_parts();
+        let work = |caller| Box::pin(async move { self.shared.info(&caller, asked).await });
+        self.answer(FlightCall::GetFlightInfo, &known, work).await
     }
 
     async fn get_schema(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let (_, caller, asked) = request.into_parts();
-        let work = |role| {
+        let (_, known, asked) = request.into_parts();
+        let work = |caller| {
             Box::pin(async move {
-                let schema = self.shared.schema(&role, asked).await?;
+                let schema = self.shared.schema(&caller, asked).await?;
                 Ok(SchemaResult { schema })
             })
         };
-        self.answer(FlightCall::GetSchema, &caller, work).await
+        self.answer(FlightCall::GetSchema, &known, work).await
     }
 
     async fn do_get(
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        let (_, caller, asked) = request.into_parts();
-        let work = |role| Box::pin(async move { self.shared.get(&role, asked).await });
-        self.answer(FlightCall::DoGet, &caller, work).await
+        let (_, known, asked) = request.into_parts();
+        let work = |caller| Box::pin(async move { self.shared.get(&caller, asked).await });
+        self.answer(FlightCall::DoGet, &known, work).await
     }
 
     async fn do_put(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let (_, caller, messages) = request.into_parts();
-        let work = |role| {
+        let (_, known, messages) = request.into_parts();
+        let work = |caller| {
             Box::pin(async move {
-                let result = self.shared.put(&role, messages).await?;
+                let result = self.shared.put(&caller, messages).await?;
                 Ok(stream::iter([Ok(result)]).boxed())
             })
         };
-        self.answer(FlightCall::DoPut, &caller, work).await
+        self.answer(FlightCall::DoPut, &known, work).await
     }
 
     async fn do_action(
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let (_, caller, asked) = request.into_parts();
-        let work = |role| {
+        let (_, known, asked) = request.into_parts();
+        let work = |caller| {
             Box::pin(async move {
-                let body = self.shared.act(&role, asked).await?;
+                let body = self.shared.act(&caller, asked).await?;
                 let results = body.map(|body| Ok(arrow_flight::Result { body }));
                 Ok(stream::iter(results).boxed())
             })
         };
-        self.answer(FlightCall::DoAction, &caller, work).await
+        self.answer(FlightCall::DoAction, &known, work).await
     }
 
     async fn list_actions(

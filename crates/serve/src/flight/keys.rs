@@ -121,7 +121,9 @@ pub(super) fn between(
 ) -> Result<RecordBatch, Status> {
     let parent = Named::new(&question.pk_catalog, &question.pk_db_schema, &question.pk_table);
     let child = Named::new(&question.fk_catalog, &question.fk_db_schema, &question.fk_table);
-    foreign(tables, |view, key| parent.is(bi::SCHEMA, key.parent) && child.is(bi::SCHEMA, view.name))
+    foreign(tables, |view, key| {
+        parent.is(bi::SCHEMA, key.parent) && child.is(bi::SCHEMA, view.name)
+    })
 }
 
 /// Only views have foreign keys, and each is of one column. One that leads from or to what is not

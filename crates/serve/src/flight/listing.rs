@@ -80,9 +80,15 @@ impl Shared {
             Command::CommandGetPrimaryKeys(question) => {
                 keys::primary(&question, &self.tables(role).await?)
             }
-            Command::CommandGetImportedKeys(question) => keys::imported(&question, &self.tables(role).await?),
-            Command::CommandGetExportedKeys(question) => keys::exported(&question, &self.tables(role).await?),
-            Command::CommandGetCrossReference(question) => keys::between(&question, &self.tables(role).await?),
+            Command::CommandGetImportedKeys(question) => {
+                keys::imported(&question, &self.tables(role).await?)
+            }
+            Command::CommandGetExportedKeys(question) => {
+                keys::exported(&question, &self.tables(role).await?)
+            }
+            Command::CommandGetCrossReference(question) => {
+                keys::between(&question, &self.tables(role).await?)
+            }
             other => Err(refused::unsupported(other.type_url())),
         }
     }

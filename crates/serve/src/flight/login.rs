@@ -2,7 +2,7 @@
 //! call has to show.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,7 +19,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
-use super::kept::{Bounds, Kept, Key};
+use super::{
+    caller::Origin,
+    kept::{Bounds, Kept, Key},
+    noted::Notes,
+    refused,
+};
 use crate::postgres::{Standing, Standings, Throttle, Users, verifier_or_mock};
 
 /// The header that carries a password, and afterwards a token.
@@ -71,14 +76,17 @@ impl Logins {
     pub(super) async fn login(
         &self,
         headers: &MetadataMap,
-        peer: SocketAddr,
-        clock: &dyn Clock,
+        origin: &Origin,
+        notes: &Notes,
     ) -> Result<String, Status> {
+        let clock = notes.clock.as_ref();
         match shown(headers) {
             Some(Shown::Password { user, password }) => {
-                self.check(&user, password, peer, clock).await?;
+                let checked = self.check(&user, password, origin.address, clock).await;
+                notes.login(origin, &user, checked.as_ref().err());
+                checked?;
                 // Nobody proves to be a role that is not there.
-                let role = self.standings.get(&user).ok_or_else(wrong)?;
+                let role = self.standings.get(&user).ok_or_else(refused::wrong_password)?;
                 Ok(self.grant(role, rand::random(), clock.monotonic()))
             }
             Some(Shown::Token(token)) => {
@@ -115,17 +123,13 @@ impl Logins {
         &self,
         user: &str,
         password: String,
-        peer: SocketAddr,
+        address: IpAddr,
         clock: &dyn Clock,
     ) -> Result<(), Status> {
         let failed = || Status::internal("the password could not be checked");
         let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| failed())?;
-        let address = peer.ip().to_canonical();
         if let Some(wait) = self.patience(address, user, clock.monotonic()) {
-            let seconds = wait.as_secs().saturating_add(1);
-            return Err(Status::resource_exhausted(format!(
-                "too many failed logins; try again in {seconds} s"
-            )));
+            return Err(refused::must_wait(wait));
         }
         let verifier = verifier_or_mock(&self.users, user, &self.mock_key);
         let (throttle, name) = (Arc::clone(&self.throttle), user.to_owned());
@@ -142,12 +146,8 @@ impl Logins {
             drop(turn);
             fits
         };
-        if tokio::task::spawn_blocking(check).await.map_err(|_| failed())? {
-            return Ok(());
-        }
-        let user: String = user.chars().take(63).collect();
-        tracing::warn!(user, %peer, "refused a Flight SQL login");
-        Err(wrong())
+        let fits = tokio::task::spawn_blocking(check).await.map_err(|_| failed())?;
+        if fits { Ok(()) } else { Err(refused::wrong_password()) }
     }
 
     /// How long somebody has to wait before the next guess.
@@ -168,10 +168,6 @@ impl Logins {
             Status::unauthenticated("the token is unknown or has expired; log in again")
         })
     }
-}
-
-fn wrong() -> Status {
-    Status::unauthenticated("the user name or the password is wrong")
 }
 
 /// Tokens are kept by their hash: whoever reads the memory of the table can show none, and how long
@@ -206,8 +202,6 @@ mod tests {
     use super::*;
     use crate::postgres::{Bounds, Verifier};
 
-    const PEER: &str = "127.0.0.1:1";
-
     fn headers(values: &[&str]) -> MetadataMap {
         let mut headers = MetadataMap::new();
         for value in values {
@@ -229,17 +223,23 @@ mod tests {
         Logins::new(users.standings(bounds, &reader), users, [1; 32])
     }
 
+    fn notes() -> Notes {
+        let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+        Notes { audit: None, is_encrypted: false, clock }
+    }
+
+    fn origin() -> Origin {
+        Origin { address: IpAddr::from([192, 0, 2, 1]), application: String::new() }
+    }
+
     fn token(logins: &Logins) -> String {
         logins.grant(&logins.standings["ann"], [7; 32], Duration::ZERO)
     }
 
     #[tokio::test]
     async fn a_password_becomes_a_token_and_nothing_else_does() {
-        let (logins, clock) = (logins(), ManualClock::new(DateTime::UNIX_EPOCH));
-        let now = clock.monotonic();
-        let login = async |value: &str| {
-            logins.login(&headers(&[value]), PEER.parse().unwrap(), &clock).await
-        };
+        let (logins, notes, now) = (logins(), notes(), Duration::ZERO);
+        let login = async |value: &str| logins.login(&headers(&[value]), &origin(), &notes).await;
         let token = login(&basic("ann:pass: word")).await.unwrap();
         let bearer = format!("Bearer {token}");
         assert_eq!(&*logins.role(&headers(&[&bearer]), now).unwrap().name, "ann");
@@ -266,9 +266,9 @@ mod tests {
 
     #[tokio::test]
     async fn guesses_that_come_together_do_not_pass_together() {
-        let (logins, clock) = (logins(), ManualClock::new(DateTime::UNIX_EPOCH));
+        let (logins, notes, origin) = (logins(), notes(), origin());
         let wrong = headers(&[&basic("ann:wrong")]);
-        let guesses = (0..14).map(|_| logins.login(&wrong, PEER.parse().unwrap(), &clock));
+        let guesses = (0..14).map(|_| logins.login(&wrong, &origin, &notes));
         let told = futures::future::join_all(guesses).await;
         let codes: Vec<_> = told.into_iter().map(|told| told.unwrap_err().code()).collect();
         let (compared, asked_to_wait) = codes.split_at(10);

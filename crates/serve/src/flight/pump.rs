@@ -5,7 +5,13 @@
 //! answer would not even notice that its time is over. Here it ends by itself, and its turn and its
 //! memory are free before the client hears of it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use arrow_flight::FlightData;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
@@ -17,14 +23,16 @@ use tonic::{Code, Status};
 
 use super::{
     Shared,
+    caller::Caller,
     kept::Key,
     refused,
     statements::{Opened, Slot},
     stream::{Messages, encoded, fit, told},
 };
 use crate::{
+    audit,
     metrics::FlightCall,
-    postgres::{Failure, Standing, WRITE_TIMEOUT},
+    postgres::{Failure, WRITE_TIMEOUT},
 };
 
 /// Messages that wait for the client, beside the one that is made: a slow client slows the engine.
@@ -33,7 +41,7 @@ const MESSAGES_MAX: usize = 1;
 /// A statement whose ticket came back, and what it holds while it runs.
 pub(super) struct Pump {
     pub(super) shared: Arc<Shared>,
-    pub(super) role: Arc<Standing>,
+    pub(super) caller: Caller,
     pub(super) handle: Key,
     pub(super) opened: Arc<Opened>,
     /// The right to run; given back when the statement ends.
@@ -49,7 +57,7 @@ impl Pump {
         let (ended, end) = oneshot::channel();
         let cancelled = CancellationToken::new();
         let now = self.shared.clock.monotonic();
-        let (running, owner) = (&self.shared.statements.running, &self.role.name);
+        let (running, owner) = (&self.shared.statements.running, &self.caller.role.name);
         running.keep(self.handle, owner, 0, cancelled.clone(), now);
         drop(tokio::spawn(Box::pin(self.run(cancelled, messages, ended))));
         let answer = stream::unfold(Some((received, end)), |open| async move {
@@ -73,9 +81,15 @@ impl Pump {
         messages: mpsc::Sender<FlightData>,
         ended: oneshot::Sender<Outcome>,
     ) {
-        let Self { shared, role, handle, opened, slot } = self;
+        let Self { shared, caller, handle, opened, slot } = self;
+        let role = &caller.role;
         let started = shared.clock.monotonic();
-        let rows = Rows::new(Arc::clone(&shared), opened, role.rows_max);
+        let passed = Arc::new(AtomicU64::new(0));
+        let rows = Rows::new(
+            Arc::clone(&shared),
+            Arc::clone(&opened),
+            (Arc::clone(&passed), role.rows_max),
+        );
         let outcome = tokio::select! {
             biased;
             () = messages.closed() => Err(refused::gone()),
@@ -90,7 +104,15 @@ impl Pump {
         let now = shared.clock.monotonic();
         drop(shared.statements.running.take(&handle, &role.name, now));
         let code = outcome.as_ref().map_or_else(Status::code, |()| Code::Ok);
-        shared.meter.record(FlightCall::DoGet, code, now.saturating_sub(started));
+        let took = now.saturating_sub(started);
+        shared.meter.record(FlightCall::DoGet, code, took);
+        let told = match &outcome {
+            Ok(()) => audit::Outcome::Ok,
+            Err(_) if messages.is_closed() => audit::Outcome::Gone,
+            Err(status) => audit::Outcome::Refused { code: refused::sqlstate(status) },
+        };
+        let rows = passed.load(Ordering::Relaxed);
+        shared.notes.statement(&caller, opened.about.as_ref(), (rows, took), told);
         drop((slot, messages));
         // Gone: there is nobody to tell.
         drop(ended.send(outcome));
@@ -104,13 +126,18 @@ struct Rows {
     /// Which row of parameters is the next to run with.
     next_row: usize,
     current: Option<SendableRecordBatchStream>,
-    passed: u64,
+    /// How many the client has been given, or waits for; the audit asks.
+    passed: Arc<AtomicU64>,
     rows_max: u64,
 }
 
 impl Rows {
-    fn new(shared: Arc<Shared>, opened: Arc<Opened>, rows_max: u64) -> Self {
-        Self { shared, opened, next_row: 0, current: None, passed: 0, rows_max }
+    fn new(
+        shared: Arc<Shared>,
+        opened: Arc<Opened>,
+        (passed, rows_max): (Arc<AtomicU64>, u64),
+    ) -> Self {
+        Self { shared, opened, next_row: 0, current: None, passed, rows_max }
     }
 
     /// Sends all of them, as fast as they are taken.
@@ -154,10 +181,11 @@ impl Rows {
     /// Counts a batch and gives it exactly the columns that were announced.
     fn pass(&mut self, batch: &RecordBatch) -> Result<RecordBatch, Status> {
         let rows = batch.num_rows() as u64;
-        self.passed = self.passed.saturating_add(rows);
-        if self.rows_max < self.passed {
+        let passed = self.passed.load(Ordering::Relaxed).saturating_add(rows);
+        if self.rows_max < passed {
             return Err(refused::status(&Failure::too_many_rows(self.rows_max)));
         }
+        self.passed.store(passed, Ordering::Relaxed);
         self.shared.meter.count_rows(rows);
         fit(batch, &self.opened.schema).map_err(|error| told(error.into()))
     }

@@ -1,10 +1,10 @@
 //! What a client is told when something is refused or fails: a gRPC status and one sentence.
 
-use std::time::Duration;
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
 
-use crate::postgres::Failure;
+use crate::postgres::{Failure, MUST_WAIT, WRONG_PASSWORD};
 
 /// Longest text that a client is told: it travels in a header, and clients take 8 KiB of those.
 const TEXT_CHARS_MAX: usize = 1_000;
@@ -13,7 +13,24 @@ const TEXT_CHARS_MAX: usize = 1_000;
 pub(super) fn status(failure: &Failure) -> Status {
     let Failure { code, message, hint, .. } = failure;
     let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    Status::new(kind(code), format!("{}{hint} [SQLSTATE {code}]", short(message)))
+    coded(kind(code), &format!("{}{hint}", short(message)), code)
+}
+
+/// What a status says beside its own code, for the audit. It is not sent but in the text.
+#[derive(Debug, thiserror::Error)]
+#[error("SQLSTATE {0}")]
+struct SqlState(&'static str);
+
+fn coded(code: Code, text: &str, sqlstate: &'static str) -> Status {
+    let mut status = Status::new(code, format!("{text} [SQLSTATE {sqlstate}]"));
+    status.set_source(Arc::new(SqlState(sqlstate)));
+    status
+}
+
+/// Returns the SQLSTATE of a status: without one it tells of a fault of ours.
+pub(super) fn sqlstate(status: &Status) -> &'static str {
+    let source = status.source().and_then(|source| source.downcast_ref::<SqlState>());
+    source.map_or("XX000", |SqlState(code)| code)
 }
 
 /// Some texts repeat what the client has sent.
@@ -41,16 +58,17 @@ fn kind(sqlstate: &str) -> Code {
 }
 
 pub(super) fn timed_out() -> Status {
-    Status::deadline_exceeded("the statement ran into the server's timeout [SQLSTATE 57014]")
+    let text = "the statement ran into the server's timeout";
+    coded(Code::DeadlineExceeded, text, "57014")
 }
 
 /// The client stood still in the middle of a result, which it may hear of when it goes on.
 pub(super) fn unread(waited: Duration) -> Status {
     let seconds = waited.as_secs();
-    Status::deadline_exceeded(format!(
-        "the result was not read for {seconds} s, so the statement was ended; run it again \
-         [SQLSTATE 57014]"
-    ))
+    let text = format!(
+        "the result was not read for {seconds} s, so the statement was ended; run it again"
+    );
+    coded(Code::DeadlineExceeded, &text, "57014")
 }
 
 /// The client went away in the middle of a result; it is not told.
@@ -59,11 +77,11 @@ pub(super) fn gone() -> Status {
 }
 
 pub(super) fn cancelled() -> Status {
-    Status::cancelled("the statement was cancelled [SQLSTATE 57014]")
+    coded(Code::Cancelled, "the statement was cancelled", "57014")
 }
 
 pub(super) fn shutdown() -> Status {
-    Status::unavailable("the server is shutting down [SQLSTATE 57P01]")
+    coded(Code::Unavailable, "the server is shutting down", "57P01")
 }
 
 pub(super) fn panicked() -> Status {
@@ -71,8 +89,21 @@ pub(super) fn panicked() -> Status {
 }
 
 /// There is no room for one more statement.
-pub(super) fn busy(why: String) -> Status {
-    Status::resource_exhausted(format!("{why}; try again in a second [SQLSTATE 53300]"))
+pub(super) fn busy(why: &str) -> Status {
+    coded(Code::ResourceExhausted, &format!("{why}; try again in a second"), "53300")
+}
+
+/// Neither of the two is told which of them it is.
+pub(super) fn wrong_password() -> Status {
+    let text = "the user name or the password is wrong";
+    coded(Code::Unauthenticated, text, WRONG_PASSWORD)
+}
+
+/// Whoever guessed too often has to wait.
+pub(super) fn must_wait(wait: Duration) -> Status {
+    let seconds = wait.as_secs().saturating_add(1);
+    let text = format!("too many failed logins; try again in {seconds} s");
+    coded(Code::ResourceExhausted, &text, MUST_WAIT)
 }
 
 /// What was asked for is no part of this server.
@@ -82,7 +113,8 @@ pub(super) fn unsupported(what: &str) -> Status {
 
 /// What would change the tables.
 pub(super) fn read_only(what: &str) -> Status {
-    Status::permission_denied(format!("{what} is refused: this server only reads [SQLSTATE 25006]"))
+    let text = format!("{what} is refused: this server only reads");
+    coded(Code::PermissionDenied, &text, "25006")
 }
 
 #[cfg(test)]
@@ -105,6 +137,8 @@ mod tests {
         ] {
             assert_eq!(kind(sqlstate), expected, "{sqlstate}");
         }
+        assert_eq!(sqlstate(&status(&Failure::new("42P01", "x"))), "42P01");
+        assert_eq!(sqlstate(&Status::internal("x")), "XX000");
         let long = status(&Failure::new("42601", "é".repeat(100_000)));
         assert!(long.message().len() < 4_096, "a header has bounds");
         let failure = Failure::new("42P01", "relation \"x\" does not exist");

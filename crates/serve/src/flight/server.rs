@@ -155,10 +155,11 @@ async fn serve(
     let calls = FlightServiceServer::from_arc(Arc::clone(&door))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let calls = TowerToHyperService::new(calls);
-    let service = service_fn(move |mut request: Request<Incoming>| match door.admit(&mut request) {
-        Ok(()) => Either::Left(calls.call(request)),
-        Err(status) => Either::Right(ready(Ok(status.into_http()))),
-    });
+    let service =
+        service_fn(move |mut request: Request<Incoming>| match door.admit(&mut request) {
+            Ok(()) => Either::Left(calls.call(request)),
+            Err(status) => Either::Right(ready(Ok(status.into_http()))),
+        });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

@@ -10,15 +10,20 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{
-    Shared, handles,
+    Shared,
+    caller::Caller,
+    handles,
     kept::{Bounds, Kept, Key},
     listing::schema_bytes,
     parameters::Row,
     refused, types,
 };
-use crate::postgres::{
-    Standing,
-    arrow::{Asking, Query},
+use crate::{
+    audit::Outcome,
+    postgres::{
+        Fingerprint, Standing,
+        arrow::{Asking, Query},
+    },
 };
 
 /// How long a prepared statement waits to be used. As long as the token it was prepared with.
@@ -63,6 +68,8 @@ pub(super) struct Opened {
     /// The statement runs once for each of them.
     pub(super) rows: Arc<[Row]>,
     pub(super) schema: SchemaRef,
+    /// What the audit says of it.
+    pub(super) about: Option<Fingerprint>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -91,48 +98,70 @@ impl Shared {
     pub(super) fn slot(&self, role: &Standing) -> Result<Slot, Status> {
         let of_role = role.enter().ok_or_else(|| {
             let name = &role.name;
-            refused::busy(format!("role \"{name}\" is running as many statements as it may"))
+            refused::busy(&format!("role \"{name}\" is running as many statements as it may"))
         })?;
         let of_all = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             let max = self.config.connections_max;
-            refused::busy(format!("{max} statements are running already"))
+            refused::busy(&format!("{max} statements are running already"))
         })?;
         Ok([of_role, of_all])
     }
 
     /// Judges and plans a statement.
-    pub(super) async fn plan(&self, role: &Standing, text: &str) -> Result<Query, Status> {
-        let _slot = self.slot(role)?;
-        let asking = Asking { user: &role.name, statement_timeout: role.statement_timeout };
-        let planned = Query::plan(&role.reader, text, asking).await;
-        planned.map_err(|failure| refused::status(&failure))
+    pub(super) async fn plan(&self, caller: &Caller, text: &str) -> Result<Query, Status> {
+        self.noted(caller, text, async {
+            let role = &caller.role;
+            let _slot = self.slot(role)?;
+            let asking = Asking { user: &role.name, statement_timeout: role.statement_timeout };
+            let planned = Query::plan(&role.reader, text, asking).await;
+            planned.map_err(|failure| refused::status(&failure))
+        })
+        .await
     }
 
     /// Plans a statement and returns what its result looks like.
     pub(super) async fn describe(
         &self,
-        role: &Standing,
+        caller: &Caller,
         text: &str,
         rows: Arc<[Row]>,
     ) -> Result<Opened, Status> {
-        let query = self.plan(role, text).await?;
+        let query = self.plan(caller, text).await?;
         let first = rows.first().cloned().unwrap_or_default();
-        let bound = query.clone().bind(first).map_err(|failure| refused::status(&failure))?;
+        let bind = async { query.clone().bind(first).map_err(|failure| refused::status(&failure)) };
+        let bound = self.noted(caller, text, bind).await?;
         let schema = Arc::new(types::described(&bound.columns()));
-        Ok(Opened { query, rows, schema })
+        Ok(Opened { query, rows, schema, about: self.notes.about(text) })
+    }
+
+    /// Tells the audit of what comes before a run when it fails, as of a statement that was refused.
+    async fn noted<T>(
+        &self,
+        caller: &Caller,
+        text: &str,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Status> {
+        let started = self.clock.monotonic();
+        let outcome = work.await;
+        if let Err(status) = &outcome {
+            let took = self.clock.monotonic().saturating_sub(started);
+            let refused = Outcome::Refused { code: refused::sqlstate(status) };
+            self.notes.statement(caller, self.notes.about(text).as_ref(), (0, took), refused);
+        }
+        outcome
     }
 
     /// Plans a statement and keeps it until its ticket comes back.
     pub(super) async fn open(
         &self,
-        role: &Standing,
+        caller: &Caller,
         text: &str,
         rows: Arc<[Row]>,
     ) -> Result<(Key, SchemaRef), Status> {
-        let opened = self.describe(role, text, rows).await?;
+        let opened = self.describe(caller, text, rows).await?;
         let (handle, schema) = (handles::random(), Arc::clone(&opened.schema));
         let now = self.clock.monotonic();
-        self.statements.opened.keep(handle, &role.name, 0, Arc::new(opened), now);
+        self.statements.opened.keep(handle, &caller.role.name, 0, Arc::new(opened), now);
         Ok((handle, schema))
     }
 
@@ -146,10 +175,10 @@ impl Shared {
 
     pub(super) async fn prepare(
         &self,
-        role: &Standing,
+        caller: &Caller,
         text: String,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let query = self.plan(role, &text).await?;
+        let query = self.plan(caller, &text).await?;
         let parameters = query.parameters().map_err(|failure| refused::status(&failure))?;
         let handle = handles::random();
         let result = ActionCreatePreparedStatementResult {
@@ -159,7 +188,7 @@ impl Shared {
         };
         let (weight, now) = (text.len(), self.clock.monotonic());
         let prepared = Arc::new(Prepared { text, parameters: parameters.into(), rows: None });
-        self.statements.prepared.keep(handle, &role.name, weight, prepared, now);
+        self.statements.prepared.keep(handle, &caller.role.name, weight, prepared, now);
         Ok(result)
     }
 

@@ -33,16 +33,16 @@ use crate::audit::{Act, Event, Outcome};
 /// The newest protocol we speak, as `major << 16 | minor`.
 const PROTOCOL_3_2: i32 = (3 << 16) | 2;
 
-const WRONG_PASSWORD: &str = "28P01";
+pub(crate) const WRONG_PASSWORD: &str = "28P01";
 
 /// PostgreSQL's `configuration_limit_exceeded`.
-const MUST_WAIT: &str = "53400";
+pub(crate) const MUST_WAIT: &str = "53400";
 
 /// Refusals that cost nothing to provoke: a wait, no encryption, a message that is no login.
 const FREE_REFUSALS: [&str; 3] = [MUST_WAIT, "28000", "08P01"];
 
 /// What is kept of the names a client gives, which may be as long as the packet.
-const NAME_CHARACTERS_MAX: usize = 63;
+pub(crate) const NAME_CHARACTERS_MAX: usize = 63;
 
 /// A client that has not proved who it is.
 struct Guest<'a> {

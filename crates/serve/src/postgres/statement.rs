@@ -29,7 +29,7 @@ mod scan;
 pub(crate) use complexity::COLUMNS_MAX;
 pub(super) use copy::{Columns, CopyForm};
 pub(super) use cursor::{Declare, Fetch, Position};
-pub(super) use fingerprint::Fingerprint;
+pub(crate) use fingerprint::Fingerprint;
 use scan::Scan;
 
 /// The longest statement text: far beyond what BI tools write, and quick to parse.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests fail the test as a test does")]
 
 mod admission;
+mod audit;
 mod limits;
 mod roles;
 mod statements;
@@ -101,6 +102,7 @@ fn config() -> FlightConfig {
         connections_max: 8,
         statement_timeout: Duration::from_secs(20),
         rows_max: 1_000_000,
+        audit: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The PostgreSQL door, judged by clients we did not write: psql and tokio-postgres.
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests fail the test as a test does")]
 
-mod audit;
+pub(crate) mod audit;
 mod catalog;
 mod copy;
 mod cursors;

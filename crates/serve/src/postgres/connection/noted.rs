@@ -6,8 +6,8 @@ use pgwire::messages::{PgWireFrontendMessage, extendedquery::TARGET_TYPE_BYTE_ST
 
 use super::Connection;
 use crate::{
-    audit::{Act, Event, Outcome},
-    postgres::{DOOR, Stop, failure::Failure, statement::Fingerprint},
+    audit::{Event, Outcome},
+    postgres::{DOOR, Stop, statement::Fingerprint},
 };
 
 /// A statement that has begun.
@@ -71,26 +71,16 @@ impl Connection {
         if outcome.is_ok() && !begun.is_run {
             return;
         }
-        let (fingerprint, mut statement) =
-            begun.about.map(|about| (about.hash.clone(), about.text.clone())).unwrap_or_default();
-        if is_unreadable(outcome) {
-            // Nobody knows what in it was meant as a value.
-            statement.clear();
-        }
         let took = self.shared.clock.monotonic().saturating_sub(begun.at);
+        let ended = outcome_of(outcome);
         audit.record(&Event {
             ts: self.shared.clock.now(),
             door: DOOR,
             role: self.who.role.name.as_ref().to_owned(),
             address: self.who.address,
             application: self.who.settings.show("application_name").unwrap_or_default(),
-            act: Act::Statement {
-                fingerprint,
-                statement,
-                rows: self.rows_sent,
-                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            },
-            outcome: outcome_of(outcome),
+            act: Fingerprint::act(begun.about.as_deref(), (self.rows_sent, took), ended),
+            outcome: ended,
         });
     }
 }
@@ -101,9 +91,4 @@ fn outcome_of(outcome: &Result<(), Stop>) -> Outcome {
         Err(Stop::Failed(failure)) => Outcome::Refused { code: failure.code },
         Err(Stop::Gone(_)) => Outcome::Gone,
     }
-}
-
-fn is_unreadable(outcome: &Result<(), Stop>) -> bool {
-    // In double quotes a value is the name of a column, which is not there.
-    matches!(outcome, Err(Stop::Failed(Failure { code: "42601" | "42703", .. })))
 }

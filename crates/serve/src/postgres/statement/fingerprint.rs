@@ -1,18 +1,19 @@
 //! What a statement asks, without what it asks for: every value becomes `?`.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use lake::datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use sha2::{Digest as _, Sha256};
 
 use super::split;
+use crate::audit::{Act, Outcome};
 
 /// Enough to recognize a statement; a tool's longest are generated, and alike at their beginning.
 const TEXT_BYTES_MAX: usize = 1_000;
 
 /// A statement whose values are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::postgres) struct Fingerprint {
+pub(crate) struct Fingerprint {
     /// The same for statements that differ in values only, however many a list has.
     pub(in crate::postgres) hash: String,
     /// The statement, cut to a bound.
@@ -20,6 +21,23 @@ pub(in crate::postgres) struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// What the audit says of a statement that has ended; `about` is nothing where it could not be
+    /// read.
+    pub(crate) fn act(
+        about: Option<&Self>,
+        (rows, took): (u64, Duration),
+        outcome: Outcome,
+    ) -> Act {
+        let Self { hash, mut text } =
+            about.cloned().unwrap_or_else(|| Self { hash: String::new(), text: String::new() });
+        if is_unreadable(outcome) {
+            // Nobody knows what in it was meant as a value.
+            text.clear();
+        }
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        Act::Statement { fingerprint: hash, statement: text, rows, duration_us }
+    }
+
     /// Of one statement.
     pub(in crate::postgres) fn of(tokens: &[TokenWithSpan]) -> Self {
         let mut words: Vec<String> = Vec::with_capacity(tokens.len());
@@ -40,10 +58,15 @@ impl Fingerprint {
     }
 
     /// Of a text of one statement; `None` if it cannot be read as any.
-    pub(in crate::postgres) fn of_text(text: &str) -> Option<Self> {
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
         let statements = split(text).ok()?;
         Some(Self::of(&statements.concat()))
     }
+}
+
+fn is_unreadable(outcome: Outcome) -> bool {
+    // In double quotes a value is the name of a column, which is not there.
+    matches!(outcome, Outcome::Refused { code: "42601" | "42703" })
 }
 
 fn word(token: &Token) -> String {

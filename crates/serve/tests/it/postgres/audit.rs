@@ -10,7 +10,7 @@ use super::{Server, USER};
 
 /// Keeps events as they would be written.
 #[derive(Debug, Default)]
-struct Kept(Mutex<Vec<Value>>);
+pub(crate) struct Kept(Mutex<Vec<Value>>);
 
 impl Audit for Kept {
     fn record(&self, event: &Event) {
@@ -25,9 +25,14 @@ async fn start() -> (Server, Arc<Kept>) {
 }
 
 impl Kept {
+    /// Everything told since the last call.
+    pub(crate) fn take(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
     /// The statements told since the last call: text, outcome, code, rows.
     fn statements(&self) -> Vec<(String, String, Value, u64)> {
-        let events = std::mem::take(&mut *self.0.lock().unwrap());
+        let events = self.take();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         events
             .iter()
