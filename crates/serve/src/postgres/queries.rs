@@ -1,5 +1,5 @@
-//! Statements without a connection: the port's gate, engine and limits, for doors that carry rows in
-//! another form.
+//! Statements without a connection: what `engine::arrow` answers, as PostgreSQL's texts, for doors
+//! that carry rows in another form.
 //!
 //! Who asks gives one text and takes batch after batch. What the port does by a message, a cancel
 //! request or a lost socket, such a door does by dropping what it was given.
@@ -8,20 +8,15 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures::StreamExt as _;
-use lake::datafusion::{
-    arrow::array::RecordBatch, error::DataFusionError, execution::SendableRecordBatchStream,
-    physical_plan::stream::RecordBatchStreamAdapter,
-};
+use lake::datafusion::{arrow::array::RecordBatch, execution::SendableRecordBatchStream};
 use model::Clock;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Threads,
     encode::Rows,
-    engine::{self, Caller, Snapshot},
+    engine::arrow::{self, Asking},
     failure::Failure,
-    settings::Settings,
-    statement::{self, COLUMNS_MAX, Command},
     types::{Column, PgType},
 };
 use crate::Error;
@@ -157,47 +152,10 @@ async fn open(
     limits: QueryLimits,
     text: &str,
 ) -> Result<Opened, Failure> {
-    let mut statements = statement::split(text)?;
-    let Some(tokens) = statements.pop() else {
-        return Err(Failure::syntax("there is no statement"));
-    };
-    if !statements.is_empty() {
-        return Err(Failure::syntax("one statement at a time, please"));
-    }
-    let touches_catalog = statement::touches_catalog(&tokens);
-    let (query, is_explained) = match statement::judge(tokens)? {
-        Command::Query(query) => (query, false),
-        Command::Explain(query) => (query, true),
-        _ => {
-            return Err(Failure::unsupported("only queries and EXPLAIN have an answer here")
-                .with_hint("The PostgreSQL port takes the rest."));
-        }
-    };
-    let settings = Settings::new(USER, limits.timeout);
-    let caller = Caller { user: USER, pid: 0, settings: &settings };
-    let snapshot = Snapshot::of_statement(reader).await?;
-    let planned = engine::plan(&snapshot, &query, touches_catalog, &[], &caller).await?;
-    if !planned.parameters.is_empty() {
-        return Err(Failure::new("42P02", "there is no parameter $1"));
-    }
-    if planned.columns.len() > COLUMNS_MAX {
-        let text = format!("a result can have at most {COLUMNS_MAX} columns");
-        return Err(Failure::new("54011", text));
-    }
-    if is_explained {
-        let plan = planned.explain()?;
-        let name = plan.schema().field(0).name().clone();
-        let columns = vec![Column { name, pg_type: PgType::Text, binary: false }];
-        return Ok(Opened::new(columns, of_one(plan), limits.rows_max));
-    }
-    let columns = planned.columns.clone();
-    Ok(Opened::new(columns, planned.run(threads).await?, limits.rows_max))
-}
-
-fn of_one(rows: RecordBatch) -> SendableRecordBatchStream {
-    let schema = rows.schema();
-    let records = futures::stream::iter([Ok::<_, DataFusionError>(rows)]);
-    Box::pin(RecordBatchStreamAdapter::new(schema, records))
+    let asking = Asking { user: USER, statement_timeout: limits.timeout };
+    let query = arrow::Query::plan(reader, text, asking).await?;
+    let columns = query.wire_columns();
+    Ok(Opened::new(columns, query.run(threads).await?, limits.rows_max))
 }
 
 impl Opened {

@@ -1,5 +1,5 @@
-//! The SQL of this port for doors that speak Arrow: the same gate, rewriting, engine and bounds,
-//! and results in Arrow's own types.
+//! The SQL of this port for doors without its connections: the same gate, rewriting, engine and
+//! bounds, and results in Arrow's own types.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::postgres::{
     parameters,
     settings::Settings,
     statement::{self, Command},
-    types::PgType,
+    types::{Column, PgType},
 };
 
 pub(crate) use crate::postgres::statement::{COLUMNS_MAX, TEXT_BYTES_MAX};
@@ -101,6 +101,15 @@ impl Query {
         }
         let field = |field: &Field| Field::new(field.name(), plain(field.data_type()), true);
         self.planned.fields.iter().map(|found| Arc::new(field(found))).collect()
+    }
+
+    /// The same columns as the port's own clients are told of them.
+    pub(in crate::postgres) fn wire_columns(&self) -> Vec<Column> {
+        if self.is_explained {
+            let name = "QUERY PLAN".to_owned();
+            return vec![Column { name, pg_type: PgType::Text, binary: false }];
+        }
+        self.planned.columns.clone()
     }
 
     /// Starts the query on `threads`; it stops, when it next gives way, once its rows are dropped.
