@@ -11,6 +11,7 @@ pub mod http;
 mod metrics;
 pub mod postgres;
 pub mod powerbi;
+mod strangers;
 mod threads;
 
 pub use error::Error;

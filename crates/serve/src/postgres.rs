@@ -25,7 +25,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, audit::Audit, threads::Threads};
+use crate::{
+    Error,
+    audit::Audit,
+    strangers::{Stranger, Strangers},
+    threads::Threads,
+};
 
 mod cancel;
 mod catalog;
@@ -62,7 +67,7 @@ pub(crate) use scram::verifier_or_mock;
 pub use settings::DATABASE;
 pub(crate) use startup::{MUST_WAIT, NAME_CHARACTERS_MAX, WRONG_PASSWORD};
 pub(crate) use statement::Fingerprint;
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Throttle, network};
 pub use tls::Tls;
 pub use verifier::{ITERATIONS, Verifier};
 
@@ -142,6 +147,7 @@ struct Shared {
     cancels: Arc<cancel::Cancels>,
     slots: Arc<Semaphore>,
     throttle: Mutex<Throttle>,
+    strangers: Strangers,
     /// Makes up salts for users that do not exist.
     mock_key: [u8; 32],
     /// No new statements.
@@ -197,6 +203,7 @@ pub async fn serve(
         clock,
         cancels: Arc::default(),
         throttle: Mutex::default(),
+        strangers: Strangers::default(),
         mock_key: rand::random(),
         stopping: CancellationToken::new(),
         aborting: CancellationToken::new(),
@@ -227,11 +234,16 @@ async fn accept(
                     tracing::error!(%error, "a connection's task died");
                 }
             }
-            accepted = listener.accept(), if clients.len() < sockets_max => match accepted {
+            // One more than there is room for, to know that somebody has to make some.
+            accepted = listener.accept(), if clients.len() <= sockets_max => match accepted {
                 Ok((stream, peer)) => {
+                    if clients.len() == sockets_max {
+                        shared.strangers.make_room();
+                    }
+                    let stranger = shared.strangers.enter(peer.ip());
                     let shared = Arc::clone(shared);
                     let client = async move {
-                        if let Err(error) = Box::pin(attend(stream, shared)).await {
+                        if let Err(error) = Box::pin(attend(stream, stranger, shared)).await {
                             tracing::debug!(%peer, %error, "a connection broke");
                         }
                     };
@@ -246,13 +258,15 @@ async fn accept(
     }
 }
 
-async fn attend(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+async fn attend(stream: TcpStream, stranger: Stranger, shared: Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let connection = tokio::select! {
         connection = startup::login(stream, Arc::clone(&shared)) => connection?,
         () = shared.clock.sleep(LOGIN_TIMEOUT) => return Err(io::ErrorKind::TimedOut.into()),
+        () = stranger.evicted.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
         () = shared.stopping.cancelled() => return Ok(()),
     };
+    drop(stranger);
     match connection {
         Some(connection) => connection.run().await,
         None => Ok(()),

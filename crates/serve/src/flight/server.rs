@@ -22,7 +22,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Shared, door::Door};
-use crate::threads::Threads;
+use crate::{
+    strangers::{Stranger, Strangers},
+    threads::Threads,
+};
 
 /// A client that has not proved who it is by then is dropped.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,15 +93,21 @@ async fn accept(
     kill: &CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(shared.config.connections_max));
-    // The semaphore is never closed.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    let strangers = Strangers::default();
+    loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                if slots.available_permits() == 0 {
+                    strangers.make_room();
+                }
+                // The semaphore is never closed.
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+                let stranger = strangers.enter(peer.ip());
                 let (shared, kill) = (Arc::clone(shared), kill.clone());
                 let client = async move {
                     let _slot = slot;
                     tokio::select! {
-                        ended = attend(stream, peer, shared) => if let Err(error) = ended {
+                        ended = attend(stream, peer, stranger, shared) => if let Err(error) = ended {
                             tracing::debug!(%peer, %error, "a Flight SQL connection broke");
                         },
                         () = kill.cancelled() => (),
@@ -116,17 +125,27 @@ async fn accept(
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
-async fn attend(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) -> Result<(), Broken> {
+async fn attend(
+    stream: TcpStream,
+    peer: SocketAddr,
+    stranger: Stranger,
+    shared: Arc<Shared>,
+) -> Result<(), Broken> {
     stream.set_nodelay(true)?;
     let clock = Arc::clone(&shared.clock);
     let known = CancellationToken::new();
-    let stranger = async {
-        tokio::select! {
-            () = known.cancelled() => std::future::pending().await,
-            () = clock.sleep(LOGIN_TIMEOUT) => {
-                Err::<(), Broken>(io::Error::from(io::ErrorKind::TimedOut).into())
+    let logs_in = known.clone();
+    let stranger = async move {
+        let reason = tokio::select! {
+            biased;
+            () = logs_in.cancelled() => {
+                drop(stranger);
+                std::future::pending().await
             }
-        }
+            () = stranger.evicted.cancelled() => io::ErrorKind::ConnectionAborted,
+            () = clock.sleep(LOGIN_TIMEOUT) => io::ErrorKind::TimedOut,
+        };
+        Err::<(), Broken>(io::Error::from(reason).into())
     };
     let door = Door::new(Arc::clone(&shared), peer, known.clone());
     let served = async {

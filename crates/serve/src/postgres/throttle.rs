@@ -119,9 +119,9 @@ impl Failures {
 }
 
 /// A household has 2^64 addresses of IPv6, and is one guesser.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             if address.is_loopback() {

@@ -51,7 +51,7 @@ const SILENT: &str = "select count(*) from generate_series(1, 1000000000000)";
 
 type Client = FlightSqlServiceClient<Channel>;
 
-/// Real time, in which waits are shorter by `speed`, those under way as well.
+/// Real time, in which waits are shorter by `speed`, those under way as well; at 0 they do not end.
 #[derive(Debug)]
 struct QuickClock {
     started: tokio::time::Instant,
@@ -79,7 +79,7 @@ impl Clock for QuickClock {
             let mut left = duration;
             while !left.is_zero() {
                 let speed = self.speed.load(Ordering::Relaxed);
-                let part = (left / speed).min(TICK);
+                let part = left.checked_div(speed).unwrap_or(TICK).min(TICK);
                 tokio::time::sleep(part).await;
                 left = left.saturating_sub(part.max(Duration::from_micros(1)) * speed);
             }

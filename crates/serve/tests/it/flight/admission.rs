@@ -156,3 +156,18 @@ async fn who_says_nothing_is_dropped_and_who_has_logged_in_is_not() {
     // Its place is free again.
     server.connect().await;
 }
+
+#[tokio::test]
+async fn sockets_that_say_nothing_do_not_keep_others_out() {
+    let server = Server::start_with(0, |config| config.connections_max = 3).await;
+    let mut client = server.connect().await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(TcpStream::connect(("127.0.0.1", server.port)).await.unwrap());
+    }
+    let mut other = tokio::time::timeout(PATIENCE, server.connect()).await;
+    let other = other.as_mut().expect("somebody makes room");
+    for client in [&mut client, other] {
+        assert_eq!(count(&query(client, "select 1").await.unwrap()), 1);
+    }
+}

@@ -36,6 +36,42 @@ impl Clock for SteppedClock {
     }
 }
 
+/// A clock on which nobody's time is ever over.
+#[derive(Debug)]
+struct EndlessClock(WallClock);
+
+impl Clock for EndlessClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, _: Duration) -> Sleep<'_> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn sockets_that_say_nothing_do_not_keep_others_out() {
+    let mut users = Users::new();
+    users.insert(USER, Verifier::from_password(PASSWORD, b"0123456789abcdef"));
+    let clock = Arc::new(EndlessClock(WallClock(tokio::time::Instant::now())));
+    let change = |config: &mut serve::postgres::PostgresConfig| config.connections_max = 2;
+    let server = Server::start_at(clock, users, tables::reader(), change).await;
+    let client = server.connect().await;
+    let mut silent = Vec::new();
+    // As many as the port has sockets: two clients and 32 who log in.
+    for _ in 0..34 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.unwrap());
+    }
+    let other = tokio::time::timeout(Duration::from_secs(30), server.connect()).await;
+    other.expect("somebody makes room").simple_query("select 1").await.unwrap();
+    client.simple_query("select 1").await.unwrap();
+}
+
 #[tokio::test]
 async fn after_some_wrong_passwords_the_right_one_has_to_wait_too() {
     let verifier = Verifier::from_password(PASSWORD, b"0123456789abcdef");
