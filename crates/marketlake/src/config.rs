@@ -27,7 +27,7 @@ pub(crate) mod units;
 mod validate;
 
 pub(crate) use layers::{Layers, Origin};
-pub(crate) use postgres::{AuditConfig, PostgresConfig, Proof, RoleConfig, TlsConfig};
+pub(crate) use postgres::{AuditConfig, PostgresConfig, Proof, RoleConfig};
 pub(crate) use validate::{store_of, user};
 
 /// The settings as the rest of the program may rely on them.
@@ -216,6 +216,8 @@ pub(crate) struct MaintenanceConfig {
 pub(crate) struct HttpConfig {
     pub(crate) bind: SocketAddr,
     pub(crate) allowed_hosts: Vec<String>,
+    /// `None`: no TLS.
+    pub(crate) tls: Option<CertificateConfig>,
     /// Whether SQL is answered there, too.
     pub(crate) has_sql: bool,
 }
@@ -237,12 +239,12 @@ pub(crate) struct FlightConfig {
     pub(crate) is_enabled: bool,
     pub(crate) bind: SocketAddr,
     /// `None`: no TLS.
-    pub(crate) tls: Option<FlightTlsConfig>,
+    pub(crate) tls: Option<CertificateConfig>,
 }
 
-/// The files of a certificate and its private key.
+/// The files of a port's certificate and its private key.
 #[derive(Clone, Debug)]
-pub(crate) struct FlightTlsConfig {
+pub(crate) struct CertificateConfig {
     pub(crate) cert_file: PathBuf,
     pub(crate) key_file: PathBuf,
 }

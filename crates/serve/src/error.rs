@@ -9,35 +9,19 @@ use thiserror::Error;
 /// A failure of a server. What a client did wrong is an answer to that client, never one of these.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The address is reachable from other machines, and nothing protects it.
+    /// The address is reachable from other machines, and what travels could be read on the way.
     #[error(
         "refusing to serve {protocol} on `{bind}`: other machines could reach it without TLS and \
-         passwords; use a loopback address such as `127.0.0.1:{}`, or for the SQL port a \
-         certificate (`postgres.tls.cert_file`)", .bind.port()
+         passwords; give it a certificate in `[{section}]`, or use a loopback address such as \
+         `127.0.0.1:{}`", .bind.port()
     )]
     Exposed {
-        /// `HTTP` or `PostgreSQL`.
+        /// `HTTP`, `PostgreSQL` or `Flight SQL`.
         protocol: &'static str,
         /// The refused address.
         bind: SocketAddr,
-    },
-    /// The address is reachable from other machines, and passwords would travel in the clear.
-    #[error(
-        "refusing to serve {protocol} on `{bind}`: other machines could reach it without \
-         encryption; give it a certificate in `[serve.flight.tls]`, or use a loopback address such \
-         as `127.0.0.1:{}`", .bind.port()
-    )]
-    Unencrypted {
-        /// `Flight SQL`.
-        protocol: &'static str,
-        /// The refused address.
-        bind: SocketAddr,
-    },
-    /// The certificate of the Flight SQL port, or its private key, cannot be used.
-    #[error("{problem}")]
-    FlightTls {
-        /// What is wrong; never a part of the key.
-        problem: &'static str,
+        /// Where the settings name a certificate.
+        section: &'static str,
     },
     /// The port is taken, or the address is not ours.
     #[error("listening for {protocol} on `{bind}`")]
@@ -95,7 +79,7 @@ pub enum Error {
         #[source]
         source: Box<object_store::Error>,
     },
-    /// The SQL port's certificate, or its private key, cannot be used.
+    /// A port's certificate, or its private key, cannot be used.
     #[error("the certificate {problem}")]
     Certificate {
         /// What is wrong; never a part of the key.
@@ -118,8 +102,6 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Exposed { .. }
-            | Self::Unencrypted { .. }
-            | Self::FlightTls { .. }
             | Self::Listen { .. }
             | Self::Certificate { .. }
             | Self::Verifier { .. } => ErrorKind::Config,

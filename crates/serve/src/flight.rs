@@ -21,6 +21,7 @@ use crate::{
     metrics::FlightMeter,
     postgres::{Bounds, Users},
     threads::Threads,
+    tls::Tls,
 };
 
 mod caller;
@@ -39,10 +40,7 @@ mod refused;
 mod server;
 mod statements;
 mod stream;
-mod tls;
 mod types;
-
-pub use tls::Tls;
 
 const PROTOCOL: &str = "Flight SQL";
 
@@ -82,7 +80,7 @@ impl FlightConfig {
         if bind.ip().is_loopback() || self.tls.is_some() {
             Ok(())
         } else {
-            Err(Error::Unencrypted { protocol: PROTOCOL, bind })
+            Err(Error::Exposed { protocol: PROTOCOL, bind, section: "serve.flight.tls" })
         }
     }
 

@@ -37,6 +37,7 @@ use crate::{
     Error,
     metrics::{FlightMeter, Meter},
     postgres::{Queries, QueryLimits},
+    tls::Tls,
 };
 
 /// Where and to whom HTTP is served.
@@ -44,6 +45,8 @@ use crate::{
 pub struct HttpConfig {
     /// The address to listen on; has to be a loopback address. Port 0 takes a free one.
     pub bind: SocketAddr,
+    /// The certificate, if there is to be TLS.
+    pub tls: Option<Arc<Tls>>,
     /// Host names, besides those of loopback, that a request's `Host` header may bear.
     pub allowed_hosts: Vec<String>,
 }
@@ -147,7 +150,9 @@ pub fn router(config: &HttpConfig, services: Services) -> Router {
 
 fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken) -> Router {
     let Services { reader, feed, status, clock, sharing, flight, queries, doors } = services;
-    let (sharing, desk) = (sharing.map(sharing::State::new), queries.map(Desk::new));
+    let has_tls = config.tls.is_some();
+    let sharing = sharing.map(|sharing| sharing::State::new(sharing, has_tls));
+    let desk = queries.map(Desk::new);
     let streams = Streams::new(feed, Arc::clone(&clock), stop.clone());
     let allowed_hosts = config.allowed_hosts.clone();
     let (gate, meter) = (Gate::new(), Meter::default());

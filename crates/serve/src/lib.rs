@@ -2,7 +2,7 @@
 //!
 //! Everything here only reads. A server is given a [`lake::Reader`]; one answer sees one version
 //! of every table. A server refuses to be reachable from other machines unless it has TLS and
-//! passwords, which the SQL ports can have.
+//! passwords.
 
 pub mod audit;
 pub mod error;
@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod powerbi;
 mod strangers;
 mod threads;
+pub mod tls;
 
 pub use error::Error;
 pub use metrics::FlightMeter;

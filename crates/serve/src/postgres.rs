@@ -30,6 +30,7 @@ use crate::{
     audit::Audit,
     strangers::{Stranger, Strangers},
     threads::Threads,
+    tls::Tls,
 };
 
 mod cancel;
@@ -50,7 +51,6 @@ mod settings;
 mod startup;
 mod statement;
 mod throttle;
-mod tls;
 mod types;
 mod verifier;
 mod wire;
@@ -68,7 +68,6 @@ pub use settings::DATABASE;
 pub(crate) use startup::{MUST_WAIT, NAME_CHARACTERS_MAX, WRONG_PASSWORD};
 pub(crate) use statement::Fingerprint;
 pub(crate) use throttle::{Throttle, network};
-pub use tls::Tls;
 pub use verifier::{ITERATIONS, Verifier};
 
 /// What the audit calls this server.
@@ -133,7 +132,7 @@ impl PostgresConfig {
         if bind.ip().is_loopback() || self.tls.is_some() {
             Ok(())
         } else {
-            Err(Error::Exposed { protocol: "PostgreSQL", bind })
+            Err(Error::Exposed { protocol: "PostgreSQL", bind, section: "postgres.tls" })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The certificates of ports: read from their files, and the SQL port's again whenever they change.
+//! The certificates of ports: read from their files, and again whenever these change.
 
 use std::{
     fs::{self, File, Metadata},
@@ -10,49 +10,56 @@ use std::{
 };
 
 use model::Clock;
-use serve::postgres::Tls;
+use serve::tls::{Protocol, Tls};
 use zeroize::Zeroizing;
 
-use super::{Workbench, failures::OurError as _};
-use crate::{config::TlsConfig, failure::Failure};
+use super::failures::OurError as _;
+use crate::{config::CertificateConfig, failure::Failure};
 
 /// How often the files are looked at: a renewed certificate comes days before the old one ends.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// The SQL port's settings of TLS.
-const SECTION: &str = "postgres.tls";
-
 /// A chain of certificates has some kilobytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// What the port shows, and where it came from.
+/// What a port shows, and where it came from.
 pub(crate) struct Certificate {
-    pub(crate) tls: Arc<Tls>,
-    files: TlsConfig,
+    tls: Arc<Tls>,
+    /// Where the settings name the files.
+    section: &'static str,
+    files: CertificateConfig,
     read: Files,
 }
 
 /// The content of both files.
 #[derive(PartialEq, Eq)]
-pub(super) struct Files {
-    pub(super) chain: Vec<u8>,
-    pub(super) key: Zeroizing<Vec<u8>>,
-}
-
-impl Workbench {
-    /// Returns the certificate, if there is to be TLS.
-    pub(crate) fn certificate(&self) -> Result<Option<Certificate>, Failure> {
-        let Some(files) = &self.config.postgres.tls else { return Ok(None) };
-        let read = Files::read(SECTION, paths(files))?;
-        let tls = Tls::new(&read.chain, &read.key).map_err(|error| named(error, paths(files)))?;
-        Ok(Some(Certificate { tls: Arc::new(tls), files: files.clone(), read }))
-    }
+struct Files {
+    chain: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
 }
 
 impl Certificate {
+    /// Reads the certificate that the settings of `section` name, if they do.
+    pub(crate) fn open(
+        section: &'static str,
+        protocol: Protocol,
+        files: Option<&CertificateConfig>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(files) = files else { return Ok(None) };
+        let read = Files::read(section, files)?;
+        let tls = Tls::new(protocol, &read.chain, &read.key).map_err(|it| named(it, files))?;
+        Ok(Some(Self { tls: Arc::new(tls), section, files: files.clone(), read }))
+    }
+
+    /// Returns what clients are shown, if there is to be TLS.
+    pub(crate) fn shown(certificate: Option<&Self>) -> Option<Arc<Tls>> {
+        certificate.map(|certificate| Arc::clone(&certificate.tls))
+    }
+
     /// Takes over what is written into the files, for ever. A pair that does not work is told, and
     /// the one before stays: whoever renews it writes two files, one after the other.
     pub(crate) async fn follow(mut self, clock: Arc<dyn Clock>) {
+        let section = self.section;
         let mut told = String::new();
         loop {
             clock.sleep(LOOK_EVERY).await;
@@ -60,13 +67,13 @@ impl Certificate {
                 Ok(is_new) => {
                     told.clear();
                     if is_new {
-                        tracing::info!("the SQL port shows a new certificate");
+                        tracing::info!(section, "the port shows a new certificate");
                     }
                 }
                 Err(failure) => {
                     let problem = format!("{:#}", failure.error);
                     if problem != told {
-                        tracing::warn!(problem, "the SQL port keeps the certificate it has");
+                        tracing::warn!(section, problem, "the port keeps the certificate it has");
                         told = problem;
                     }
                 }
@@ -76,11 +83,11 @@ impl Certificate {
 
     /// Returns whether there was something new.
     fn look(&mut self) -> Result<bool, Failure> {
-        let read = Files::read(SECTION, paths(&self.files))?;
+        let read = Files::read(self.section, &self.files)?;
         if read == self.read {
             return Ok(false);
         }
-        self.tls.renew(&read.chain, &read.key).map_err(|error| named(error, paths(&self.files)))?;
+        self.tls.renew(&read.chain, &read.key).map_err(|error| named(error, &self.files))?;
         self.read = read;
         Ok(true)
     }
@@ -88,9 +95,9 @@ impl Certificate {
 
 impl Files {
     /// Reads the files that the settings of `section` name.
-    pub(super) fn read(section: &str, [chain, key]: [&Path; 2]) -> Result<Self, Failure> {
-        let chain = read(&format!("{section}.cert_file"), chain, |_| true)?.to_vec();
-        let key = read(&format!("{section}.key_file"), key, is_private)?;
+    fn read(section: &str, files: &CertificateConfig) -> Result<Self, Failure> {
+        let chain = read(&format!("{section}.cert_file"), &files.cert_file, |_| true)?.to_vec();
+        let key = read(&format!("{section}.key_file"), &files.key_file, is_private)?;
         Ok(Self { chain, key })
     }
 }
@@ -127,13 +134,9 @@ fn read(
     Ok(content)
 }
 
-fn paths(files: &TlsConfig) -> [&Path; 2] {
-    [files.cert_file.as_path(), files.key_file.as_path()]
-}
-
 /// Says which files a port cannot use.
-pub(super) fn named(error: serve::Error, [chain, key]: [&Path; 2]) -> Failure {
-    let (chain, key) = (chain.display(), key.display());
+fn named(error: serve::Error, files: &CertificateConfig) -> Failure {
+    let (chain, key) = (files.cert_file.display(), files.key_file.display());
     error.into_failure().context(format!("using `{chain}` and `{key}` for TLS"))
 }
 

@@ -2,44 +2,31 @@
 
 use std::sync::Arc;
 
-use serve::{
-    audit::Audit,
-    flight::{FlightConfig, Tls},
-};
+use serve::{audit::Audit, flight::FlightConfig, tls::Protocol};
 
-use super::{
-    Workbench,
-    certificate::{Files, named},
-    servers,
-};
+use super::{Workbench, certificate::Certificate, servers};
 use crate::failure::Failure;
 
 impl Workbench {
-    /// Returns the settings of the port, if there is to be one.
+    /// Returns the settings of the port with its certificate, if there is to be one.
     pub(crate) fn flight(
         &self,
         audit: Option<Arc<dyn Audit>>,
-    ) -> Result<Option<FlightConfig>, Failure> {
+    ) -> Result<Option<(FlightConfig, Option<Certificate>)>, Failure> {
         let config = &self.config.flight;
         if !config.is_enabled {
             return Ok(None);
         }
-        let tls = match &config.tls {
-            None => None,
-            Some(files) => {
-                let paths = [files.cert_file.as_path(), files.key_file.as_path()];
-                let read = Files::read("serve.flight.tls", paths)?;
-                let tls = Tls::new(&read.chain, &read.key).map_err(|error| named(error, paths))?;
-                Some(Arc::new(tls))
-            }
-        };
-        Ok(Some(FlightConfig {
+        let certificate =
+            Certificate::open("serve.flight.tls", Protocol::Grpc, config.tls.as_ref())?;
+        let config = FlightConfig {
             bind: config.bind,
-            tls,
+            tls: Certificate::shown(certificate.as_ref()),
             connections_max: servers::CONNECTIONS_MAX,
             statement_timeout: servers::STATEMENT_TIMEOUT,
             rows_max: servers::ROWS_MAX,
             audit,
-        }))
+        };
+        Ok(Some((config, certificate)))
     }
 }

@@ -2,13 +2,16 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use model::Clock;
 use serve::{
     FlightMeter,
     flight::FlightConfig,
     http::{Doors, HttpConfig, Services, StatusProbe, sharing::Sharing},
     postgres::{DATABASE, PostgresConfig, QueryLimits},
+    tls::Protocol,
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{ResultExt, Workbench, certificate::Certificate, password::Login};
 use crate::{assemble::failures::OurError, failure::Failure, supervise::Supervisor};
@@ -44,9 +47,10 @@ pub(crate) struct Admission {
 pub(crate) struct Ports {
     http: (TcpListener, HttpConfig),
     postgres: (TcpListener, PostgresConfig),
-    certificate: Option<Certificate>,
     /// If there is to be one.
     flight: Option<(TcpListener, FlightConfig)>,
+    /// Of all ports that have one.
+    certificates: Vec<Certificate>,
 }
 
 /// The addresses that were really bound.
@@ -61,20 +65,23 @@ impl Ports {
     /// Opens all ports that are wanted.
     pub(crate) async fn open(bench: &Workbench, when_taken: PortTaken) -> Result<Self, Failure> {
         let http = &bench.config.http;
+        let of_http = Certificate::open("http.tls", Protocol::Http, http.tls.as_ref())?;
         let allowed_hosts = http.allowed_hosts.clone();
         let http = listen("http.bind", http.bind, when_taken, async |bind| {
-            let config = HttpConfig { bind, allowed_hosts: allowed_hosts.clone() };
+            let tls = Certificate::shown(of_http.as_ref());
+            let config = HttpConfig { bind, tls, allowed_hosts: allowed_hosts.clone() };
             serve::http::bind(&config).await.map(|listener| (listener, config))
         })
         .await?;
-        let certificate = bench.certificate()?;
         let audit = bench.audit()?;
         let wanted = &bench.config.postgres;
+        let of_postgres =
+            Certificate::open("postgres.tls", Protocol::Postgres, wanted.tls.as_ref())?;
         let postgres = listen("postgres.bind", wanted.bind, when_taken, async |bind| {
             let config = PostgresConfig {
                 bind,
-                tls: certificate.as_ref().map(|certificate| Arc::clone(&certificate.tls)),
-                tls_required: wanted.tls.as_ref().is_some_and(|tls| tls.is_required),
+                tls: Certificate::shown(of_postgres.as_ref()),
+                tls_required: wanted.is_tls_required,
                 connections_max: POSTGRES_CONNECTIONS_MAX,
                 statement_timeout: STATEMENT_TIMEOUT,
                 rows_max: ROWS_MAX,
@@ -83,17 +90,18 @@ impl Ports {
             config.listen().await.map(|listener| (listener, config))
         })
         .await?;
-        let flight = match bench.flight(audit)? {
-            None => None,
-            Some(config) => {
+        let (flight, of_flight) = match bench.flight(audit)? {
+            None => (None, None),
+            Some((config, certificate)) => {
                 let opened = listen("serve.flight.bind", config.bind, when_taken, async |bind| {
                     let config = FlightConfig { bind, ..config.clone() };
                     config.listen().await.map(|listener| (listener, config))
                 });
-                Some(opened.await?)
+                (Some(opened.await?), certificate)
             }
         };
-        Ok(Self { http, postgres, certificate, flight })
+        let certificates = [of_http, of_postgres, of_flight].into_iter().flatten().collect();
+        Ok(Self { http, postgres, flight, certificates })
     }
 
     /// Returns the addresses that were really bound.
@@ -142,24 +150,32 @@ impl Ports {
         let (listener, config) = self.postgres;
         let (reader, clock) = (reader.clone(), Arc::clone(&bench.clock));
         let stop = shutdown.cancelled_owned();
-        let certificate = self.certificate;
         supervisor.spawn_service("serve-postgres", async move {
-            let renewed = Arc::clone(&clock);
-            let renewing = async move {
-                match certificate {
-                    Some(certificate) => certificate.follow(renewed).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let serving =
-                serve::postgres::serve(listener, config, login.users, reader, clock, stop);
-            tokio::select! {
-                served = serving => served.map_err(OurError::into_failure),
-                () = renewing => Ok(()),
-            }
+            let served =
+                serve::postgres::serve(listener, config, login.users, reader, clock, stop).await;
+            served.map_err(OurError::into_failure)
         });
+        if !self.certificates.is_empty() {
+            let clock = Arc::clone(&bench.clock);
+            let renewing = renew(self.certificates, clock, supervisor.shutdown_token());
+            supervisor.spawn_service("serve-certificates", renewing);
+        }
         Ok(())
     }
+}
+
+/// Follows the files of all certificates until the end.
+async fn renew(
+    certificates: Vec<Certificate>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let following = certificates.into_iter().map(|it| it.follow(Arc::clone(&clock)));
+    tokio::select! {
+        () = stop.cancelled() => (),
+        _ = futures::future::join_all(following) => (),
+    }
+    Ok(())
 }
 
 /// What the HTTP port serves. Statements there have the limits of the SQL port.

@@ -1,7 +1,7 @@
 //! `up`, `serve`, and each stage as a process of its own.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -128,8 +128,9 @@ pub(crate) async fn start(
     // After all that can fail: a password made up by a start that ends before it is printed would
     // be known to nobody, and its verifier would stay.
     let login = ensure_password(bench, whole.is_password_renewed).await?;
+    let scheme = if bench.config.http.tls.is_some() { "https" } else { "http" };
     let welcome = Welcome {
-        console: format!("http://{http}/"),
+        console: format!("{scheme}://{}/", SocketAddr::new(reachable(http.ip()), http.port())),
         host: reachable(postgres.ip()).to_string(),
         port: postgres.port(),
         flight: flight.map(|address| {

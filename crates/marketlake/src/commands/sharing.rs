@@ -80,7 +80,10 @@ fn endpoint(config: &Config) -> Result<String, Failure> {
             "the profile needs an address: give `http.bind` a port, or set \
              `serve.sharing.endpoint`",
         )),
-        None => Ok(format!("http://{}{PREFIX}", config.http.bind)),
+        None => {
+            let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+            Ok(format!("{scheme}://{}{PREFIX}", config.http.bind))
+        }
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) struct HttpFile {
     pub(super) bind: String,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) sql: bool,
+    pub(super) tls: CertificateFile,
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,12 +184,12 @@ pub(super) struct SharingFile {
 pub(super) struct FlightFile {
     pub(super) enabled: bool,
     pub(super) bind: String,
-    pub(super) tls: FlightTlsFile,
+    pub(super) tls: CertificateFile,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FlightTlsFile {
+pub(super) struct CertificateFile {
     pub(super) cert_file: String,
     pub(super) key_file: String,
 }

@@ -1,9 +1,11 @@
 //! The SQL port as the rest of the program may rely on it.
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32};
 
 use secrets::SecretRef;
 use serve::postgres::{Grants, Limits, Verifier};
+
+use super::CertificateConfig;
 
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresConfig {
@@ -12,18 +14,11 @@ pub(crate) struct PostgresConfig {
     pub(crate) user: String,
     /// `None`: a generated password.
     pub(crate) password: Option<SecretRef>,
-    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) tls: Option<CertificateConfig>,
+    /// Clients of this machine have to encrypt, too.
+    pub(crate) is_tls_required: bool,
     /// Further users.
     pub(crate) roles: BTreeMap<String, RoleConfig>,
-}
-
-/// Where the certificate is, and who has to use it.
-#[derive(Clone, Debug)]
-pub(crate) struct TlsConfig {
-    pub(crate) cert_file: PathBuf,
-    pub(crate) key_file: PathBuf,
-    /// Clients of this machine have to encrypt, too.
-    pub(crate) is_required: bool,
 }
 
 /// A user with bounds.

@@ -1,6 +1,7 @@
 //! From the settings as written to the settings as trusted: pure, and never stops at the first
 //! problem.
 
+mod certificate;
 mod flight;
 mod postgres;
 mod services;
@@ -27,6 +28,7 @@ use super::{
     },
     units::parse_duration,
     validate::{
+        certificate::certificate,
         services::reference,
         values::{at_least, choose, list, non_zero, optional, size_between},
     },
@@ -373,7 +375,9 @@ fn maintenance(file: &MaintenanceFile, problems: &mut Problems) -> Option<Mainte
 fn http(file: &HttpFile, problems: &mut Problems) -> Option<HttpConfig> {
     let bind = problems.take("http.bind", bind(&file.bind));
     let allowed_hosts = problems.take("http.allowed_hosts", hosts(&file.allowed_hosts));
-    Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts?, has_sql: file.sql })
+    let tls = certificate("http.tls", [&file.tls.cert_file, &file.tls.key_file], problems);
+    let has_sql = file.sql;
+    Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts?, tls: tls?, has_sql })
 }
 
 fn hosts(texts: &[String]) -> Result<Vec<String>, String> {

@@ -152,7 +152,7 @@ async fn attend(
         match &shared.config.tls {
             None => serve(TokioIo::new(stream), door, &shared).await,
             Some(tls) => {
-                let stream = tls.acceptor.accept(stream).await?;
+                let stream = tls.accept(stream).await?.stream;
                 serve(TokioIo::new(stream), door, &shared).await
             }
         }

@@ -1,9 +1,12 @@
-//! Accepts connections, bounds them, and lets them finish when the program stops.
+//! Accepts connections, with TLS or without, bounds them, and lets them finish when the program stops.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    rt::{Read, Write},
+    server::conn::http1,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -11,12 +14,12 @@ use hyper_util::{
 use model::Clock;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{HttpConfig, Services, router_until};
-use crate::Error;
+use crate::{Error, tls::Tls};
 
 const PROTOCOL: &str = "HTTP";
 
@@ -24,6 +27,8 @@ const PROTOCOL: &str = "HTTP";
 const CONNECTIONS_MAX: usize = 256;
 /// A client that takes longer to send a request's head, or to send another request, is gone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that has not settled its encryption by then is gone.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest request head; the longest list of symbols has 7 KiB.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long open requests may take to finish after the stop: the program cuts off what is left
@@ -37,14 +42,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// The address is not a loopback address, or is taken.
 pub async fn bind(config: &HttpConfig) -> Result<TcpListener, Error> {
-    if !config.bind.ip().is_loopback() {
-        return Err(Error::Exposed { protocol: PROTOCOL, bind: config.bind });
-    }
+    refuse_exposed(config.bind)?;
     TcpListener::bind(config.bind).await.map_err(|source| Error::Listen {
         protocol: PROTOCOL,
         bind: config.bind,
         source,
     })
+}
+
+fn refuse_exposed(bind: SocketAddr) -> Result<(), Error> {
+    if bind.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(Error::Exposed { protocol: PROTOCOL, bind, section: "http.tls" })
+    }
 }
 
 /// Serves until `shutdown` ends, then lets open requests finish; event streams are ended, and
@@ -63,16 +74,20 @@ pub async fn serve(
         bind: config.bind,
         source,
     })?;
-    if !bound.ip().is_loopback() {
-        return Err(Error::Exposed { protocol: PROTOCOL, bind: bound });
-    }
-    tracing::info!(%bound, "serving HTTP");
+    refuse_exposed(bound)?;
+    tracing::info!(%bound, tls = config.tls.is_some(), "serving HTTP");
     let clock = Arc::clone(&services.clock);
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
-    let router = router_until(config, services, stop.clone());
+    let way = Way {
+        tls: config.tls.clone(),
+        router: router_until(config, services, stop.clone()),
+        clock: Arc::clone(&clock),
+        stop: stop.clone(),
+        kill: kill.clone(),
+    };
     let connections = TaskTracker::new();
     {
-        let accept = accept(listener, &router, &clock, &connections, (&stop, &kill));
+        let accept = accept(listener, &way, &connections);
         tokio::select! {
             () = shutdown => (),
             () = accept => (),
@@ -91,27 +106,35 @@ pub async fn serve(
     Ok(())
 }
 
+/// What every connection is handled with.
+#[derive(Clone)]
+struct Way {
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    clock: Arc<dyn Clock>,
+    /// No further requests.
+    stop: CancellationToken,
+    /// No further waiting for those that there are.
+    kill: CancellationToken,
+}
+
 /// Accepts connections for ever, each in a task of its own.
-async fn accept(
-    listener: TcpListener,
-    router: &Router,
-    clock: &Arc<dyn Clock>,
-    connections: &TaskTracker,
-    (stop, kill): (&CancellationToken, &CancellationToken),
-) {
+async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // The semaphore is never closed.
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         match listener.accept().await {
             Ok((connection, _)) => {
-                let router = router.clone();
-                let (stop, kill) = (stop.clone(), kill.clone());
-                connections.spawn(handle(connection, router, slot, stop, kill));
+                let way = way.clone();
+                connections.spawn(async move {
+                    let _slot = slot;
+                    way.welcome(connection).await;
+                });
             }
             Err(error) if is_of_the_peer(&error) => (),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "accepting a connection");
-                clock.sleep(ACCEPT_PAUSE).await;
+                way.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -127,38 +150,53 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
-/// Serves one connection until it ends, finishes its request after `stop`, or is cut by `kill`.
-async fn handle(
-    connection: TcpStream,
-    router: Router,
-    slot: OwnedSemaphorePermit,
-    stop: CancellationToken,
-    kill: CancellationToken,
-) {
-    // Events are small and each should leave at once.
-    if let Err(error) = connection.set_nodelay(true) {
-        tracing::debug!(error = &error as &dyn std::error::Error, "setting TCP_NODELAY");
-    }
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(connection), TowerToHyperService::new(router))
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = kill.cancelled() => Ok(()),
+impl Way {
+    /// Settles the encryption, and serves the connection.
+    async fn welcome(self, connection: TcpStream) {
+        // Events are small and each should leave at once.
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "setting TCP_NODELAY");
+        }
+        let Some(tls) = self.tls.clone() else {
+            return self.serve(TokioIo::new(connection)).await;
+        };
+        let shaken = tokio::select! {
+            shaken = tls.accept(connection) => shaken,
+            () = self.clock.sleep(HANDSHAKE_TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
+            () = self.stop.cancelled() => return,
+        };
+        match shaken {
+            Ok(encrypted) => self.serve(TokioIo::new(encrypted.stream)).await,
+            // Whoever speaks plain HTTP to this port, or does not know the certificate.
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a TLS handshake");
             }
         }
-    };
-    if let Err(error) = ended {
-        // A client that went away in the middle is no concern of an operator.
-        tracing::debug!(error = &error as &dyn std::error::Error, "serving a connection");
     }
-    drop(slot);
+
+    /// Serves one connection until it ends, finishes its request after the stop, or is cut.
+    async fn serve(self, connection: impl Read + Write + Unpin) {
+        let Self { router, stop, kill, .. } = self;
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(HEAD_BYTES_MAX)
+                .serve_connection(connection, TowerToHyperService::new(router))
+        );
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = kill.cancelled() => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            // A client that went away in the middle is no concern of an operator.
+            tracing::debug!(error = &error as &dyn std::error::Error, "serving a connection");
+        }
+    }
 }

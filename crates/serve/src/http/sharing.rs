@@ -51,7 +51,7 @@ pub struct Sharing {
     /// How long the address of a file opens it.
     pub url_lifetime: Duration,
     /// Where clients find this server, such as `https://lake.example/delta-sharing`; `None`: under
-    /// the host that they asked, without TLS.
+    /// the host that they asked.
     pub endpoint: Option<String>,
     /// Who opens the files.
     pub links: Links,
@@ -62,16 +62,22 @@ pub struct Sharing {
 pub(super) struct State {
     sharing: Arc<Sharing>,
     failures: Failures,
+    has_tls: bool,
 }
 
 impl State {
-    pub(super) fn new(sharing: Arc<Sharing>) -> Self {
-        Self { sharing, failures: Failures::default() }
+    pub(super) fn new(sharing: Arc<Sharing>, has_tls: bool) -> Self {
+        Self { sharing, failures: Failures::default(), has_tls }
     }
 
-    /// Where clients find the server.
+    /// Where clients find the server: as configured, or as they asked. The guard has checked the host.
     pub(super) fn endpoint(&self, headers: &HeaderMap) -> String {
-        tables::endpoint(self.sharing.endpoint.as_deref(), headers)
+        if let Some(endpoint) = &self.sharing.endpoint {
+            return endpoint.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.has_tls { "https" } else { "http" };
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        format!("{scheme}://{}{PREFIX}", host.unwrap_or_default())
     }
 }
 

@@ -12,10 +12,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{
-    tls::{Encrypted, Tls},
-    wire::{self, Input, Output},
-};
+use super::wire::{self, Input, Output};
+use crate::tls::{Encrypted, Tls};
 
 /// A client asks for GSS encryption, for TLS, then starts: nobody needs more rounds.
 const NEGOTIATIONS_MAX: u32 = 4;
@@ -76,7 +74,7 @@ pub(super) async fn open(
 }
 
 fn protected(encrypted: Encrypted) -> (Input, Output, Link) {
-    let Encrypted { stream, end_point } = encrypted;
+    let Encrypted { stream, end_point, .. } = encrypted;
     let (read, write) = tokio::io::split(stream);
     let (input, output) = wire::halves(read, write, &[]);
     (input, output, Link::Tls { end_point })

@@ -9,3 +9,4 @@ mod guard;
 mod query;
 mod schema;
 mod stream;
+mod tls;

@@ -1,5 +1,6 @@
 //! What the servers answer, asked from outside.
 
+mod authority;
 mod flight;
 mod http;
 mod postgres;

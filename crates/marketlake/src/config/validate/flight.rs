@@ -1,48 +1,17 @@
 //! Where Flight SQL is served, as written to as trusted.
 
-use std::{net::SocketAddr, path::PathBuf};
+use super::certificate::{bind, certificate};
+use crate::config::{FlightConfig, Problems, file::FlightFile};
 
-use super::address;
-use crate::config::{
-    FlightConfig, FlightTlsConfig, Problems,
-    file::{FlightFile, FlightTlsFile},
-};
+/// Where the settings name the certificate.
+const TLS: &str = "serve.flight.tls";
 
 pub(super) fn flight(file: &FlightFile, problems: &mut Problems) -> Option<FlightConfig> {
-    let tls = tls(&file.tls, problems);
+    let tls = certificate(TLS, [&file.tls.cert_file, &file.tls.key_file], problems);
     // A certificate that is written down wrongly is a problem of its own.
     let has_tls = !matches!(tls, Some(None));
-    let bind = problems.take("serve.flight.bind", bind(&file.bind, has_tls));
+    let bind = problems.take("serve.flight.bind", bind(&file.bind, TLS, has_tls));
     Some(FlightConfig { is_enabled: file.enabled, bind: bind?, tls: tls? })
-}
-
-fn bind(text: &str, has_tls: bool) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if !address.ip().is_loopback() && !has_tls {
-        return Err(format!(
-            "`{text}` can be reached from other machines, to which passwords and rows would travel \
-             in the clear; set `serve.flight.tls.cert_file` and `serve.flight.tls.key_file`, or \
-             bind 127.0.0.1 and let them come by a tunnel"
-        ));
-    }
-    Ok(address)
-}
-
-/// Reads where the certificate is; `Some(None)` is no TLS.
-fn tls(file: &FlightTlsFile, problems: &mut Problems) -> Option<Option<FlightTlsConfig>> {
-    let (cert, key) = (file.cert_file.trim(), file.key_file.trim());
-    let missing = match (cert.is_empty(), key.is_empty()) {
-        (true, true) => return Some(None),
-        (true, false) => "serve.flight.tls.cert_file",
-        (false, true) => "serve.flight.tls.key_file",
-        (false, false) => {
-            let (cert_file, key_file) = (PathBuf::from(cert), PathBuf::from(key));
-            return Some(Some(FlightTlsConfig { cert_file, key_file }));
-        }
-    };
-    let message = "TLS needs both a certificate (`cert_file`) and its private key (`key_file`)";
-    problems.add(missing, message);
-    None
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    path::PathBuf,
     time::Duration,
 };
 
@@ -11,14 +9,17 @@ use secrets::SecretName;
 use serve::postgres::{Grants, Limits, Verifier};
 
 use super::{
-    address,
+    certificate::{NEEDS_BOTH, bind, certificate},
     services::reference,
     values::{at_least, non_zero, size_between},
 };
 use crate::config::{
-    AuditConfig, PostgresConfig, Problems, Proof, RoleConfig, TlsConfig,
-    file::{AuditFile, PostgresFile, TlsFile},
+    AuditConfig, PostgresConfig, Problems, Proof, RoleConfig,
+    file::{AuditFile, PostgresFile},
 };
+
+/// Where the settings name the certificate.
+const TLS: &str = "postgres.tls";
 
 /// What a role's table may hold.
 const FIELDS: [&str; 7] = [
@@ -40,14 +41,25 @@ pub(super) fn postgres(
     scopes: &BTreeSet<SecretName>,
     problems: &mut Problems,
 ) -> Option<PostgresConfig> {
-    let tls = tls(&file.tls, problems);
+    let tls = certificate(TLS, [&file.tls.cert_file, &file.tls.key_file], problems);
+    let is_tls_required = file.tls.required;
+    if is_tls_required && matches!(tls, Some(None)) {
+        problems.add(&format!("{TLS}.required"), NEEDS_BOTH);
+    }
     // A certificate that is written down wrongly is a problem of its own.
     let has_tls = !matches!(tls, Some(None));
-    let bind = problems.take("postgres.bind", bind(&file.bind, has_tls));
+    let bind = problems.take("postgres.bind", bind(&file.bind, TLS, has_tls));
     let user = problems.take("postgres.user", user(&file.user));
     let password = problems.take("postgres.password", reference(&file.password, scopes));
     let roles = roles(&file, scopes, problems);
-    Some(PostgresConfig { bind: bind?, user: user?, password: password?, tls: tls?, roles: roles? })
+    Some(PostgresConfig {
+        bind: bind?,
+        user: user?,
+        password: password?,
+        tls: tls?,
+        is_tls_required,
+        roles: roles?,
+    })
 }
 
 /// Checks the name of a user.
@@ -183,39 +195,6 @@ pub(super) fn audit(file: &AuditFile, problems: &mut Problems) -> Option<AuditCo
     })
 }
 
-fn bind(text: &str, has_tls: bool) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if !address.ip().is_loopback() && !has_tls {
-        return Err(format!(
-            "`{text}` can be reached from other machines, to which rows and names would travel in \
-             the clear; set `postgres.tls.cert_file` and `postgres.tls.key_file`, or bind 127.0.0.1 \
-             and let them come by a tunnel"
-        ));
-    }
-    Ok(address)
-}
-
-/// Reads where the certificate is; `Some(None)` is no TLS.
-fn tls(file: &TlsFile, problems: &mut Problems) -> Option<Option<TlsConfig>> {
-    let (cert, key) = (file.cert_file.trim(), file.key_file.trim());
-    let missing = match (cert.is_empty(), key.is_empty()) {
-        (true, true) if file.required => "postgres.tls.required",
-        (true, true) => return Some(None),
-        (true, false) => "postgres.tls.cert_file",
-        (false, true) => "postgres.tls.key_file",
-        (false, false) => {
-            return Some(Some(TlsConfig {
-                cert_file: PathBuf::from(cert),
-                key_file: PathBuf::from(key),
-                is_required: file.required,
-            }));
-        }
-    };
-    let message = "TLS needs both a certificate (`cert_file`) and its private key (`key_file`)";
-    problems.add(missing, message);
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use secrets::Redactor;
@@ -238,7 +217,7 @@ mod tests {
         let bind = "[postgres]\nbind = \"0.0.0.0:5439\"\n";
         let config = load_with(&format!("{bind}{tls}"), &[]).unwrap().config.postgres;
         assert_eq!(config.bind.to_string(), "0.0.0.0:5439");
-        assert!(!config.tls.unwrap().is_required);
+        assert!(config.tls.is_some() && !config.is_tls_required);
         assert!(load_with("", &[]).unwrap().config.postgres.tls.is_none());
         for (file, wanted) in [
             (bind.to_owned(), "set `postgres.tls.cert_file` and `postgres.tls.key_file`"),

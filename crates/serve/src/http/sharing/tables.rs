@@ -117,7 +117,7 @@ async fn open<'f>(
     let (expires, lifetime) = end(now, sharing.url_lifetime, caller.recipient.expires);
     let urls: Vec<String> = match &sharing.links {
         Links::Own(key) => {
-            let endpoint = endpoint(sharing.endpoint.as_deref(), headers);
+            let endpoint = caller.state()?.endpoint(headers);
             files.iter().map(|file| key.address(&endpoint, table, file, expires)).collect()
         }
         Links::Store(links) => {
@@ -142,18 +142,6 @@ fn end(
         TimeDelta::from_std(lifetime).ok().and_then(|lifetime| now.checked_add_signed(lifetime));
     let expires = wanted.map_or(token_ends, |wanted| wanted.min(token_ends));
     (expires, (expires - now).to_std().unwrap_or_default())
-}
-
-/// Returns where the client finds this server: as configured, or as it asked. The guard has checked
-/// the host.
-pub(super) fn endpoint(configured: Option<&str>, headers: &HeaderMap) -> String {
-    match configured {
-        Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
-        None => {
-            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            format!("http://{}{}", host.unwrap_or_default(), super::PREFIX)
-        }
-    }
 }
 
 fn respond(negotiated: Negotiated, version: u64, body: String) -> Response {

@@ -155,24 +155,21 @@ impl Server {
         feed: Arc<FakeFeed>,
         limits: Option<QueryLimits>,
     ) -> Self {
-        let reader = Reader::in_memory(tables).unwrap();
-        let services = Services::new(reader, Arc::new(FixedStatus), TestClock::start());
+        let services = services(tables).with_feed(feed);
         let services = match limits {
             Some(limits) => services.with_sql(limits).unwrap(),
             None => services,
         };
-        let services = services.with_doors(Doors {
-            postgres: "127.0.0.1:5439".parse().unwrap(),
-            user: "analyst".to_owned(),
-            database: "marketlake".to_owned(),
-        });
-        let config = config("127.0.0.1:0");
+        Self::start_as(config("127.0.0.1:0"), services).await
+    }
+
+    pub(super) async fn start_as(config: HttpConfig, services: Services) -> Self {
         let listener = http::bind(&config).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (shutdown, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let stopped = async move { drop(stopped.await) };
-            http::serve(listener, &config, services.with_feed(feed), stopped).await
+            http::serve(listener, &config, services, stopped).await
         });
         Self { addr, shutdown, task }
     }
@@ -184,8 +181,22 @@ impl Server {
     }
 }
 
+/// What is served over `tables`, without SQL.
+pub(super) fn services(tables: Vec<(&'static str, &'static str, RecordBatch)>) -> Services {
+    let reader = Reader::in_memory(tables).unwrap();
+    Services::new(reader, Arc::new(FixedStatus), TestClock::start()).with_doors(Doors {
+        postgres: "127.0.0.1:5439".parse().unwrap(),
+        user: "analyst".to_owned(),
+        database: "marketlake".to_owned(),
+    })
+}
+
 pub(super) fn config(bind: &str) -> HttpConfig {
-    HttpConfig { bind: bind.parse().unwrap(), allowed_hosts: vec!["lake.example".to_owned()] }
+    HttpConfig {
+        bind: bind.parse().unwrap(),
+        tls: None,
+        allowed_hosts: vec!["lake.example".to_owned()],
+    }
 }
 
 pub(super) fn ts(text: &str) -> DateTime<Utc> {

@@ -1,73 +1,20 @@
 //! Encryption: who is spoken to, with which certificate, and who is not.
 
-use std::{io::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use serve::postgres::Tls;
-use tempfile::NamedTempFile;
+use serve::tls::{Protocol, Tls};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{
-        ClientConfig, RootCertStore,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-    },
-};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{PATIENCE, Server, USER};
+use crate::authority::Authority;
 
-/// Who signs the certificate of a server, as clients know them.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: NamedTempFile,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(issuer.pem().as_bytes()).unwrap();
-        Self { issuer, file }
-    }
-
-    /// A chain and its key.
-    fn sign(&self, name: &str) -> (String, String) {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
-        (chain, key.serialize_pem())
-    }
-
-    fn tls(&self, name: &str) -> Arc<Tls> {
-        let (chain, key) = self.sign(name);
-        Arc::new(Tls::new(chain.as_bytes(), key.as_bytes()).unwrap())
-    }
-
-    fn roots(&self) -> String {
-        format!("sslrootcert={}", self.file.path().display())
-    }
-
-    fn connector(&self, protocol: Option<&str>) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap();
-        roots.add(root).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols.extend(protocol.map(|name| name.as_bytes().to_vec()));
-        TlsConnector::from(Arc::new(config))
-    }
+fn certified(authority: &Authority, name: &str) -> Arc<Tls> {
+    authority.tls(Protocol::Postgres, name)
 }
 
 async fn start(tls: &Arc<Tls>, is_required: bool) -> Server {
@@ -88,7 +35,7 @@ async fn psql(server: &Server, words: &str, command: &str) -> super::Psql {
 #[tokio::test]
 async fn psql_checks_the_certificate_and_binds_its_login_to_it() {
     let authority = Authority::new("authority");
-    let server = start(&authority.tls("localhost"), false).await;
+    let server = start(&certified(&authority, "localhost"), false).await;
     let strict = format!("{} sslmode=verify-full channel_binding=require", authority.roots());
     for version in ["TLSv1.2", "TLSv1.3"] {
         let words = format!(
@@ -111,17 +58,17 @@ async fn psql_checks_the_certificate_and_binds_its_login_to_it() {
 #[tokio::test]
 async fn psql_speaks_to_no_server_it_does_not_know() {
     let (authority, stranger) = (Authority::new("first"), Authority::new("second"));
-    let server = start(&stranger.tls("localhost"), false).await;
+    let server = start(&certified(&stranger, "localhost"), false).await;
     let words = format!("{} sslmode=verify-full", authority.roots());
     psql(&server, &words, "select 1").await.fails_with("certificate verify failed");
-    let server = start(&authority.tls("elsewhere.example"), false).await;
+    let server = start(&certified(&authority, "elsewhere.example"), false).await;
     psql(&server, &words, "select 1").await.fails_with("does not match host name");
 }
 
 #[tokio::test]
 async fn a_client_in_the_clear_is_told_to_encrypt_and_gets_no_further() {
     let authority = Authority::new("authority");
-    let server = start(&authority.tls("localhost"), true).await;
+    let server = start(&certified(&authority, "localhost"), true).await;
     let refused = psql(&server, "sslmode=disable", "select 1").await;
     refused.fails_with("encrypted connections only").fails_with("sslmode=require");
     psql(&server, "sslmode=require", "select 40 + 2").await.succeeds().shows("42");
@@ -130,7 +77,7 @@ async fn a_client_in_the_clear_is_told_to_encrypt_and_gets_no_further() {
 #[tokio::test]
 async fn a_renewed_certificate_is_shown_to_new_clients() {
     let (before, after) = (Authority::new("first"), Authority::new("second"));
-    let tls = before.tls("localhost");
+    let tls = certified(&before, "localhost");
     let server = start(&tls, true).await;
     let words = |authority: &Authority| format!("{} sslmode=verify-full", authority.roots());
     psql(&server, &words(&before), "select 40 + 2").await.succeeds();
@@ -147,7 +94,7 @@ async fn a_renewed_certificate_is_shown_to_new_clients() {
 #[tokio::test]
 async fn bytes_sent_before_the_handshake_are_never_taken_for_the_clients() {
     let authority = Authority::new("authority");
-    let server = start(&authority.tls("localhost"), false).await;
+    let server = start(&certified(&authority, "localhost"), false).await;
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let request = b"\x00\x00\x00\x08\x04\xd2\x16\x2f";
     stream.write_all(&[request, startup().as_slice()].concat()).await.unwrap();
@@ -162,7 +109,7 @@ async fn bytes_sent_before_the_handshake_are_never_taken_for_the_clients() {
 #[tokio::test]
 async fn a_handshake_at_once_has_to_name_the_protocol() {
     let authority = Authority::new("authority");
-    let server = start(&authority.tls("localhost"), true).await;
+    let server = start(&certified(&authority, "localhost"), true).await;
     let name = || ServerName::try_from("localhost").unwrap();
     let dial = async || TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! TLS of the SQL port: a certificate and its key, renewed without a restart.
+//! TLS of the ports: a certificate and its key, renewed without a restart.
 
 use std::{
     fmt, io,
@@ -20,11 +20,31 @@ use x509_certificate::{SignatureAlgorithm, X509Certificate};
 
 use crate::Error;
 
-/// What clients of PostgreSQL call its protocol, in a handshake without an `SSLRequest` before it.
-const PROTOCOL: &[u8] = b"postgresql";
+/// What is spoken inside. Clients name it in the handshake (ALPN); one that names something else, such
+/// as a browser that somebody led to the SQL port, gets no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The PostgreSQL port's.
+    Postgres,
+    /// The HTTP port's.
+    Http,
+    /// That below Flight SQL.
+    Grpc,
+}
 
-/// The certificate that clients are shown, and what is derived from it.
+impl Protocol {
+    const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Postgres => b"postgresql",
+            Self::Http => b"http/1.1",
+            Self::Grpc => b"h2",
+        }
+    }
+}
+
+/// The certificate that clients of one port are shown, and what is derived from it.
 pub struct Tls {
+    protocol: Protocol,
     current: RwLock<Arc<Current>>,
 }
 
@@ -34,11 +54,12 @@ struct Current {
 }
 
 /// A client's socket with TLS around it.
-pub(super) struct Encrypted {
-    pub(super) stream: TlsStream<TcpStream>,
+pub(crate) struct Encrypted {
+    pub(crate) stream: TlsStream<TcpStream>,
     /// `tls-server-end-point` (RFC 5929): what a client that has seen this certificate, and not
     /// somebody else's, can name. `None` for signatures for which it is not defined.
-    pub(super) end_point: Option<Vec<u8>>,
+    pub(crate) end_point: Option<Vec<u8>>,
+    protocol: Protocol,
 }
 
 impl Tls {
@@ -47,8 +68,9 @@ impl Tls {
     ///
     /// # Errors
     /// One of the two is no PEM, or they do not belong together.
-    pub fn new(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
-        Ok(Self { current: RwLock::new(Arc::new(Current::new(chain, key)?)) })
+    pub fn new(protocol: Protocol, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
+        let current = Current::new(protocol, chain, key)?;
+        Ok(Self { protocol, current: RwLock::new(Arc::new(current)) })
     }
 
     /// Shows another certificate to clients that connect from now on.
@@ -56,16 +78,16 @@ impl Tls {
     /// # Errors
     /// As for [`Tls::new`]; the present one stays.
     pub fn renew(&self, chain: &[u8], key: &[u8]) -> Result<(), Error> {
-        let renewed = Arc::new(Current::new(chain, key)?);
+        let renewed = Arc::new(Current::new(self.protocol, chain, key)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         Ok(())
     }
 
     /// Shakes hands with a client.
-    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Encrypted> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Encrypted> {
         let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
         let stream = TlsAcceptor::from(Arc::clone(&current.config)).accept(stream).await?;
-        Ok(Encrypted { stream, end_point: current.end_point.clone() })
+        Ok(Encrypted { stream, end_point: current.end_point.clone(), protocol: self.protocol })
     }
 }
 
@@ -77,13 +99,13 @@ impl fmt::Debug for Tls {
 
 impl Encrypted {
     /// Whether the client said in the handshake which protocol it means.
-    pub(super) fn names_protocol(&self) -> bool {
-        self.stream.get_ref().1.alpn_protocol() == Some(PROTOCOL)
+    pub(crate) fn names_protocol(&self) -> bool {
+        self.stream.get_ref().1.alpn_protocol() == Some(self.protocol.name())
     }
 }
 
 impl Current {
-    fn new(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
+    fn new(protocol: Protocol, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
             .map_err(|_| unusable("is no PEM file"))?;
@@ -103,7 +125,7 @@ impl Current {
                 .with_no_client_auth()
                 .with_single_cert(chain, key)
                 .map_err(unfit)?;
-        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        config.alpn_protocols = vec![protocol.name().to_vec()];
         Ok(Self { config: Arc::new(config), end_point })
     }
 }
@@ -144,7 +166,8 @@ mod tests {
     fn a_chain_and_its_key_are_taken_and_anything_else_is_refused_without_a_word_of_the_key() {
         let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let (chain, _) = certificate(&key);
-        let tls = Tls::new(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let pem = key.serialize_pem();
+        let tls = Tls::new(Protocol::Http, chain.as_bytes(), pem.as_bytes()).unwrap();
         let cut = key.serialize_pem().replace("-----END", "----END");
         for (chain, key, wanted) in [
             ("", key.serialize_pem(), "holds no certificate"),
