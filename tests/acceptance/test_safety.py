@@ -12,39 +12,12 @@ import pytest
 
 import psql
 from certificates import Authority
+from guarded import DESK, refuses, role, settings
 from harness import Process, until
 
 pytestmark = pytest.mark.xdist_group("safety")
 
-DESK = "desk"
 CANARY = "cnry7Qf3kZp9Xw2Lr5Vt8"
-
-
-def settings(folder, **changes):
-    """Settings of a server with TLS, a second role and an audit; `changes` are whole sections."""
-    sections = {
-        "http": {"bind": "127.0.0.1:0"},
-        "postgres": {"bind": "127.0.0.1:0"},
-        "postgres.tls": {"cert_file": f"{folder}/cert.pem", "key_file": f"{folder}/key.pem"},
-        "serve.audit": {"enabled": True},
-        **changes,
-    }
-    lines = [f"data_dir = {json.dumps(str(folder / 'data'))}"]
-    for section, values in sections.items():
-        lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
-    path = folder / "marketlake.toml"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def role(folder, *arguments):
-    """Lets marketlake make up a password; returns it with the lines of the settings."""
-    process = Process("role", ["--output", "json", "role", DESK, *arguments], folder)
-    assert process.wait() == 0, process.errors()
-    made = json.loads(process.output())
-    assert made["setting"]["path"] == f"postgres.roles.{DESK}"
-    assert made["password"] not in json.dumps(made["setting"]), "the password is in the settings"
-    return made["password"], made["setting"]["value"]
 
 
 @pytest.fixture(scope="module")
@@ -263,13 +236,6 @@ def test_the_audit_says_who_did_what_and_repeats_no_value(served):
     (hidden,) = [event for event in desk if event["statement"] == "select ? from silver . bar"]
     assert (hidden["outcome"], hidden["code"]) == ("refused", "42P01"), hidden
     assert served.audit.stat().st_mode & 0o777 == 0o600
-
-
-def refuses(folder, path, *wanted):
-    process = Process("serve", ["--config", path, "serve"], folder)
-    assert process.wait() == 3, process.output() + process.errors()
-    for text in wanted:
-        assert text in process.errors(), process.errors()
 
 
 def test_what_would_be_unsafe_does_not_start(folder):

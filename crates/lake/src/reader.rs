@@ -148,6 +148,13 @@ impl Reader {
         Self { grants: Some(Arc::new(grants)), ..self }
     }
 
+    /// Returns whether [`Reader::only`] leaves a table such as `silver.bar` to be seen.
+    #[must_use]
+    pub fn shows(&self, table: &str) -> bool {
+        let Some(grants) = &self.grants else { return true };
+        table.split_once('.').is_some_and(|(schema, table)| grants.allow(schema, table))
+    }
+
     /// Bounds all queries of this reader and its clones to `memory`, which other readers may share.
     #[must_use]
     pub fn with_memory(self, memory: &Memory) -> Self {

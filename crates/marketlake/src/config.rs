@@ -218,6 +218,8 @@ pub(crate) struct HttpConfig {
     pub(crate) allowed_hosts: Vec<String>,
     /// `None`: no TLS.
     pub(crate) tls: Option<CertificateConfig>,
+    /// Whether clients of this machine have to log in, too.
+    pub(crate) has_login: bool,
     /// Whether SQL is answered there, too.
     pub(crate) has_sql: bool,
 }

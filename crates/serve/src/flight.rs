@@ -29,7 +29,6 @@ mod calls;
 mod door;
 mod facts;
 mod handles;
-mod kept;
 mod keys;
 mod listing;
 mod login;

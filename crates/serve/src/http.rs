@@ -9,6 +9,8 @@ mod connect;
 mod console;
 mod gate;
 mod guard;
+mod login;
+mod noted;
 mod params;
 mod query;
 mod reply;
@@ -32,21 +34,27 @@ pub use self::{
     server::{bind, serve},
     stream::feed::BarFeed,
 };
-use self::{gate::Gate, query::Desk, sharing::Sharing, stream::Streams};
+use self::{
+    gate::Gate, login::Logins, noted::Notes, query::Desk, sharing::Sharing, stream::Streams,
+};
 use crate::{
     Error,
+    audit::Audit,
     metrics::{FlightMeter, Meter},
-    postgres::{Queries, QueryLimits},
+    postgres::{Bounds, Queries, QueryLimits, Users},
     tls::Tls,
 };
 
 /// Where and to whom HTTP is served.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// The address to listen on; has to be a loopback address. Port 0 takes a free one.
+    /// The address to listen on; has to be a loopback address where there is no TLS. Port 0 takes a
+    /// free one.
     pub bind: SocketAddr,
     /// The certificate, if there is to be TLS.
     pub tls: Option<Arc<Tls>>,
+    /// Whether clients of this machine have to log in, too.
+    pub login: bool,
     /// Host names, besides those of loopback, that a request's `Host` header may bear.
     pub allowed_hosts: Vec<String>,
 }
@@ -67,7 +75,9 @@ pub struct Services {
     clock: Arc<dyn Clock>,
     sharing: Option<Arc<Sharing>>,
     flight: Option<FlightMeter>,
-    queries: Option<Arc<Queries>>,
+    queries: Option<(Arc<Queries>, QueryLimits)>,
+    users: Users,
+    audit: Option<Arc<dyn Audit>>,
     doors: Option<Doors>,
 }
 
@@ -84,6 +94,8 @@ impl Services {
             sharing: None,
             flight: None,
             queries: None,
+            users: Users::new(),
+            audit: None,
             doors: None,
         }
     }
@@ -93,9 +105,20 @@ impl Services {
     /// # Errors
     /// There are no threads to be had.
     pub fn with_sql(self, limits: QueryLimits) -> Result<Self, Error> {
-        let (reader, clock) = (self.reader.clone(), Arc::clone(&self.clock));
-        let queries = Queries::start(reader, clock, limits)?;
-        Ok(Self { queries: Some(Arc::new(queries)), ..self })
+        let queries = Queries::start(Arc::clone(&self.clock))?;
+        Ok(Self { queries: Some((Arc::new(queries), limits)), ..self })
+    }
+
+    /// Lets in `users` where there has to be a login; without them nobody.
+    #[must_use]
+    pub fn with_users(self, users: Users) -> Self {
+        Self { users, ..self }
+    }
+
+    /// Has somebody keep an audit of logins and statements.
+    #[must_use]
+    pub fn with_audit(self, audit: Option<Arc<dyn Audit>>) -> Self {
+        Self { audit, ..self }
     }
 
     /// Tells where the other doors are, and offers files that open them.
@@ -130,6 +153,8 @@ struct App {
     status: Arc<dyn StatusProbe>,
     clock: Arc<dyn Clock>,
     sharing: Option<sharing::State>,
+    logins: Logins,
+    notes: Notes,
     flight: Option<FlightMeter>,
     desk: Option<Desk>,
     doors: Option<Doors>,
@@ -145,11 +170,33 @@ struct App {
 ///
 /// [`serve`] is the way to run them; this is for whoever brings a server of their own.
 pub fn router(config: &HttpConfig, services: Services) -> Router {
-    router_until(config, services, CancellationToken::new())
+    let has_login = server::is_login_required(config, config.bind);
+    router_until(config, has_login, services, CancellationToken::new())
 }
 
-fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken) -> Router {
-    let Services { reader, feed, status, clock, sharing, flight, queries, doors } = services;
+/// What everybody may take, and no role more. Without statements there are only the API's own bounds.
+fn bounds(limits: Option<QueryLimits>) -> Bounds {
+    let QueryLimits { timeout: statement_timeout, rows_max } =
+        limits.unwrap_or(QueryLimits { timeout: guard::REQUEST_TIMEOUT, rows_max: u64::MAX });
+    Bounds { connections_max: query::STATEMENTS_MAX, statement_timeout, rows_max }
+}
+
+fn router_until(
+    config: &HttpConfig,
+    has_login: bool,
+    services: Services,
+    stop: CancellationToken,
+) -> Router {
+    let Services { reader, feed, status, clock, sharing, flight, queries, users, audit, doors } =
+        services;
+    let notes = Notes { audit, clock: Arc::clone(&clock) };
+    let (queries, limits) = queries.unzip();
+    let bounds = bounds(limits);
+    let logins = if has_login {
+        Logins::guarded(users, bounds, &reader, rand::random())
+    } else {
+        Logins::open(bounds, reader.clone())
+    };
     let has_tls = config.tls.is_some();
     let sharing = sharing.map(|sharing| sharing::State::new(sharing, has_tls));
     let desk = queries.map(Desk::new);
@@ -161,6 +208,8 @@ fn router_until(config: &HttpConfig, services: Services, stop: CancellationToken
         status,
         clock,
         sharing,
+        logins,
+        notes,
         flight,
         desk,
         doors,

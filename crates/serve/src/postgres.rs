@@ -68,6 +68,7 @@ pub use settings::DATABASE;
 pub(crate) use startup::{MUST_WAIT, NAME_CHARACTERS_MAX, WRONG_PASSWORD};
 pub(crate) use statement::Fingerprint;
 pub(crate) use throttle::{Throttle, network};
+pub(crate) use verifier::hmac_sha256;
 pub use verifier::{ITERATIONS, Verifier};
 
 /// What the audit calls this server.

@@ -67,7 +67,7 @@ impl Grants {
         if schemas.is_empty() { Err(InvalidGrants::Empty) } else { Ok(Self { schemas }) }
     }
 
-    fn allow(&self, schema: &str, table: &str) -> bool {
+    pub(super) fn allow(&self, schema: &str, table: &str) -> bool {
         match self.schemas.get(schema) {
             None => false,
             Some(Granted::Whole) => true,

@@ -66,10 +66,10 @@ impl Ports {
     pub(crate) async fn open(bench: &Workbench, when_taken: PortTaken) -> Result<Self, Failure> {
         let http = &bench.config.http;
         let of_http = Certificate::open("http.tls", Protocol::Http, http.tls.as_ref())?;
-        let allowed_hosts = http.allowed_hosts.clone();
+        let (allowed_hosts, login) = (http.allowed_hosts.clone(), http.has_login);
         let http = listen("http.bind", http.bind, when_taken, async |bind| {
             let tls = Certificate::shown(of_http.as_ref());
-            let config = HttpConfig { bind, tls, allowed_hosts: allowed_hosts.clone() };
+            let config = HttpConfig { bind, tls, login, allowed_hosts: allowed_hosts.clone() };
             serve::http::bind(&config).await.map(|listener| (listener, config))
         })
         .await?;
@@ -130,7 +130,11 @@ impl Ports {
         let shutdown = supervisor.shutdown_token();
         let meter = self.flight.is_some().then(FlightMeter::default);
         let services = services(bench, reader, status, postgres)?;
-        let services = services.with_sharing(sharing).with_flight(meter.clone());
+        let services = services
+            .with_users(login.users.clone())
+            .with_audit(self.postgres.1.audit.clone())
+            .with_sharing(sharing)
+            .with_flight(meter.clone());
         let (listener, config) = self.http;
         let stop = shutdown.clone().cancelled_owned();
         supervisor.spawn_service("serve", async move {

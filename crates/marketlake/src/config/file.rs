@@ -126,6 +126,7 @@ pub(super) struct MaintenanceFile {
 pub(super) struct HttpFile {
     pub(super) bind: String,
     pub(super) allowed_hosts: Vec<String>,
+    pub(super) login: bool,
     pub(super) sql: bool,
     pub(super) tls: CertificateFile,
 }

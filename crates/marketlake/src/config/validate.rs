@@ -28,7 +28,7 @@ use super::{
     },
     units::parse_duration,
     validate::{
-        certificate::certificate,
+        certificate::{bind, certificate},
         services::reference,
         values::{at_least, choose, list, non_zero, optional, size_between},
     },
@@ -373,11 +373,19 @@ fn maintenance(file: &MaintenanceFile, problems: &mut Problems) -> Option<Mainte
 }
 
 fn http(file: &HttpFile, problems: &mut Problems) -> Option<HttpConfig> {
-    let bind = problems.take("http.bind", bind(&file.bind));
+    const TLS: &str = "http.tls";
+    let tls = certificate(TLS, [&file.tls.cert_file, &file.tls.key_file], problems);
+    // A certificate that is written down wrongly is a problem of its own.
+    let has_tls = !matches!(tls, Some(None));
+    let bind = problems.take("http.bind", bind(&file.bind, TLS, has_tls));
     let allowed_hosts = problems.take("http.allowed_hosts", hosts(&file.allowed_hosts));
-    let tls = certificate("http.tls", [&file.tls.cert_file, &file.tls.key_file], problems);
-    let has_sql = file.sql;
-    Some(HttpConfig { bind: bind?, allowed_hosts: allowed_hosts?, tls: tls?, has_sql })
+    Some(HttpConfig {
+        bind: bind?,
+        allowed_hosts: allowed_hosts?,
+        tls: tls?,
+        has_login: file.login,
+        has_sql: file.sql,
+    })
 }
 
 fn hosts(texts: &[String]) -> Result<Vec<String>, String> {
@@ -395,17 +403,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.replace("localhost:", "127.0.0.1:")
         .parse()
         .map_err(|_| format!("`{text}` is no address and port; write \"127.0.0.1:8080\""))
-}
-
-fn bind(text: &str) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "`{text}` can be reached from other machines; bind 127.0.0.1 and put a proxy with a \
-             login and TLS, or a tunnel, in front"
-        ));
-    }
-    Ok(address)
 }
 
 pub(super) fn log(file: LogFile, problems: &mut Problems) -> Option<LogConfig> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use tonic::Status;
 
-use super::kept::Key;
+use crate::kept::Key;
 
 /// Makes a handle; the generator is the operating system's, stretched by ChaCha.
 pub(super) fn random() -> Key {

@@ -1,48 +1,21 @@
 //! Who asks: a user name and password in the Handshake become a bearer token, which every other
 //! call has to show.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{
-        DecodePaddingMode,
-        general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD},
-    },
-};
-use model::Clock;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 use tonic::{Status, metadata::MetadataMap};
 
-use super::{
-    caller::Origin,
+use super::{caller::Origin, noted::Notes, refused};
+use crate::{
     kept::{Bounds, Kept, Key},
-    noted::Notes,
-    refused,
+    passwords::{Credentials, Passwords, Rejected},
+    postgres::{Standing, Standings, Users},
 };
-use crate::postgres::{Standing, Standings, Throttle, Users, verifier_or_mock};
 
 /// The header that carries a password, and afterwards a token.
 pub(super) const HEADER: &str = "authorization";
-
-/// Clients written in Go leave out the padding, others do not.
-const BASIC: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// Passwords that are checked at a time. Each takes some milliseconds of a processor, and who asks
-/// is nobody yet: the others wait, and the engine keeps its threads. No more than one, so that each
-/// guess is counted before the next is let through.
-const CHECKS_MAX: usize = 1;
-
-/// Longest password that is looked at; the longest that people and programs make up have 128.
-const PASSWORD_BYTES_MAX: usize = 1_024;
 
 /// A tool logs in once for each of its connections. A token outlives a night's pause and not a
 /// weekend.
@@ -52,24 +25,19 @@ const TOKENS: Bounds =
 /// The roles and the tokens they hold.
 pub(super) struct Logins {
     standings: Standings,
-    users: Users,
-    /// Makes up verifiers for users that do not exist.
-    mock_key: [u8; 32],
+    passwords: Passwords,
     tokens: Kept<Arc<Standing>>,
-    checks: Arc<Semaphore>,
-    throttle: Arc<Mutex<Throttle>>,
 }
 
 /// What a client shows.
 enum Shown {
-    Password { user: String, password: String },
+    Password(Credentials),
     Token(String),
 }
 
 impl Logins {
     pub(super) fn new(standings: Standings, users: Users, mock_key: [u8; 32]) -> Self {
-        let (tokens, checks) = (Kept::new(TOKENS), Arc::new(Semaphore::new(CHECKS_MAX)));
-        Self { standings, users, mock_key, tokens, checks, throttle: Arc::default() }
+        Self { standings, passwords: Passwords::new(users, mock_key), tokens: Kept::new(TOKENS) }
     }
 
     /// Checks a password and returns a token, or the token itself if there is a good one already.
@@ -81,8 +49,10 @@ impl Logins {
     ) -> Result<String, Status> {
         let clock = notes.clock.as_ref();
         match shown(headers) {
-            Some(Shown::Password { user, password }) => {
-                let checked = self.check(&user, password, origin.address, clock).await;
+            Some(Shown::Password(shown)) => {
+                let user = shown.user.clone();
+                let checked = self.passwords.check(shown, origin.address, clock, || false).await;
+                let checked = checked.map_err(told);
                 notes.login(origin, &user, checked.as_ref().err());
                 checked?;
                 // Nobody proves to be a role that is not there.
@@ -107,53 +77,13 @@ impl Logins {
     ) -> Result<Arc<Standing>, Status> {
         match shown(headers) {
             Some(Shown::Token(token)) => self.holder(&token, now),
-            Some(Shown::Password { .. }) => Err(Status::unauthenticated(
+            Some(Shown::Password(_)) => Err(Status::unauthenticated(
                 "a password is taken in the Handshake only, which answers with a token",
             )),
             None => Err(Status::unauthenticated(
                 "a bearer token is needed: log in with a user name and password first",
             )),
         }
-    }
-
-    /// Lets a password pass, or says why not. Whether it has to wait is asked when its turn has come,
-    /// or guesses that come together would pass together. An unknown user costs as much time as a
-    /// known one.
-    async fn check(
-        &self,
-        user: &str,
-        password: String,
-        address: IpAddr,
-        clock: &dyn Clock,
-    ) -> Result<(), Status> {
-        let failed = || Status::internal("the password could not be checked");
-        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(|_| failed())?;
-        if let Some(wait) = self.patience(address, user, clock.monotonic()) {
-            return Err(refused::must_wait(wait));
-        }
-        let verifier = verifier_or_mock(&self.users, user, &self.mock_key);
-        let (throttle, name) = (Arc::clone(&self.throttle), user.to_owned());
-        let now = clock.monotonic();
-        let check = move || {
-            let fits = verifier.fits(&password);
-            let mut throttle = throttle.lock().unwrap_or_else(PoisonError::into_inner);
-            if fits {
-                throttle.succeeded(address, &name);
-            } else {
-                throttle.failed(address, &name, now);
-            }
-            // The turn ends with the work: who hangs up does not end that.
-            drop(turn);
-            fits
-        };
-        let fits = tokio::task::spawn_blocking(check).await.map_err(|_| failed())?;
-        if fits { Ok(()) } else { Err(refused::wrong_password()) }
-    }
-
-    /// How long somebody has to wait before the next guess.
-    fn patience(&self, address: IpAddr, user: &str, now: Duration) -> Option<Duration> {
-        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.wait(address, user, now)
     }
 
     fn grant(&self, role: &Arc<Standing>, random: [u8; 32], now: Duration) -> String {
@@ -170,6 +100,15 @@ impl Logins {
     }
 }
 
+/// What a client is told that is not let in.
+fn told(rejected: Rejected) -> Status {
+    match rejected {
+        Rejected::TooSoon(wait) => refused::must_wait(wait),
+        Rejected::Wrong => refused::wrong_password(),
+        Rejected::Unchecked => Status::internal("the password could not be checked"),
+    }
+}
+
 /// Tokens are kept by their hash: whoever reads the memory of the table can show none, and how long
 /// a look-up takes says nothing about any of them.
 fn hash(token: &str) -> Key {
@@ -180,22 +119,21 @@ fn hash(token: &str) -> Key {
 fn shown(headers: &MetadataMap) -> Option<Shown> {
     let mut given = headers.get_all(HEADER).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return None };
-    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
-    let rest = rest.trim();
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return (!rest.is_empty()).then(|| Shown::Token(rest.to_owned()));
+    let value = value.to_str().ok()?;
+    if let Some((scheme, token)) = value.split_once(' ')
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        let token = token.trim();
+        return (!token.is_empty()).then(|| Shown::Token(token.to_owned()));
     }
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = String::from_utf8(BASIC.decode(rest).ok()?).ok()?;
-    let (user, password) = decoded.split_once(':')?;
-    let is_usable = !user.is_empty() && password.len() <= PASSWORD_BYTES_MAX;
-    is_usable.then(|| Shown::Password { user: user.to_owned(), password: password.to_owned() })
+    Credentials::of_basic(value).map(Shown::Password)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use base64::engine::general_purpose::STANDARD;
     use chrono::DateTime;
     use model::ManualClock;
 
@@ -211,7 +149,7 @@ mod tests {
     }
 
     fn basic(text: &str) -> String {
-        format!("Basic {}", BASIC.encode(text))
+        format!("Basic {}", STANDARD.encode(text))
     }
 
     fn logins() -> Logins {

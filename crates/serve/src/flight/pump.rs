@@ -24,13 +24,13 @@ use tonic::{Code, Status};
 use super::{
     Shared,
     caller::Caller,
-    kept::Key,
     refused,
     statements::{Opened, Slot},
     stream::{Messages, encoded, fit, told},
 };
 use crate::{
     audit,
+    kept::Key,
     metrics::FlightCall,
     postgres::{Failure, WRITE_TIMEOUT},
 };

@@ -10,16 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::{
-    Shared,
-    caller::Caller,
-    handles,
-    kept::{Bounds, Kept, Key},
-    listing::schema_bytes,
-    parameters::Row,
-    refused, types,
+    Shared, caller::Caller, handles, listing::schema_bytes, parameters::Row, refused, types,
 };
 use crate::{
     audit::Outcome,
+    kept::{Bounds, Kept, Key},
     postgres::{
         Fingerprint, Standing,
         arrow::{Asking, Query},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get},
 };
@@ -14,6 +14,7 @@ use model::status::PipelineStatus;
 
 use super::{
     App, connect,
+    login::Visitor,
     params::Params,
     query,
     reply::Refusal,
@@ -54,36 +55,59 @@ async fn health(params: Params) -> Result<Json<Health>, Refusal> {
 
 async fn status(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     params: Params,
 ) -> Result<Json<PipelineStatus>, Refusal> {
     params.only(&[])?;
-    Ok(Json(app.status.status().await))
+    Ok(Json(seen(&app, &visitor).await))
 }
 
-async fn symbols(State(app): State<Arc<App>>, params: Params) -> Result<Json<Symbols>, Refusal> {
+/// How the pipeline is doing, with the tables that the visitor sees.
+async fn seen(app: &App, visitor: &Visitor) -> PipelineStatus {
+    let mut status = app.status.status().await;
+    status.tables.retain(|table| visitor.role.reader.shows(&table.name));
+    status
+}
+
+async fn symbols(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    params: Params,
+) -> Result<Json<Symbols>, Refusal> {
     params.only(&[])?;
     let _turn = app.gate.enter().await?;
-    let symbols = tables::symbols(&context(&app).await?).await?;
+    let symbols = tables::symbols(&context(&visitor).await?).await?;
+    within_rows(&visitor, symbols.len())?;
     Ok(Json(Symbols { symbols }))
 }
 
-async fn bars(State(app): State<Arc<App>>, params: Params) -> Result<Json<Bars>, Refusal> {
+async fn bars(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    params: Params,
+) -> Result<Json<Bars>, Refusal> {
     let params = params.only(&["symbol", "interval", "from", "to", "limit"])?;
     let (symbol, interval) = (params.symbol()?, params.interval()?);
     let (range, limit) = (params.range()?, params.limit()?);
     let _turn = app.gate.enter().await?;
-    let context = context(&app).await?;
+    let context = context(&visitor).await?;
     let Some(listing) = tables::listing(&context, &symbol, interval).await? else {
         return Err(Refusal::unknown_symbol(&symbol));
     };
     let bars = tables::bars(&context, &listing, interval, range, limit).await?;
+    within_rows(&visitor, bars.len())?;
     Ok(Json(Bars { symbol, interval: interval.as_str(), bars }))
 }
 
-async fn quotes(State(app): State<Arc<App>>, params: Params) -> Result<Json<Quotes>, Refusal> {
+async fn quotes(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    params: Params,
+) -> Result<Json<Quotes>, Refusal> {
     let symbols = params.only(&["symbols"])?.symbols()?;
     let _turn = app.gate.enter().await?;
-    let quotes = tables::quotes(&context(&app).await?, symbols.as_ref()).await?;
+    let quotes = tables::quotes(&context(&visitor).await?, symbols.as_ref()).await?;
+    within_rows(&visitor, quotes.len())?;
     Ok(Json(Quotes { quotes }))
 }
 
@@ -92,16 +116,26 @@ async fn openapi(params: Params) -> Result<Response, Refusal> {
     Ok(([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response())
 }
 
-async fn metrics_text(State(app): State<Arc<App>>) -> Response {
-    let status = app.status.status().await;
+async fn metrics_text(State(app): State<Arc<App>>, visitor: Visitor) -> Response {
+    let status = seen(&app, &visitor).await;
     let (requests, streams) = (app.meter.report(), app.streams.open());
     let text = metrics::render(&status, &requests, streams, app.flight.as_ref());
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
 /// A new context over one snapshot: everything one answer says is of the same versions.
-async fn context(app: &App) -> Result<SessionContext, Error> {
-    app.reader.context().await.map_err(Error::lake("a snapshot of the lake"))
+async fn context(visitor: &Visitor) -> Result<SessionContext, Error> {
+    visitor.role.reader.context().await.map_err(Error::lake("a snapshot of the lake"))
+}
+
+/// Refuses an answer that is longer than those that the visitor may take.
+fn within_rows(visitor: &Visitor, rows: usize) -> Result<(), Refusal> {
+    let most = visitor.role.rows_max;
+    if u64::try_from(rows).is_ok_and(|rows| rows <= most) {
+        return Ok(());
+    }
+    let message = format!("the answer has more rows than the {most} of your role; ask for less");
+    Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_rows", message))
 }
 
 #[cfg(test)]

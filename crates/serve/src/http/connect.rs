@@ -15,7 +15,7 @@ use axum::{
 use serde::Serialize;
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
-use super::{App, params::Params, reply::Refusal};
+use super::{App, login::Visitor, params::Params, reply::Refusal};
 use crate::powerbi::{self, Database, Mode, NAME, Server, Wishes};
 
 /// The doors beside HTTP.
@@ -48,6 +48,7 @@ struct Port<'a> {
 /// `GET /api/v1/connect`.
 pub(super) async fn connections(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
@@ -55,7 +56,7 @@ pub(super) async fn connections(
     let postgres = app.doors.as_ref().map(|doors| Port {
         host: host(doors, &headers),
         port: doors.postgres.port(),
-        user: &doors.user,
+        user: if visitor.is_known { &visitor.role.name } else { &doors.user },
         database: &doors.database,
     });
     let sharing_endpoint = app.sharing.as_ref().map(|sharing| sharing.endpoint(&headers));

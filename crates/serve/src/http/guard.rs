@@ -1,8 +1,8 @@
 //! What every request passes: who may ask, how long it may take, and what browsers may do with
 //! the answer.
 //!
-//! The server listens on loopback, yet a web page that somebody has open can make the browser
-//! send requests to it. The host check stops a page whose host name was rebound to 127.0.0.1,
+//! A web page that somebody has open can make the browser send requests to this server, with the
+//! password that the browser knows. The host check stops a page whose host name was rebound to 127.0.0.1,
 //! the absence of CORS headers stops every other page from reading answers, and refusing what pages
 //! of other origins ask of the API stops them from using up its streams.
 
@@ -18,7 +18,10 @@ use axum::{
 };
 
 use super::{
-    App, query,
+    App,
+    login::{self, Link},
+    noted::Origin,
+    query,
     reply::{Refusal, echo},
     sharing,
 };
@@ -54,15 +57,9 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         .get::<MatchedPath>()
         .map_or_else(|| "console".to_owned(), |path| path.as_str().to_owned());
     let is_shared = sharing::is_ours(request.uri().path());
-    // A statement has its own limit, which is longer.
-    let has_own_limit = query::is_ours(request.uri().path());
     let answered = match check(&request, &app.allowed_hosts) {
         Err(refusal) => Err(refusal),
-        Ok(()) => tokio::select! {
-            biased;
-            response = next.run(request) => Ok(response),
-            () = app.clock.sleep(REQUEST_TIMEOUT), if !has_own_limit => Err(timed_out()),
-        },
+        Ok(()) => answer(&app, request, next).await,
     };
     let mut response = match answered {
         Ok(response) => response,
@@ -72,6 +69,11 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let read = HeaderValue::from_static("GET, HEAD");
         response.headers_mut().entry(header::ALLOW).or_insert(read);
+    }
+    // Delta Sharing has tokens, and says so itself.
+    if response.status() == StatusCode::UNAUTHORIZED && !is_shared {
+        let challenge = HeaderValue::from_static(login::CHALLENGE);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     for (name, value) in SAFETY_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -86,9 +88,32 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-pub(super) fn timed_out() -> Refusal {
-    let seconds = REQUEST_TIMEOUT.as_secs();
-    let message = format!("no answer within {seconds} s; ask for less, such as a shorter range");
+/// Finds out who asks, and lets the route answer in time.
+async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response, Refusal> {
+    let path = request.uri().path();
+    // A statement has its own limit, which is longer.
+    let has_own_limit = query::is_ours(path);
+    let mut limit = REQUEST_TIMEOUT;
+    if !login::is_exempt(path) {
+        let link = request.extensions().get::<Link>().copied().unwrap_or(Link::UNKNOWN);
+        let origin = Origin::new(link, request.headers());
+        let visitor = tokio::select! {
+            biased;
+            visitor = app.logins.admit(request.headers(), origin, &app.notes) => visitor?,
+            () = app.clock.sleep(REQUEST_TIMEOUT) => return Err(timed_out(REQUEST_TIMEOUT)),
+        };
+        limit = limit.min(visitor.role.statement_timeout);
+        request.extensions_mut().insert(visitor);
+    }
+    tokio::select! {
+        biased;
+        response = next.run(request) => Ok(response),
+        () = app.clock.sleep(limit), if !has_own_limit => Err(timed_out(limit)),
+    }
+}
+
+pub(super) fn timed_out(limit: Duration) -> Refusal {
+    let message = format!("no answer within {limit:?}; ask for less, such as a shorter range");
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", message)
 }
 

@@ -35,12 +35,12 @@ use self::{
     pump::Pump,
     running::{Id, Running},
 };
-use super::{App, guard, params::Params, reply::Refusal};
+use super::{App, guard, login::Visitor, params::Params, reply::Refusal};
 use crate::postgres::{Queries, Refused};
 
 /// Statements that run at once. Each may keep a core busy for its whole time; people who wait for
 /// more than a few results look at none of them.
-const STATEMENTS_MAX: usize = 8;
+pub(super) const STATEMENTS_MAX: usize = 8;
 
 /// Where statements are asked.
 const PATH: &str = "/api/v1/query";
@@ -82,15 +82,17 @@ pub(super) fn may_delete(path: &str) -> bool {
 /// `GET /api/v1/query`.
 pub(super) async fn by_address(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     params: Params,
 ) -> Result<Response, Refusal> {
     let ask = Ask::of_params(&params.only(&["sql", "format", "limit", "id"])?)?;
-    answer(&app, ask, "query").await
+    answer(&app, &visitor, ask, "query").await
 }
 
 /// `POST /api/v1/query`.
 pub(super) async fn by_body(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     params: Params,
     headers: HeaderMap,
     request: Request,
@@ -99,16 +101,17 @@ pub(super) async fn by_body(
     ask::check_type(&headers)?;
     let body = in_time(&app, axum::body::Bytes::from_request(request, &())).await?;
     let body = body.map_err(|_| ask::too_long())?;
-    answer(&app, Ask::of_json(&body)?, "query").await
+    answer(&app, &visitor, Ask::of_json(&body)?, "query").await
 }
 
 /// `DELETE /api/v1/query/{id}`.
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     let id = Id::parse(&id)?;
-    if desk(&app)?.running.cancel(&id) {
+    if desk(&app)?.running.cancel(&visitor.role.name, &id) {
         return Ok(StatusCode::NO_CONTENT);
     }
     let message = "no statement of this `id` is running; it may have ended";
@@ -118,19 +121,24 @@ pub(super) async fn cancel(
 /// `GET /api/v1/tables/{table}`.
 pub(super) async fn table(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Response, Refusal> {
     let params = params.only(&["format", "symbols", "from", "to", "limit"])?;
     let wanted = tables::Wanted::new(&name, &params)?;
+    if !visitor.role.reader.shows(&name) {
+        // As what is not there at all.
+        return Err(tables::unknown(&name));
+    }
     let desk = desk(&app)?;
     // A look at the columns, which decide what the filters mean.
-    let columns = in_time(&app, desk.queries.open(wanted.look())).await??;
+    let columns = in_time(&app, desk.queries.open(&visitor.role, wanted.look())).await??;
     let sql = wanted.sql(columns.columns())?;
     drop(columns);
     let ask =
         Ask { sql, format: Format::of_download(&params)?, limit: params.rows_limit()?, id: None };
-    answer(&app, ask, &wanted.name()).await
+    answer(&app, &visitor, ask, &wanted.name()).await
 }
 
 /// What comes before a statement runs has as long as other requests have.
@@ -138,24 +146,29 @@ async fn in_time<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Refus
     tokio::select! {
         biased;
         done = work => Ok(done),
-        () = app.clock.sleep(guard::REQUEST_TIMEOUT) => Err(guard::timed_out()),
+        () = app.clock.sleep(guard::REQUEST_TIMEOUT) => {
+            Err(guard::timed_out(guard::REQUEST_TIMEOUT))
+        }
     }
 }
 
 /// Lets the statement run, and answers once its first rows are there.
-async fn answer(app: &App, ask: Ask, name: &str) -> Result<Response, Refusal> {
+async fn answer(app: &App, visitor: &Visitor, ask: Ask, name: &str) -> Result<Response, Refusal> {
     let desk = desk(app)?;
     let busy = || Refusal::busy("too many statements are running; try again when one has ended");
-    let slot = Arc::clone(&desk.slots).try_acquire_owned().map_err(|_| busy())?;
-    let place = Running::enter(&desk.running, ask.id)?;
+    let of_role = visitor.role.enter().ok_or_else(busy)?;
+    let of_all = Arc::clone(&desk.slots).try_acquire_owned().map_err(|_| busy())?;
+    let place = Running::enter(&desk.running, &visitor.role.name, ask.id)?;
     let pump = Pump {
         queries: Arc::clone(&desk.queries),
+        visitor: visitor.clone(),
+        notes: app.notes.clone(),
         sql: ask.sql,
         format: ask.format,
         limit: ask.limit,
         stop: app.stop.clone(),
         place,
-        slot,
+        slots: [of_role, of_all],
     };
     let body = pump.start().await?;
     Ok((headers(ask.format, name), Body::from_stream(body)).into_response())

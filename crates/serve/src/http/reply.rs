@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use model::ErrorKind;
@@ -19,6 +19,8 @@ pub(super) struct Refusal {
     message: String,
     /// What a failed statement adds.
     statement: Option<Box<Refused>>,
+    /// Seconds after which it is worth another try.
+    retry_after: Option<u64>,
 }
 
 /// A refusal as the Delta Sharing protocol wants it.
@@ -34,7 +36,8 @@ const ECHO_CHARS_MAX: usize = 64;
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), statement: None }
+        let message = message.into();
+        Self { status, code, message, statement: None, retry_after: None }
     }
 
     /// The parameter `name` was given as `given`, and `allowed` says what may be given.
@@ -66,6 +69,11 @@ impl Refusal {
     pub(super) fn with_statement(mut self, refused: Refused) -> Self {
         self.statement = Some(Box::new(refused));
         self
+    }
+
+    /// Adds when to come back.
+    pub(super) fn with_retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// Returns what a client is told.
@@ -113,7 +121,11 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(self.to_json())).into_response()
+        let mut response = (self.status, Json(self.to_json())).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

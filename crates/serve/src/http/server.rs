@@ -1,11 +1,20 @@
 //! Accepts connections, with TLS or without, bounds them, and lets them finish when the program stops.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::{
+    Request,
+    body::Incoming,
     rt::{Read, Write},
     server::conn::http1,
+    service::{Service as _, service_fn},
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -18,7 +27,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{HttpConfig, Services, router_until};
+use super::{HttpConfig, Services, login::Link, router_until};
 use crate::{Error, tls::Tls};
 
 const PROTOCOL: &str = "HTTP";
@@ -40,9 +49,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Listens on the configured address.
 ///
 /// # Errors
-/// The address is not a loopback address, or is taken.
+/// Other machines could reach the address and there is no TLS, or it is taken.
 pub async fn bind(config: &HttpConfig) -> Result<TcpListener, Error> {
-    refuse_exposed(config.bind)?;
+    refuse_exposed(config, config.bind)?;
     TcpListener::bind(config.bind).await.map_err(|source| Error::Listen {
         protocol: PROTOCOL,
         bind: config.bind,
@@ -50,19 +59,24 @@ pub async fn bind(config: &HttpConfig) -> Result<TcpListener, Error> {
     })
 }
 
-fn refuse_exposed(bind: SocketAddr) -> Result<(), Error> {
-    if bind.ip().is_loopback() {
+fn refuse_exposed(config: &HttpConfig, bind: SocketAddr) -> Result<(), Error> {
+    if bind.ip().is_loopback() || config.tls.is_some() {
         Ok(())
     } else {
         Err(Error::Exposed { protocol: PROTOCOL, bind, section: "http.tls" })
     }
 }
 
+/// Other machines are never let in without a login, whatever the settings say.
+pub(super) const fn is_login_required(config: &HttpConfig, bound: SocketAddr) -> bool {
+    config.login || !bound.ip().is_loopback()
+}
+
 /// Serves until `shutdown` ends, then lets open requests finish; event streams are ended, and
 /// their clients come back with the id they have reached.
 ///
 /// # Errors
-/// `listener` is not on a loopback address.
+/// Other machines could reach `listener` and there is no TLS.
 pub async fn serve(
     listener: TcpListener,
     config: &HttpConfig,
@@ -74,13 +88,14 @@ pub async fn serve(
         bind: config.bind,
         source,
     })?;
-    refuse_exposed(bound)?;
-    tracing::info!(%bound, tls = config.tls.is_some(), "serving HTTP");
+    refuse_exposed(config, bound)?;
+    let (tls, login) = (config.tls.is_some(), is_login_required(config, bound));
+    tracing::info!(%bound, tls, login, "serving HTTP");
     let clock = Arc::clone(&services.clock);
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     let way = Way {
         tls: config.tls.clone(),
-        router: router_until(config, services, stop.clone()),
+        router: router_until(config, login, services, stop.clone()),
         clock: Arc::clone(&clock),
         stop: stop.clone(),
         kill: kill.clone(),
@@ -124,11 +139,11 @@ async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
     // The semaphore is never closed.
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         match listener.accept().await {
-            Ok((connection, _)) => {
+            Ok((connection, peer)) => {
                 let way = way.clone();
                 connections.spawn(async move {
                     let _slot = slot;
-                    way.welcome(connection).await;
+                    way.welcome(connection, peer.ip()).await;
                 });
             }
             Err(error) if is_of_the_peer(&error) => (),
@@ -152,21 +167,25 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 impl Way {
     /// Settles the encryption, and serves the connection.
-    async fn welcome(self, connection: TcpStream) {
+    async fn welcome(self, connection: TcpStream, peer: IpAddr) {
         // Events are small and each should leave at once.
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(error = &error as &dyn std::error::Error, "setting TCP_NODELAY");
         }
+        // A socket for both families shows addresses of the older one in the clothes of the newer.
+        let address = peer.to_canonical();
         let Some(tls) = self.tls.clone() else {
-            return self.serve(TokioIo::new(connection)).await;
+            let link = Link { address, is_encrypted: false };
+            return self.serve(TokioIo::new(connection), link).await;
         };
+        let link = Link { address, is_encrypted: true };
         let shaken = tokio::select! {
             shaken = tls.accept(connection) => shaken,
             () = self.clock.sleep(HANDSHAKE_TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
             () = self.stop.cancelled() => return,
         };
         match shaken {
-            Ok(encrypted) => self.serve(TokioIo::new(encrypted.stream)).await,
+            Ok(encrypted) => self.serve(TokioIo::new(encrypted.stream), link).await,
             // Whoever speaks plain HTTP to this port, or does not know the certificate.
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a TLS handshake");
@@ -175,14 +194,19 @@ impl Way {
     }
 
     /// Serves one connection until it ends, finishes its request after the stop, or is cut.
-    async fn serve(self, connection: impl Read + Write + Unpin) {
+    async fn serve(self, connection: impl Read + Write + Unpin, link: Link) {
         let Self { router, stop, kill, .. } = self;
+        let routes = TowerToHyperService::new(router);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(link);
+            routes.call(request)
+        });
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(connection, TowerToHyperService::new(router))
+                .serve_connection(connection, service)
         );
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

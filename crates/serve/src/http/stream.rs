@@ -14,7 +14,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response, Sse, sse::Event},
 };
 use futures::{Stream, stream};
@@ -27,7 +27,7 @@ use self::{
     feed::{BarFeed, EventId, TABLE},
     hub::Hub,
 };
-use super::{App, params::Params, reply::Refusal};
+use super::{App, login::Visitor, params::Params, reply::Refusal};
 use crate::Error;
 
 /// Most open streams. A browser opens at most six to one server, so this is ten busy desks.
@@ -60,9 +60,14 @@ impl Streams {
 /// Answers `GET /api/v1/stream`.
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
+    visitor: Visitor,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    if !visitor.role.reader.shows(TABLE) {
+        let message = format!("the stream is of `{TABLE}`, which your role was not granted");
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "not_granted", message));
+    }
     let symbols = params.only(&["symbols"])?.symbols()?;
     let last_id = last_event_id(&headers)?;
     let slot = Arc::clone(&app.streams.slots).try_acquire_owned().map_err(|_| {

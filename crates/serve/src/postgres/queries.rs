@@ -17,6 +17,7 @@ use super::{
     encode::Rows,
     engine::arrow::{self, Asking},
     failure::Failure,
+    roles::Standing,
     types::{Column, PgType},
 };
 use crate::Error;
@@ -24,9 +25,6 @@ use crate::Error;
 mod place;
 
 pub(crate) use place::Place;
-
-/// What `current_user` says to whoever asks over HTTP.
-const USER: &str = "console";
 
 /// How far a statement may go: the same as on the port.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +37,7 @@ pub struct QueryLimits {
 
 /// Answers statements over the lake.
 pub(crate) struct Queries {
-    pub(crate) limits: QueryLimits,
     pub(crate) clock: Arc<dyn Clock>,
-    reader: lake::Reader,
     /// Threads of its own, so that no page in a browser holds up the port; and, as there, apart from
     /// the engine's, which may be busy with all of them while a statement's time ends.
     threads: Threads,
@@ -50,7 +46,7 @@ pub(crate) struct Queries {
 
 impl fmt::Debug for Queries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queries").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Queries").finish_non_exhaustive()
     }
 }
 
@@ -117,23 +113,18 @@ pub(crate) struct Batch {
 pub(crate) struct Texts(Rows);
 
 impl Queries {
-    pub(crate) fn start(
-        reader: lake::Reader,
-        clock: Arc<dyn Clock>,
-        limits: QueryLimits,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let threads = Threads::start("marketlake-http-sql", "HTTP")?;
         let engine = Threads::start("marketlake-http-engine", "HTTP")?;
-        Ok(Self { limits, clock, reader, threads, engine })
+        Ok(Self { clock, threads, engine })
     }
 
-    /// Judges, plans and starts the one statement of `text`. It ends, when the engine next gives way,
-    /// once what is returned is dropped.
-    pub(crate) async fn open(&self, text: String) -> Result<Opened, Refused> {
-        let (reader, engine) = (self.reader.clone(), self.engine.handle.clone());
-        let limits = self.limits;
+    /// Judges, plans and starts the one statement of `text` for `role`. It ends, when the engine next
+    /// gives way, once what is returned is dropped.
+    pub(crate) async fn open(&self, role: &Arc<Standing>, text: String) -> Result<Opened, Refused> {
+        let (role, engine) = (Arc::clone(role), self.engine.handle.clone());
         let work = async move {
-            let opened = Box::pin(open(&reader, &engine, limits, &text)).await;
+            let opened = Box::pin(open(&role, &engine, &text)).await;
             opened.map_err(|failure| Refused::of(failure, &text))
         };
         let opened = AbortOnDropHandle::new(self.threads.handle.spawn(work)).await;
@@ -147,15 +138,14 @@ impl Queries {
 }
 
 async fn open(
-    reader: &lake::Reader,
+    role: &Standing,
     threads: &tokio::runtime::Handle,
-    limits: QueryLimits,
     text: &str,
 ) -> Result<Opened, Failure> {
-    let asking = Asking { user: USER, statement_timeout: limits.timeout };
-    let query = arrow::Query::plan(reader, text, asking).await?;
+    let asking = Asking { user: &role.name, statement_timeout: role.statement_timeout };
+    let query = arrow::Query::plan(&role.reader, text, asking).await?;
     let columns = query.wire_columns();
-    Ok(Opened::new(columns, query.run(threads).await?, limits.rows_max))
+    Ok(Opened::new(columns, query.run(threads).await?, role.rows_max))
 }
 
 impl Opened {

@@ -72,8 +72,14 @@ impl Users {
     /// Gives every role its part of a door with the bounds `door`.
     pub(crate) fn standings(&self, door: Bounds, reader: &Reader) -> Standings {
         let standing = |(name, known): (&String, &Known)| {
-            let standing = Standing::new(name, known, door, reader.clone());
-            (name.clone(), Arc::new(standing))
+            let mut reader = reader.clone();
+            if let Some(grants) = &known.role.grants {
+                reader = reader.only(grants.clone());
+            }
+            if let Some(memory) = &known.memory {
+                reader = reader.with_memory(memory);
+            }
+            (name.clone(), Arc::new(Standing::new(name, known.role.limits, door, reader)))
         };
         self.roles.iter().map(standing).collect()
     }
@@ -103,14 +109,9 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    fn new(name: &str, known: &Known, door: Bounds, mut reader: Reader) -> Self {
-        let Limits { connections_max, statement_timeout, rows_max, .. } = known.role.limits;
-        if let Some(grants) = &known.role.grants {
-            reader = reader.only(grants.clone());
-        }
-        if let Some(memory) = &known.memory {
-            reader = reader.with_memory(memory);
-        }
+    /// A role that reads what `reader` shows.
+    pub(crate) fn new(name: &str, limits: Limits, door: Bounds, reader: Reader) -> Self {
+        let Limits { connections_max, statement_timeout, rows_max, memory_max: _ } = limits;
         let slots = connections_max.map_or(door.connections_max, |it| it.min(door.connections_max));
         let timeout = door.statement_timeout;
         Self {

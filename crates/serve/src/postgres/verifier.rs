@@ -116,7 +116,7 @@ impl fmt::Debug for Verifier {
 }
 
 /// HMAC-SHA-256 over the concatenation of `parts`.
-pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Digest {
+pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Digest {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(part);

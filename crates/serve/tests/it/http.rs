@@ -6,6 +6,7 @@ mod client;
 mod connect;
 mod fixture;
 mod guard;
+mod login;
 mod query;
 mod schema;
 mod stream;

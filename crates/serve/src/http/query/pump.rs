@@ -12,7 +12,7 @@ use super::{
     running::Place,
 };
 use crate::{
-    http::reply::Refusal,
+    http::{login::Visitor, noted::Notes, reply::Refusal},
     postgres::{Queries, Refused},
 };
 
@@ -25,14 +25,16 @@ const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(60);
 /// A statement and what it holds while it runs.
 pub(super) struct Pump {
     pub(super) queries: Arc<Queries>,
+    pub(super) visitor: Visitor,
+    pub(super) notes: Notes,
     pub(super) sql: String,
     pub(super) format: Format,
     pub(super) limit: Option<u64>,
     /// The server's end.
     pub(super) stop: CancellationToken,
     pub(super) place: Place,
-    /// The right to run; given back when the last row is out.
-    pub(super) slot: OwnedSemaphorePermit,
+    /// The right to run, by the role's bound and by that of all; given back when the last row is out.
+    pub(super) slots: [OwnedSemaphorePermit; 2],
 }
 
 /// What the engine's side tells the answer's side.
@@ -72,16 +74,16 @@ impl Pump {
 
     /// Runs until the result, the client, the statement's time or the server ends.
     async fn run(self, events: mpsc::Sender<Event>) {
-        let Self { queries, sql, format, limit, stop, place, slot } = self;
+        let Self { queries, visitor, notes, sql, format, limit, stop, place, slots } = self;
+        let begun = notes.begin(&visitor, &sql);
         let began = queries.clock.monotonic();
-        let timeout = queries.limits.timeout;
+        let timeout = visitor.role.statement_timeout;
         let mut form = format.form();
-        let mut has_begun = false;
+        let (mut has_begun, mut rows) = (false, 0);
         let work = async {
-            let mut result = queries.open(sql).await?;
+            let mut result = queries.open(&visitor.role, sql).await?;
             let mut out = BytesMut::new();
             form.begin(&result, &mut out)?;
-            let mut rows = 0;
             let mut is_complete = true;
             while let Some(mut batch) = result.next().await? {
                 let more = batch.records().num_rows();
@@ -107,14 +109,16 @@ impl Pump {
         };
         let ended = tokio::select! {
             biased;
-            () = events.closed() => return,
-            () = place.canceled.cancelled() => Err(Refused::canceled()),
-            () = stop.cancelled() => Err(Refused::canceled()),
-            () = queries.clock.sleep(timeout) => Err(Refused::timed_out()),
-            ended = work => ended,
+            () = events.closed() => None,
+            () = place.canceled.cancelled() => Some(Err(Refused::canceled())),
+            () = stop.cancelled() => Some(Err(Refused::canceled())),
+            () = queries.clock.sleep(timeout) => Some(Err(Refused::timed_out())),
+            ended = work => Some(ended),
         };
         // The name is free, and another may run, before the client hears of the end.
-        drop((place, slot));
+        drop((place, slots));
+        notes.end(begun, rows, ended.as_ref());
+        let Some(ended) = ended else { return };
         let last_words = finish(ended, has_begun, form.as_mut(), &events);
         tokio::select! {
             () = last_words => (),

@@ -39,37 +39,41 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Every statement that has a name. No longer than there are slots for statements.
+/// Every statement that has a name, by its role and that name. No longer than there are slots for
+/// statements.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    tokens: Mutex<HashMap<Id, CancellationToken>>,
+    tokens: Mutex<HashMap<Named, CancellationToken>>,
 }
+
+type Named = (String, Id);
 
 /// One statement's place in the list; leaves it when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) canceled: CancellationToken,
-    named: Option<(Id, Arc<Running>)>,
+    named: Option<(Named, Arc<Running>)>,
 }
 
 impl Running {
-    pub(super) fn enter(running: &Arc<Self>, id: Option<Id>) -> Result<Place, Refusal> {
+    pub(super) fn enter(running: &Arc<Self>, role: &str, id: Option<Id>) -> Result<Place, Refusal> {
         let canceled = CancellationToken::new();
         let Some(id) = id else { return Ok(Place { canceled, named: None }) };
+        let named = (role.to_owned(), id);
         let mut tokens = running.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.contains_key(&id) {
+        if tokens.contains_key(&named) {
             let message = "a statement of this `id` is running; choose another for each";
             return Err(Refusal::new(StatusCode::CONFLICT, "duplicate_id", message));
         }
-        tokens.insert(id.clone(), canceled.clone());
+        tokens.insert(named.clone(), canceled.clone());
         drop(tokens);
-        Ok(Place { canceled, named: Some((id, Arc::clone(running))) })
+        Ok(Place { canceled, named: Some((named, Arc::clone(running))) })
     }
 
-    /// Ends the statement; `false` when there is none of that name.
-    pub(super) fn cancel(&self, id: &Id) -> bool {
+    /// Ends the statement; `false` when the role has none of that name.
+    pub(super) fn cancel(&self, role: &str, id: &Id) -> bool {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(token) = tokens.get(id) else { return false };
+        let Some(token) = tokens.get(&(role.to_owned(), id.clone())) else { return false };
         token.cancel();
         true
     }
@@ -77,8 +81,8 @@ impl Running {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some((id, running)) = &self.named {
-            running.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some((named, running)) = &self.named {
+            running.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(named);
         }
     }
 }
@@ -100,12 +104,14 @@ mod tests {
     #[test]
     fn a_statement_is_canceled_by_its_name_while_it_runs() {
         let (running, id) = (Arc::new(Running::default()), Id::parse(&"a".repeat(16)).unwrap());
-        let place = Running::enter(&running, Some(id.clone())).unwrap();
-        assert!(Running::enter(&running, Some(id.clone())).is_err(), "the name is taken");
-        assert!(running.cancel(&id) && place.canceled.is_cancelled());
+        let enter = |role, id: Option<&Id>| Running::enter(&running, role, id.cloned());
+        let place = enter("ann", Some(&id)).unwrap();
+        assert!(enter("ann", Some(&id)).is_err(), "the name is taken");
+        assert!(!running.cancel("bob", &id), "it is somebody else's");
+        assert!(running.cancel("ann", &id) && place.canceled.is_cancelled());
         drop(place);
-        assert!(!running.cancel(&id), "it has ended");
-        assert!(Running::enter(&running, Some(id)).is_ok());
-        assert!(Running::enter(&running, None).is_ok() && Running::enter(&running, None).is_ok());
+        assert!(!running.cancel("ann", &id), "it has ended");
+        assert!(enter("ann", Some(&id)).is_ok());
+        assert!(enter("ann", None).is_ok() && enter("ann", None).is_ok());
     }
 }

@@ -25,14 +25,7 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(name: &str, params: &Params) -> Result<Self, Refusal> {
         let known = name.split_once('.').filter(|(schema, table)| is_known(schema, table));
-        let Some((schema, table)) = known else {
-            let message = format!(
-                "there is no table `{}`; `select table_schema, table_name from \
-                 information_schema.tables` lists what there is",
-                echo(name)
-            );
-            return Err(Refusal::new(axum::http::StatusCode::NOT_FOUND, "not_found", message));
-        };
+        let (schema, table) = known.ok_or_else(|| unknown(name))?;
         Ok(Self {
             schema: schema.to_owned(),
             table: table.to_owned(),
@@ -87,6 +80,16 @@ impl Wanted {
             format!("`{}` has no column for `{parameter}`, such as a {column}", self.name());
         Refusal::new(axum::http::StatusCode::BAD_REQUEST, "invalid_parameter", message)
     }
+}
+
+/// What is said of a table that is not there, or not for whoever asks.
+pub(super) fn unknown(name: &str) -> Refusal {
+    let message = format!(
+        "there is no table `{}`; `select table_schema, table_name from information_schema.tables` \
+         lists what there is",
+        echo(name)
+    );
+    Refusal::new(axum::http::StatusCode::NOT_FOUND, "not_found", message)
 }
 
 fn is_known(schema: &str, table: &str) -> bool {

@@ -183,8 +183,15 @@ impl Server {
 
 /// What is served over `tables`, without SQL.
 pub(super) fn services(tables: Vec<(&'static str, &'static str, RecordBatch)>) -> Services {
+    services_at(TestClock::start(), tables)
+}
+
+pub(super) fn services_at(
+    clock: Arc<dyn Clock>,
+    tables: Vec<(&'static str, &'static str, RecordBatch)>,
+) -> Services {
     let reader = Reader::in_memory(tables).unwrap();
-    Services::new(reader, Arc::new(FixedStatus), TestClock::start()).with_doors(Doors {
+    Services::new(reader, Arc::new(FixedStatus), clock).with_doors(Doors {
         postgres: "127.0.0.1:5439".parse().unwrap(),
         user: "analyst".to_owned(),
         database: "marketlake".to_owned(),
@@ -195,6 +202,7 @@ pub(super) fn config(bind: &str) -> HttpConfig {
     HttpConfig {
         bind: bind.parse().unwrap(),
         tls: None,
+        login: false,
         allowed_hosts: vec!["lake.example".to_owned()],
     }
 }

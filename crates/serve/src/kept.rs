@@ -9,22 +9,22 @@ use std::{
 
 /// What an entry is found by: random, or the hash of something random. Nobody hits upon one, so
 /// it does not matter that a look-up takes longer for some.
-pub(super) type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Most entries of one owner. The one that was asked for longest ago makes room.
-    pub(super) entries_max: usize,
+    pub(crate) entries_max: usize,
     /// Most weight of one owner's entries together.
-    pub(super) weight_max: usize,
+    pub(crate) weight_max: usize,
     /// An entry that nobody asked for so long is gone.
-    pub(super) idle_max: Duration,
+    pub(crate) idle_max: Duration,
 }
 
 /// The table.
 #[derive(Debug)]
-pub(super) struct Kept<T> {
+pub(crate) struct Kept<T> {
     bounds: Bounds,
     entries: Mutex<HashMap<Key, Entry<T>>>,
 }
@@ -40,12 +40,12 @@ struct Entry<T> {
 }
 
 impl<T: Clone> Kept<T> {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self { bounds, entries: Mutex::default() }
     }
 
     /// Keeps `value` for `owner` under `key`, or puts it in the place of what was there.
-    pub(super) fn keep(&self, key: Key, owner: &Arc<str>, weight: usize, value: T, now: Duration) {
+    pub(crate) fn keep(&self, key: Key, owner: &Arc<str>, weight: usize, value: T, now: Duration) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.remove(&key);
         entries.retain(|_, entry| now.saturating_sub(entry.used.0) <= self.bounds.idle_max);
@@ -56,7 +56,7 @@ impl<T: Clone> Kept<T> {
     }
 
     /// Returns what is kept under `key`, and whose it is.
-    pub(super) fn find(&self, key: &Key, now: Duration) -> Option<(Arc<str>, T)> {
+    pub(crate) fn find(&self, key: &Key, now: Duration) -> Option<(Arc<str>, T)> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get_mut(key)?;
         if self.bounds.idle_max < now.saturating_sub(entry.used.0) {
@@ -68,12 +68,12 @@ impl<T: Clone> Kept<T> {
     }
 
     /// Returns what `owner` keeps under `key`.
-    pub(super) fn get(&self, key: &Key, owner: &str, now: Duration) -> Option<T> {
+    pub(crate) fn get(&self, key: &Key, owner: &str, now: Duration) -> Option<T> {
         self.find(key, now).filter(|(found, _)| **found == *owner).map(|(_, value)| value)
     }
 
     /// Removes what `owner` keeps under `key`, and returns it.
-    pub(super) fn take(&self, key: &Key, owner: &str, now: Duration) -> Option<T> {
+    pub(crate) fn take(&self, key: &Key, owner: &str, now: Duration) -> Option<T> {
         let value = self.get(key, owner, now)?;
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         Some(value)
