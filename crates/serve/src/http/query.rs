@@ -133,7 +133,7 @@ pub(super) async fn table(
     }
     let desk = desk(&app)?;
     // A look at the columns, which decide what the filters mean.
-    let columns = in_time(&app, desk.queries.open(&visitor.role, wanted.look())).await??;
+    let columns = in_time(&app, desk.queries.open(&visitor.role, wanted.look(), None)).await??;
     let sql = wanted.sql(columns.columns())?;
     drop(columns);
     let ask =

@@ -13,7 +13,7 @@ use lake::{
         common::{ParamValues, ScalarValue},
         dataframe::DataFrame,
         execution::{SendableRecordBatchStream, session_state::SessionStateBuilder},
-        logical_expr::LogicalPlan,
+        logical_expr::{LogicalPlan, LogicalPlanBuilder},
         physical_plan::{execute_stream, stream::RecordBatchReceiverStreamBuilder},
         prelude::{SQLOptions, SessionContext},
         sql::{
@@ -237,6 +237,16 @@ impl Planned {
         self.plan = with_values(&self.plan, values)?;
         self.parameters.clear();
         self.describe()?;
+        Ok(self)
+    }
+
+    /// Leaves out all but the first `rows`, and the work for the others.
+    pub(super) fn at_most(mut self, rows: u64) -> Result<Self, Failure> {
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        self.plan = LogicalPlanBuilder::from(self.plan)
+            .limit(0, Some(rows))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| Failure::from_datafusion(&error))?;
         Ok(self)
     }
 

@@ -120,11 +120,17 @@ impl Queries {
     }
 
     /// Judges, plans and starts the one statement of `text` for `role`. It ends, when the engine next
-    /// gives way, once what is returned is dropped.
-    pub(crate) async fn open(&self, role: &Arc<Standing>, text: String) -> Result<Opened, Refused> {
+    /// gives way, once what is returned is dropped. Of a result with more rows than `limit` it works
+    /// out one row more, so that whoever wanted no more can say that there are.
+    pub(crate) async fn open(
+        &self,
+        role: &Arc<Standing>,
+        text: String,
+        limit: Option<u64>,
+    ) -> Result<Opened, Refused> {
         let (role, engine) = (Arc::clone(role), self.engine.handle.clone());
         let work = async move {
-            let opened = Box::pin(open(&role, &engine, &text)).await;
+            let opened = Box::pin(open(&role, &engine, &text, limit)).await;
             opened.map_err(|failure| Refused::of(failure, &text))
         };
         let opened = AbortOnDropHandle::new(self.threads.handle.spawn(work)).await;
@@ -141,11 +147,17 @@ async fn open(
     role: &Standing,
     threads: &tokio::runtime::Handle,
     text: &str,
+    limit: Option<u64>,
 ) -> Result<Opened, Failure> {
     let asking = Asking { user: &role.name, statement_timeout: role.statement_timeout };
     let query = arrow::Query::plan(&role.reader, text, asking).await?;
     let columns = query.wire_columns();
-    Ok(Opened::new(columns, query.run(threads).await?, role.rows_max))
+    let (query, rows_max) = match limit.map(|limit| limit.saturating_add(1)) {
+        // Whoever wants no more rows than they may have is not told that there are too many.
+        Some(rows) if rows - 1 <= role.rows_max => (query.at_most(rows)?, role.rows_max.max(rows)),
+        _ => (query, role.rows_max),
+    };
+    Ok(Opened::new(columns, query.run(threads).await?, rows_max))
 }
 
 impl Opened {

@@ -81,7 +81,7 @@ impl Pump {
         let mut form = format.form();
         let (mut has_begun, mut rows) = (false, 0);
         let work = async {
-            let mut result = queries.open(&visitor.role, sql).await?;
+            let mut result = queries.open(&visitor.role, sql, limit).await?;
             let mut out = BytesMut::new();
             form.begin(&result, &mut out)?;
             let mut is_complete = true;

@@ -112,6 +112,14 @@ impl Query {
         self.planned.columns.clone()
     }
 
+    /// Leaves out all but the first `rows`, and the work for the others.
+    pub(in crate::postgres) fn at_most(self, rows: u64) -> Result<Self, Failure> {
+        if self.is_explained {
+            return Ok(self);
+        }
+        Ok(Self { planned: self.planned.at_most(rows)?, ..self })
+    }
+
     /// Starts the query on `threads`; it stops, when it next gives way, once its rows are dropped.
     /// Columns come in the order of [`Self::columns`], not always in those types.
     pub(crate) async fn run(self, threads: &Handle) -> Result<SendableRecordBatchStream, Failure> {

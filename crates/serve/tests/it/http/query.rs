@@ -13,7 +13,11 @@ use super::{
 /// Seven bars to the power of six: 117,649 rows, more than the fixture's limit.
 const MANY: &str = "select a.symbol from gold.bar_1m a, gold.bar_1m b, gold.bar_1m c, gold.bar_1m d, \
                     gold.bar_1m e, gold.bar_1m f";
-/// Seven to the power of twelve: hours of work.
+/// Seven to the power of twelve rows: hours of work, unless somebody wants a few of them.
+const VAST: &str = "select a.symbol from gold.bar_1m a, gold.bar_1m b, gold.bar_1m c, \
+                    gold.bar_1m d, gold.bar_1m e, gold.bar_1m f, gold.bar_1m g, gold.bar_1m h, \
+                    gold.bar_1m i, gold.bar_1m j, gold.bar_1m k, gold.bar_1m l";
+/// Their sum: hours of work in any case.
 const ENDLESS: &str = "select count(*) from gold.bar_1m a, gold.bar_1m b, gold.bar_1m c, \
                        gold.bar_1m d, gold.bar_1m e, gold.bar_1m f, gold.bar_1m g, gold.bar_1m h, \
                        gold.bar_1m i, gold.bar_1m j, gold.bar_1m k, gold.bar_1m l \
@@ -82,6 +86,23 @@ async fn a_limit_says_that_there_is_more() {
 }
 
 #[tokio::test]
+async fn a_limit_spares_the_work_for_the_other_rows() {
+    let server = Server::start().await;
+    let asked = json!({"sql": VAST, "limit": 5});
+    let some = lines(&post(server.addr, "/api/v1/query", &asked).await);
+    let end = &some[6];
+    assert_eq!((&end["rows"], &end["is_complete"]), (&json!(5), &json!(false)), "{end}");
+    // The order is that of all rows, and an aggregate is of all of them.
+    let sql = "select close from gold.bar_1m order by close desc";
+    let asked = json!({"sql": sql, "limit": 1});
+    let highest = post(server.addr, "/api/v1/query", &asked).await;
+    assert_eq!(lines(&highest)[1], json!(["400.000000"]));
+    let asked = json!({"sql": "select count(*) from gold.bar_1m", "limit": 1});
+    let all = lines(&post(server.addr, "/api/v1/query", &asked).await);
+    assert_eq!((&all[1], &all[2]["is_complete"]), (&json!(["7"]), &json!(true)));
+}
+
+#[tokio::test]
 async fn a_mistake_is_told_with_its_code_and_place() {
     let server = Server::start().await;
     for (sql, state, place) in [
@@ -117,9 +138,11 @@ async fn too_many_rows_cut_an_answer_so_that_it_is_seen() {
     let end = lines(&json).pop().unwrap();
     assert_eq!(end["error"]["sqlstate"], "54000", "{end}");
     // The rows of a download are counted as those of a look are.
-    let asked = json!({"sql": MANY, "limit": 50_000});
-    let reply = post(server.addr, "/api/v1/query", &asked).await;
-    assert_eq!(lines(&reply).len(), 50_002);
+    for limit in [50_000, 100_000] {
+        let asked = json!({"sql": MANY, "limit": limit});
+        let reply = post(server.addr, "/api/v1/query", &asked).await;
+        assert_eq!(lines(&reply).len(), limit + 2);
+    }
 }
 
 #[tokio::test]
