@@ -95,10 +95,12 @@ export function sqlSteps({ page, base, scene, check, until, patience, picture, c
       await page.getByTestId('grid').waitFor();
     },
 
-    async 'the history brings a statement back'() {
+    async 'the history brings a statement back, and what is written stays'() {
+      await write('select half of');
       await page.getByTestId('history').click();
       await page.locator('#sql-history').getByText(QUOTES).click();
-      check((await editor().inputValue()).startsWith(QUOTES), await editor().inputValue());
+      const text = await editor().inputValue();
+      check(text.startsWith(QUOTES) && text.includes('select half of'), text);
     },
 
     async 'a symbol is found by the name of its company'() {

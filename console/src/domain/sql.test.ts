@@ -1,6 +1,6 @@
 // Half-written statements are the usual case: completion and tokens have to bear them.
 import { describe, expect, it } from 'vitest';
-import { offsetOf, statementAt, suggest, tablesIn, tokenize, type Table } from './sql';
+import { offsetOf, place, statementAt, suggest, tablesIn, tokenize, type Table } from './sql';
 
 const tables: Table[] = [
   { schema: 'gold', name: 'bar_1m', columns: [{ name: 'symbol', type: 'text' }, { name: 'close', type: 'numeric' }] },
@@ -29,6 +29,31 @@ describe('the statement that is meant', () => {
     expect(meant('select 1;\n-- nothing more\n|')).toBe('select 1');
     expect(meant('|  ')).toBe('');
     expect(statementAt('a;\n  b', 5)).toEqual({ text: 'b', start: 5 });
+  });
+});
+
+describe('a statement that is brought back', () => {
+  it('comes first, and what was written stays', () => {
+    expect(place('', 'select 1')).toEqual({ text: 'select 1;\n', at: 0 });
+    expect(place('  \n', 'select 1').text).toBe('select 1;\n');
+    const { text, at: start } = place('select half of', 'select 1');
+    expect(text).toBe('select 1;\n\nselect half of');
+    expect(statementAt(text, start).text).toBe('select 1');
+    expect(statementAt(text, text.length).text).toBe('select half of');
+  });
+
+  it('is found where it stands already', () => {
+    const text = 'select 1;\n-- the second\nselect 2;\nselect 3';
+    expect(place(text, '-- the second\nselect 2')).toEqual({ text, at: 10 });
+    expect(place(text, 'select 3')).toEqual({ text, at: text.length - 8 });
+    expect(place(place(text, 'select 4').text, 'select 4').text).toBe(place(text, 'select 4').text);
+  });
+
+  it('ends before the next one begins', () => {
+    const sql = 'select 1 -- as it was';
+    const { text } = place('select 2', sql);
+    expect(statementAt(text, 0).text).toBe(sql);
+    expect(statementAt(text, text.length).text).toBe('select 2');
   });
 });
 

@@ -44,23 +44,43 @@ export function tokenize(text: string): Token[] {
 }
 
 /** The statement around `at`, without its semicolon. Between two it is the one before. */
-export function statementAt(text: string, at: number): { text: string; start: number } {
-  const statements: { start: number; end: number }[] = [];
-  let start = 0;
+export function statementAt(text: string, at: number): Statement {
+  const said = statementsIn(text);
+  const { text: meant, start } = said.findLast((one) => one.from <= at) ?? said[0] ?? { text: '', start: 0 };
+  return { text: meant, start };
+}
+
+/** Puts a statement in front of what is written, which stays, or finds it there; `at` is where it begins. */
+export function place(text: string, sql: string): { text: string; at: number } {
+  const found = statementsIn(text).find((one) => one.text === sql);
+  if (found) return { text, at: found.start };
+  // Behind a comment that has no end yet, the semicolon would be a part of it.
+  const end = statementAt(`${sql};`, 0).text === sql ? ';' : '\n;';
+  return { text: `${sql}${end}\n${text.trim() ? `\n${text}` : ''}`, at: 0 };
+}
+
+export interface Statement {
+  text: string;
+  /** Where its first character is. */
+  start: number;
+}
+
+/** The statements that say something; `from` is where the one before has ended. */
+function statementsIn(text: string): (Statement & { from: number })[] {
+  const parts: { from: number; end: number }[] = [];
+  let from = 0;
   for (const token of tokenize(text)) {
     if (token.kind !== 'sign' || token.text !== ';') continue;
-    statements.push({ start, end: token.start });
-    start = token.start + 1;
+    parts.push({ from, end: token.start });
+    from = token.start + 1;
   }
-  statements.push({ start, end: text.length });
-  const isSaid = ({ start: from, end }: { start: number; end: number }): boolean =>
-    tokenize(text.slice(from, end)).some((token) => token.kind !== 'space' && token.kind !== 'comment');
-  const said = statements.filter(isSaid);
-  const meant = said.findLast((one) => one.start <= at) ?? said[0];
-  if (!meant) return { text: '', start: 0 };
-  const part = text.slice(meant.start, meant.end);
-  const indent = part.length - part.trimStart().length;
-  return { text: part.trim(), start: meant.start + indent };
+  parts.push({ from, end: text.length });
+  const isSaid = (part: string): boolean =>
+    tokenize(part).some((token) => token.kind !== 'space' && token.kind !== 'comment');
+  return parts
+    .map((one) => ({ from: one.from, part: text.slice(one.from, one.end) }))
+    .filter(({ part }) => isSaid(part))
+    .map(({ from, part }) => ({ from, text: part.trim(), start: from + part.length - part.trimStart().length }));
 }
 
 export interface Table {

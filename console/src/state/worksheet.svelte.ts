@@ -1,7 +1,7 @@
 // The SQL page's state: what is written, what runs, what came of it. It outlives a look at another page.
 import { ApiError, isAbort, messageOf } from '../api/client';
 import { cancelQuery, runQuery, type Column, type Ending, type Row } from '../api/query';
-import { offsetOf, statementAt } from '../domain/sql';
+import { offsetOf, place, statementAt } from '../domain/sql';
 import { loadHistory, remember, saveHistory } from './history';
 import { read, write } from './storage';
 
@@ -43,6 +43,13 @@ class Worksheet {
   write(text: string): void {
     this.text = text;
     write(KEY, text);
+  }
+
+  /** Puts a statement beside what is written, which stays; returns where it begins. */
+  place(sql: string): number {
+    const { text, at } = place(this.text === WELCOME ? '' : this.text, sql);
+    this.write(text);
+    return at;
   }
 
   /** Runs the statement at `at`, in place of the one that runs. */
