@@ -89,15 +89,15 @@ pub(super) fn once() -> Arc<[Row]> {
 }
 
 impl Shared {
-    /// Takes a slot of the role and one of the server, which are free again when they are dropped.
+    /// Takes a slot of the server and one of the role, which are free again when they are dropped.
     pub(super) fn slot(&self, role: &Standing) -> Result<Slot, Status> {
-        let of_role = role.enter().ok_or_else(|| {
-            let name = &role.name;
-            refused::busy(&format!("role \"{name}\" is running as many statements as it may"))
-        })?;
         let of_all = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
             let max = self.config.connections_max;
             refused::busy(&format!("{max} statements are running already"))
+        })?;
+        let of_role = role.enter().ok_or_else(|| {
+            let name = &role.name;
+            refused::busy(&format!("role \"{name}\" is running as many statements as it may"))
         })?;
         Ok([of_role, of_all])
     }
