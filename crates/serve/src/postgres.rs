@@ -266,7 +266,9 @@ async fn attend(stream: TcpStream, stranger: Stranger, shared: Arc<Shared>) -> i
         () = stranger.evicted.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
         () = shared.stopping.cancelled() => return Ok(()),
     };
-    drop(stranger);
+    if !stranger.may_stay() {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
     match connection {
         Some(connection) => connection.run().await,
         None => Ok(()),

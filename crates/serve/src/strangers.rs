@@ -23,14 +23,24 @@ pub(crate) struct Strangers {
 #[derive(Debug, Default)]
 struct Waiting {
     /// In the order in which they came.
-    places: Vec<(u64, IpAddr, CancellationToken)>,
+    places: Vec<Place>,
     came: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    address: IpAddr,
+    known: CancellationToken,
+    evicted: CancellationToken,
 }
 
 /// A place among those who are logging in; free when dropped.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     number: u64,
+    /// Cancelled by whoever has found out who it is, for those who hear of that later.
+    pub(crate) known: CancellationToken,
     /// Cancelled when it has to make room.
     pub(crate) evicted: CancellationToken,
     strangers: Strangers,
@@ -41,26 +51,43 @@ impl Strangers {
     pub(crate) fn enter(&self, address: IpAddr) -> Stranger {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.came += 1;
-        let (number, evicted) = (waiting.came, CancellationToken::new());
-        waiting.places.push((number, network(address), evicted.clone()));
-        Stranger { number, evicted, strangers: self.clone() }
+        let number = waiting.came;
+        let (known, evicted) = (CancellationToken::new(), CancellationToken::new());
+        waiting.places.push(Place {
+            number,
+            address: network(address),
+            known: known.clone(),
+            evicted: evicted.clone(),
+        });
+        Stranger { number, known, evicted, strangers: self.clone() }
     }
 
     /// Makes somebody leave, if there is anybody.
     pub(crate) fn make_room(&self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let addresses: Vec<IpAddr> = waiting.places.iter().map(|place| place.1).collect();
+        waiting.places.retain(|place| !place.known.is_cancelled());
+        let addresses: Vec<IpAddr> = waiting.places.iter().map(|place| place.address).collect();
         let Some(at) = of_the_most(&addresses) else { return };
-        let (_, address, evicted) = waiting.places.remove(at);
-        tracing::debug!(%address, "a socket that had not logged in made room");
-        evicted.cancel();
+        let place = waiting.places.remove(at);
+        tracing::debug!(address = %place.address, "a socket that had not logged in made room");
+        place.evicted.cancel();
+    }
+}
+
+impl Stranger {
+    /// Ends the waiting of one that has logged in, and returns whether it may stay: it may have been
+    /// told to make room at the same moment, and then nobody else is.
+    pub(crate) fn may_stay(self) -> bool {
+        let _waiting = self.strangers.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.known.cancel();
+        !self.evicted.is_cancelled()
     }
 }
 
 impl Drop for Stranger {
     fn drop(&mut self) {
         let mut waiting = self.strangers.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.places.retain(|(number, ..)| *number != self.number);
+        waiting.places.retain(|place| place.number != self.number);
     }
 }
 
@@ -108,6 +135,17 @@ mod tests {
         strangers.make_room();
         assert!(is_evicted(&other));
         strangers.make_room();
+    }
+
+    #[test]
+    fn who_is_known_stays_and_who_was_told_to_go_does_not() {
+        let strangers = Strangers::default();
+        let [known, told, last] = [1, 1, 1].map(|last| strangers.enter(address(last)));
+        known.known.cancel();
+        strangers.make_room();
+        assert!(known.may_stay());
+        assert!(!told.may_stay());
+        assert!(last.may_stay());
     }
 
     #[test]

@@ -133,14 +133,14 @@ async fn attend(
 ) -> Result<(), Broken> {
     stream.set_nodelay(true)?;
     let clock = Arc::clone(&shared.clock);
-    let known = CancellationToken::new();
-    let logs_in = known.clone();
+    let known = stranger.known.clone();
     let stranger = async move {
         let reason = tokio::select! {
-            biased;
-            () = logs_in.cancelled() => {
-                drop(stranger);
-                std::future::pending().await
+            () = stranger.known.cancelled() => {
+                if stranger.may_stay() {
+                    std::future::pending().await
+                }
+                io::ErrorKind::ConnectionAborted
             }
             () = stranger.evicted.cancelled() => io::ErrorKind::ConnectionAborted,
             () = clock.sleep(LOGIN_TIMEOUT) => io::ErrorKind::TimedOut,
