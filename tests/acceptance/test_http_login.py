@@ -58,7 +58,8 @@ def get(served, path, user=None, password=None, authority=None, headers=(), **qu
     connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=fields)
     answer = connection.getresponse()
     try:
-        return answer.status, answer.headers, answer.read().decode()
+        # Parquet is no text, and nothing but its status is looked at.
+        return answer.status, answer.headers, answer.read().decode(errors="replace")
     finally:
         connection.close()
 
