@@ -1,9 +1,11 @@
 """The HTTP port as others see it: a certificate, a login, and what each role reads there."""
 
 import base64
+import contextlib
 import http.client
 import json
 import shlex
+import socket
 import ssl
 import subprocess
 from types import SimpleNamespace
@@ -18,6 +20,8 @@ from harness import Process, until
 pytestmark = pytest.mark.xdist_group("http login")
 
 CANARY = "cnry4Tz8Kd1Ws6Hq9Bn2"
+# Of the whole port.
+CONNECTIONS_MAX = 256
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +185,25 @@ def test_other_machines_are_not_served_without_a_certificate(folder):
             "http.bind", "other machines", "http.tls.cert_file")
     refuses(folder, settings(folder, **{"postgres.tls": {}, "http.tls": {"cert_file": "/c.pem"}}),
             "http.tls.key_file", "TLS needs both")
+
+
+def test_sockets_that_say_nothing_do_not_keep_others_out(served):
+    context = ssl.create_default_context(cafile=served.authority.file)
+    known = http.client.HTTPSConnection("localhost", served.port, timeout=120, context=context)
+    shown = base64.b64encode(f"{served.user}:{served.passwords[served.user]}".encode()).decode()
+
+    def ask():
+        known.request("GET", "/api/v1/status", headers={"Authorization": f"Basic {shown}"})
+        answer = known.getresponse()
+        answer.read()
+        return answer.status
+
+    with contextlib.ExitStack() as silent:
+        silent.callback(known.close)
+        assert ask() == 200
+        # More than the port has places.
+        for _ in range(CONNECTIONS_MAX + 4):
+            silent.enter_context(socket.create_connection(("localhost", served.port), timeout=60))
+        status, *_ = get(served, "/api/v1/status", DESK)
+        assert status == 200
+        assert ask() == 200, "who is known makes no room"

@@ -92,7 +92,13 @@ impl Passwords {
         wait.map_or(Ok(()), |wait| Err(Rejected::TooSoon(wait)))
     }
 
-    /// Checks a password. An unknown user costs as much time as a known one. `is_judged` is asked when
+    /// Notes that somebody showed again what was right before.
+    pub(crate) fn remember(&self, address: IpAddr, user: &str) {
+        lock(&self.throttle).succeeded(address, user);
+    }
+
+    /// Checks a password. An unknown user costs as much time as one whose verifier is of our own
+    /// making. `is_judged` is asked when
     /// its turn has come: somebody else may have shown the same meanwhile.
     pub(crate) async fn check(
         &self,

@@ -19,7 +19,7 @@ use axum::{
 
 use super::{
     App,
-    login::{self, Link},
+    login::{self, Known, Link},
     noted::Origin,
     query,
     reply::{Refusal, echo},
@@ -103,6 +103,9 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Result<Response,
             () = app.clock.sleep(REQUEST_TIMEOUT) => return Err(timed_out(REQUEST_TIMEOUT)),
         };
         limit = limit.min(visitor.role.statement_timeout);
+        if let Some(Known(known)) = request.extensions().get() {
+            known.cancel();
+        }
         request.extensions_mut().insert(visitor);
     }
     tokio::select! {

@@ -14,6 +14,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use model::Clock;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     App,
@@ -51,6 +52,10 @@ pub(super) struct Link {
     /// Whether nobody on the way can read it.
     pub(super) is_encrypted: bool,
 }
+
+/// Told once somebody at this connection has shown who they are: it makes no room for others then.
+#[derive(Clone, Debug)]
+pub(super) struct Known(pub(super) CancellationToken);
 
 /// Who asks, and what they may take.
 #[derive(Clone, Debug)]
@@ -156,6 +161,7 @@ impl Guarded {
         // Waits come first: or whoever guesses would learn from what is known.
         self.passwords.check_patience(address, user, now)?;
         if is_judged() {
+            self.passwords.remember(address, user);
             return Ok(Judged::Before);
         }
         let mut judged = Judged::Now;

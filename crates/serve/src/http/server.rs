@@ -27,8 +27,16 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{HttpConfig, Services, login::Link, router_until};
-use crate::{Error, tls::Tls};
+use super::{
+    HttpConfig, Services,
+    login::{Known, Link},
+    router_until,
+};
+use crate::{
+    Error,
+    strangers::{Stranger, Strangers},
+    tls::Tls,
+};
 
 const PROTOCOL: &str = "HTTP";
 
@@ -136,14 +144,24 @@ struct Way {
 /// Accepts connections for ever, each in a task of its own.
 async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    // The semaphore is never closed.
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    let strangers = Strangers::default();
+    loop {
         match listener.accept().await {
             Ok((connection, peer)) => {
+                if slots.available_permits() == 0 {
+                    strangers.make_room();
+                }
+                // The semaphore is never closed.
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+                let stranger = strangers.enter(peer.ip());
                 let way = way.clone();
                 connections.spawn(async move {
                     let _slot = slot;
-                    way.welcome(connection, peer.ip()).await;
+                    let known = Known(stranger.known.clone());
+                    tokio::select! {
+                        () = way.welcome(connection, peer.ip(), known) => (),
+                        () = told_to_go(stranger) => (),
+                    }
                 });
             }
             Err(error) if is_of_the_peer(&error) => (),
@@ -152,6 +170,16 @@ async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
                 way.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Ends when a connection has to make room for another before anybody at it was known.
+async fn told_to_go(stranger: Stranger) {
+    tokio::select! {
+        () = stranger.known.cancelled() => if stranger.may_stay() {
+            std::future::pending().await
+        },
+        () = stranger.evicted.cancelled() => (),
     }
 }
 
@@ -167,7 +195,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 impl Way {
     /// Settles the encryption, and serves the connection.
-    async fn welcome(self, connection: TcpStream, peer: IpAddr) {
+    async fn welcome(self, connection: TcpStream, peer: IpAddr, known: Known) {
         // Events are small and each should leave at once.
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(error = &error as &dyn std::error::Error, "setting TCP_NODELAY");
@@ -176,7 +204,7 @@ impl Way {
         let address = peer.to_canonical();
         let Some(tls) = self.tls.clone() else {
             let link = Link { address, is_encrypted: false };
-            return self.serve(TokioIo::new(connection), link).await;
+            return self.serve(TokioIo::new(connection), link, known).await;
         };
         let link = Link { address, is_encrypted: true };
         let shaken = tokio::select! {
@@ -185,7 +213,7 @@ impl Way {
             () = self.stop.cancelled() => return,
         };
         match shaken {
-            Ok(encrypted) => self.serve(TokioIo::new(encrypted.stream), link).await,
+            Ok(encrypted) => self.serve(TokioIo::new(encrypted.stream), link, known).await,
             // Whoever speaks plain HTTP to this port, or does not know the certificate.
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a TLS handshake");
@@ -194,11 +222,12 @@ impl Way {
     }
 
     /// Serves one connection until it ends, finishes its request after the stop, or is cut.
-    async fn serve(self, connection: impl Read + Write + Unpin, link: Link) {
+    async fn serve(self, connection: impl Read + Write + Unpin, link: Link, known: Known) {
         let Self { router, stop, kill, .. } = self;
         let routes = TowerToHyperService::new(router);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(link);
+            request.extensions_mut().insert(known.clone());
             routes.call(request)
         });
         let mut connection = pin!(

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{Refused, Share, State};
-use crate::http::App;
+use crate::http::{App, login::Known};
 
 /// Longest token that is looked at; ours have 47 characters.
 const TOKEN_BYTES_MAX: usize = 256;
@@ -255,6 +255,9 @@ impl FromRequestParts<Arc<App>> for Caller {
         };
         match admit(&state.sharing.recipients, token, app.clock.now()) {
             Admission::Granted(recipient) => {
+                if let Some(Known(known)) = parts.extensions.get() {
+                    known.cancel();
+                }
                 Ok(Self { app: Arc::clone(app), recipient: recipient.clone() })
             }
             refused => Err(refuse(state, &refused, app.clock.monotonic())),
