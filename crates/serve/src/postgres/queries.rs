@@ -83,6 +83,11 @@ impl Refused {
         Failure::timed_out().into()
     }
 
+    /// The engine died of a statement.
+    pub(crate) fn panicked() -> Self {
+        Failure::panicked().into()
+    }
+
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Failure::unsupported(message).into()
     }

@@ -1,9 +1,9 @@
 //! From a running statement to the body of an answer, under the limits of a statement.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -113,7 +113,10 @@ impl Pump {
             () = place.canceled.cancelled() => Some(Err(Refused::canceled())),
             () = stop.cancelled() => Some(Err(Refused::canceled())),
             () = queries.clock.sleep(timeout) => Some(Err(Refused::timed_out())),
-            ended = work => Some(ended),
+            // The engine hands on the panic of a thread of its own.
+            ended = AssertUnwindSafe(work).catch_unwind() => {
+                Some(ended.unwrap_or_else(|_| Err(Refused::panicked())))
+            }
         };
         // The name is free, and another may run, before the client hears of the end.
         drop((place, slots));

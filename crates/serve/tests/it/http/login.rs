@@ -282,6 +282,7 @@ async fn a_statement_is_canceled_by_its_own_role() {
     };
     // Until the statement is there.
     loop {
+        assert!(!running.is_finished(), "it ended by itself");
         assert_eq!(cancel("analyst").await, 404, "it is somebody else's");
         if cancel("desk").await == 204 {
             break;
