@@ -26,9 +26,9 @@ const IDLE_WITHIN_PROCESS: Duration = Duration::from_secs(1);
 /// Upkeep names its own next moment; this bounds how late a changed clock is noticed.
 const IDLE_OF_MAINTENANCE: Duration = Duration::from_secs(60);
 /// How long a lag that stands still counts as work that is coming: longer than a group takes to
-/// divide the partitions. A member that was killed holds its share for a session, 10 s unless
-/// configured, and a lander waits three of them before it takes every partition. After that it is
-/// what nobody can read, such as a foreign producer's transaction markers.
+/// divide the partitions. A member that was killed holds its share for a session, and a lander waits
+/// three of them, 75 s at most, before it takes every partition. After that it is what nobody can
+/// read, such as a foreign producer's transaction markers.
 const LAG_STANDS_MAX: Duration = Duration::from_secs(90);
 /// How often landed records are dropped from the topic.
 const RETAIN_EVERY: Duration = Duration::from_secs(600);

@@ -29,6 +29,9 @@ use super::{
 /// How many sessions a member without partitions from the group waits for some, before it takes all
 /// of them. In one a dead member is replaced; it begins anew when the group's own broker dies.
 const PATIENCE_SESSIONS: u32 = 3;
+/// And how long at most, however long an operator lets sessions be: a minute and a quarter, within
+/// which those who ask whether anything is still to come wait for an answer.
+const PATIENCE_MAX: Duration = Duration::from_secs(75);
 
 /// Events taken from the library at once.
 const EVENTS_AT_ONCE: usize = 8;
@@ -149,7 +152,8 @@ impl Member {
     ) -> Result<Self, KafkaFailure> {
         let session = client.create_native_config().and_then(|made| made.get("session.timeout.ms"));
         let session = session.map_err(|error| client_failure(&error))?.parse().unwrap_or(0);
-        let patience = Duration::from_millis(session).saturating_mul(PATIENCE_SESSIONS);
+        let patience =
+            Duration::from_millis(session).saturating_mul(PATIENCE_SESSIONS).min(PATIENCE_MAX);
         let events = Events::new(Arc::clone(&changed));
         let context = MemberEvents { events, assigned: Mutex::new(None) };
         let mut consumer: BaseConsumer<MemberEvents> =
