@@ -138,7 +138,7 @@ async fn attend(
         let reason = tokio::select! {
             () = stranger.known.cancelled() => {
                 if stranger.may_stay() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
                 io::ErrorKind::ConnectionAborted
             }

@@ -177,7 +177,7 @@ async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
 async fn told_to_go(stranger: Stranger) {
     tokio::select! {
         () = stranger.known.cancelled() => if stranger.may_stay() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         },
         () = stranger.evicted.cancelled() => (),
     }
