@@ -98,8 +98,8 @@ impl Passwords {
     }
 
     /// Checks a password. An unknown user costs as much time as one whose verifier is of our own
-    /// making. `is_judged` is asked when
-    /// its turn has come: somebody else may have shown the same meanwhile.
+    /// making. `is_judged` is asked when its turn has come: somebody else may have shown the same
+    /// meanwhile.
     pub(crate) async fn check(
         &self,
         shown: Credentials,
