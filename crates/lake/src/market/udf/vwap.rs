@@ -1,7 +1,7 @@
 //! `vwap(price, volume)` as an aggregate, also over moving windows.
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _},
+    array::{Array as _, ArrayRef, AsArray as _, BooleanArray},
     datatypes::{
         DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, Field, FieldRef, i256,
     },
@@ -135,24 +135,34 @@ struct VwapAccumulator {
 }
 
 impl VwapAccumulator {
-    /// Calls `each` with every row whose price and volume are known.
-    fn rows(
+    /// Calls `each` with every row that counts.
+    fn each_row(
         &mut self,
         values: &[ArrayRef],
         each: fn(&mut Vwap, &Vwap) -> Result<(), OutOfRange>,
     ) -> Result<(), DataFusionError> {
-        let [prices, volumes] = values else { return Err(takes(USAGE)) };
-        let prices = prices.as_primitive::<Decimal128Type>();
-        let volumes = volumes.as_primitive::<Decimal128Type>();
-        for row in 0..prices.len() {
-            if prices.is_valid(row) && volumes.is_valid(row) {
-                Vwap::of(prices.value(row), volumes.value(row))
-                    .and_then(|one| each(&mut self.sum, &one))
-                    .map_err(out_of_range)?;
-            }
+        for row in rows(values, None)?.flatten() {
+            each(&mut self.sum, &row?).map_err(out_of_range)?;
         }
         Ok(())
     }
+}
+
+/// The rows, each with what it adds if it counts: price and volume are known, and the filter takes it.
+fn rows<'a>(
+    values: &'a [ArrayRef],
+    filter: Option<&'a BooleanArray>,
+) -> Result<impl Iterator<Item = Option<Result<Vwap, DataFusionError>>> + 'a, DataFusionError> {
+    let [prices, volumes] = values else { return Err(takes(USAGE)) };
+    let prices = prices.as_primitive::<Decimal128Type>();
+    let volumes = volumes.as_primitive::<Decimal128Type>();
+    let is_taken = move |row| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+    Ok(prices.iter().zip(volumes).enumerate().map(move |(row, pair)| match pair {
+        (Some(price), Some(volume)) if is_taken(row) => {
+            Some(Vwap::of(price, volume).map_err(out_of_range))
+        }
+        _ => None,
+    }))
 }
 
 fn out_of_range(_: OutOfRange) -> DataFusionError {
@@ -161,11 +171,11 @@ fn out_of_range(_: OutOfRange) -> DataFusionError {
 
 impl Accumulator for VwapAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
-        self.rows(values, Vwap::add)
+        self.each_row(values, Vwap::add)
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<(), DataFusionError> {
-        self.rows(values, Vwap::retract)
+        self.each_row(values, Vwap::retract)
     }
 
     fn supports_retract_batch(&self) -> bool {

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Decimal256Array,
-        Decimal256Builder,
+        ArrayRef, AsArray as _, BooleanArray, Decimal128Array, Decimal256Array, Decimal256Builder,
     },
-    datatypes::{DECIMAL256_MAX_PRECISION, Decimal128Type, Decimal256Type},
+    datatypes::{DECIMAL256_MAX_PRECISION, Decimal256Type},
 };
 use datafusion::{
     common::DataFusionError,
     logical_expr::{EmitTo, GroupsAccumulator},
 };
 
-use super::{Scales, USAGE, out_of_range};
+use super::{Scales, USAGE, out_of_range, rows};
 use crate::market::{
     exact::{average_type, fit, scale_up},
     udf::takes,
@@ -39,23 +38,6 @@ impl VwapGroups {
             None => Err(DataFusionError::Internal(format!("there is no group {group}"))),
         }
     }
-}
-
-/// The rows that count, each with what it adds: price and volume are known, and the filter takes it.
-fn rows<'a>(
-    values: &'a [ArrayRef],
-    filter: Option<&'a BooleanArray>,
-) -> Result<impl Iterator<Item = Option<Result<Vwap, DataFusionError>>> + 'a, DataFusionError> {
-    let [prices, volumes] = values else { return Err(takes(USAGE)) };
-    let prices = prices.as_primitive::<Decimal128Type>();
-    let volumes = volumes.as_primitive::<Decimal128Type>();
-    let is_taken = move |row| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-    Ok(prices.iter().zip(volumes).enumerate().map(move |(row, pair)| match pair {
-        (Some(price), Some(volume)) if is_taken(row) => {
-            Some(Vwap::of(price, volume).map_err(out_of_range))
-        }
-        _ => None,
-    }))
 }
 
 /// The sums as the engine carries them between threads.
@@ -140,7 +122,7 @@ impl GroupsAccumulator for VwapGroups {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Decimal128Array;
+    use arrow::{array::Decimal128Array, datatypes::Decimal128Type};
     use model::decimal::DecimalType;
 
     use super::*;
