@@ -99,7 +99,7 @@ pub(super) async fn by_body(
 ) -> Result<Response, Refusal> {
     params.only(&[])?;
     ask::check_type(&headers)?;
-    let body = in_time(&app, axum::body::Bytes::from_request(request, &())).await?;
+    let body = in_time(&app, &visitor, axum::body::Bytes::from_request(request, &())).await?;
     let body = body.map_err(|_| ask::too_long())?;
     answer(&app, &visitor, Ask::of_json(&body)?, "query").await
 }
@@ -133,7 +133,8 @@ pub(super) async fn table(
     }
     let desk = desk(&app)?;
     // A look at the columns, which decide what the filters mean.
-    let columns = in_time(&app, desk.queries.open(&visitor.role, wanted.look(), None)).await??;
+    let columns =
+        in_time(&app, &visitor, desk.queries.open(&visitor.role, wanted.look(), None)).await??;
     let sql = wanted.sql(columns.columns())?;
     drop(columns);
     let ask =
@@ -141,14 +142,17 @@ pub(super) async fn table(
     answer(&app, &visitor, ask, &wanted.name()).await
 }
 
-/// What comes before a statement runs has as long as other requests have.
-async fn in_time<T>(app: &App, work: impl Future<Output = T>) -> Result<T, Refusal> {
+/// What comes before a statement runs has as long as other requests of the role have.
+async fn in_time<T>(
+    app: &App,
+    visitor: &Visitor,
+    work: impl Future<Output = T>,
+) -> Result<T, Refusal> {
+    let limit = guard::REQUEST_TIMEOUT.min(visitor.role.statement_timeout);
     tokio::select! {
         biased;
         done = work => Ok(done),
-        () = app.clock.sleep(guard::REQUEST_TIMEOUT) => {
-            Err(guard::timed_out(guard::REQUEST_TIMEOUT))
-        }
+        () = app.clock.sleep(limit) => Err(guard::timed_out(limit)),
     }
 }
 
