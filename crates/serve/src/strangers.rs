@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::postgres::network;
@@ -47,6 +48,20 @@ pub(crate) struct Stranger {
 }
 
 impl Strangers {
+    /// Waits for one of a port's places for a socket from `address`; when the last is taken, somebody
+    /// has to leave. `None` when there are no more places to come.
+    pub(crate) async fn admit(
+        &self,
+        places: &Arc<Semaphore>,
+        address: IpAddr,
+    ) -> Option<(OwnedSemaphorePermit, Stranger)> {
+        if places.available_permits() == 0 {
+            self.make_room();
+        }
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        Some((place, self.enter(address)))
+    }
+
     /// Notes a socket from `address`.
     pub(crate) fn enter(&self, address: IpAddr) -> Stranger {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,6 +96,16 @@ impl Stranger {
         let _waiting = self.strangers.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.known.cancel();
         !self.evicted.is_cancelled()
+    }
+
+    /// Ends when this one has to leave: never, once it is known.
+    pub(crate) async fn told_to_leave(self) {
+        tokio::select! {
+            () = self.known.cancelled() => if self.may_stay() {
+                std::future::pending::<()>().await;
+            },
+            () = self.evicted.cancelled() => (),
+        }
     }
 }
 

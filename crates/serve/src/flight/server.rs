@@ -97,12 +97,9 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if slots.available_permits() == 0 {
-                    strangers.make_room();
-                }
                 // The semaphore is never closed.
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-                let stranger = strangers.enter(peer.ip());
+                let Some(admitted) = strangers.admit(&slots, peer.ip()).await else { return };
+                let (slot, stranger) = admitted;
                 let (shared, kill) = (Arc::clone(shared), kill.clone());
                 let client = async move {
                     let _slot = slot;
@@ -134,18 +131,13 @@ async fn attend(
     stream.set_nodelay(true)?;
     let clock = Arc::clone(&shared.clock);
     let known = stranger.known.clone();
-    let stranger = async move {
-        let reason = tokio::select! {
-            () = stranger.known.cancelled() => {
-                if stranger.may_stay() {
-                    std::future::pending::<()>().await;
-                }
-                io::ErrorKind::ConnectionAborted
-            }
-            () = stranger.evicted.cancelled() => io::ErrorKind::ConnectionAborted,
-            () = clock.sleep(LOGIN_TIMEOUT) => io::ErrorKind::TimedOut,
-        };
-        Err::<(), Broken>(io::Error::from(reason).into())
+    let logs_in = known.clone();
+    let too_late = async move {
+        tokio::select! {
+            biased;
+            () = logs_in.cancelled() => std::future::pending().await,
+            () = clock.sleep(LOGIN_TIMEOUT) => (),
+        }
     };
     let door = Door::new(Arc::clone(&shared), peer, known.clone());
     let served = async {
@@ -160,7 +152,8 @@ async fn attend(
     tokio::select! {
         biased;
         served = served => served,
-        stranger = stranger => stranger,
+        () = stranger.told_to_leave() => Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()),
+        () = too_late => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 

@@ -32,11 +32,7 @@ use super::{
     login::{Known, Link},
     router_until,
 };
-use crate::{
-    Error,
-    strangers::{Stranger, Strangers},
-    tls::Tls,
-};
+use crate::{Error, strangers::Strangers, tls::Tls};
 
 const PROTOCOL: &str = "HTTP";
 
@@ -148,19 +144,16 @@ async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
     loop {
         match listener.accept().await {
             Ok((connection, peer)) => {
-                if slots.available_permits() == 0 {
-                    strangers.make_room();
-                }
                 // The semaphore is never closed.
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-                let stranger = strangers.enter(peer.ip());
+                let Some(admitted) = strangers.admit(&slots, peer.ip()).await else { return };
+                let (slot, stranger) = admitted;
                 let way = way.clone();
                 connections.spawn(async move {
                     let _slot = slot;
                     let known = Known(stranger.known.clone());
                     tokio::select! {
                         () = way.welcome(connection, peer.ip(), known) => (),
-                        () = told_to_go(stranger) => (),
+                        () = stranger.told_to_leave() => (),
                     }
                 });
             }
@@ -170,16 +163,6 @@ async fn accept(listener: TcpListener, way: &Way, connections: &TaskTracker) {
                 way.clock.sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-}
-
-/// Ends when a connection has to make room for another before anybody at it was known.
-async fn told_to_go(stranger: Stranger) {
-    tokio::select! {
-        () = stranger.known.cancelled() => if stranger.may_stay() {
-            std::future::pending::<()>().await;
-        },
-        () = stranger.evicted.cancelled() => (),
     }
 }
 
