@@ -10,7 +10,26 @@ def json(name, schema, text, **more):
     return Case(name, "json", schema, {"one.json": text}, **more)
 
 
+# So many rows that a column of prices fills more than one page of a data file.
+MANY = range(25_000)
+
+
+def price(row, digits):
+    """A number with three places behind the point that hardly any other row has, or none at all."""
+    thousandths = row * 7_919_000_017 % 10**digits
+    return "null" if row % 61 == 0 else f"{thousandths // 1000}.{thousandths % 1000:03}"
+
+
 LINES = [
+    json(
+        "decimals that hardly ever come again",
+        "row BIGINT, small DECIMAL(9,3), middling DECIMAL(18,6), large DECIMAL(20,10), huge DECIMAL(38,4)",
+        "".join(
+            f'{{"row":{row},"small":{price(row, 9)},"middling":{price(row, 12)},'
+            f'"large":-{row}.{row % 1000:03},"huge":{price(row, 15)}}}\n'
+            for row in MANY
+        ),
+    ),
     json(
         "a value of each simple type",
         SCALARS,

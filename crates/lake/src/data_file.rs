@@ -23,9 +23,7 @@ use bytes::Bytes;
 use deltalake_core::{
     kernel::Add,
     parquet::{
-        arrow::{
-            ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder, async_reader::MetadataFetch,
-        },
+        arrow::{arrow_reader::ParquetRecordBatchReaderBuilder, async_reader::MetadataFetch},
         basic::{Compression, ZstdLevel},
         errors::ParquetError,
         file::{
@@ -39,8 +37,10 @@ use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 use uuid::Uuid;
 
-use self::stats::Stats;
+use self::{row_groups::RowGroups, stats::Stats};
 
+mod decimals;
+mod row_groups;
 mod stats;
 
 /// The folder of rows whose partition column is null, as Hive calls it.
@@ -62,7 +62,7 @@ pub(crate) type Partition = Vec<(String, Option<String>)>;
 pub(crate) struct Encoder {
     schema: SchemaRef,
     /// `None` until rows have come, which tell how they are best written.
-    writer: Option<ArrowWriter<Pieces>>,
+    writer: Option<RowGroups>,
     stats: Stats,
 }
 
@@ -98,12 +98,12 @@ impl Encoder {
 
     /// Returns how large the file would be if it ended here, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.writer.as_ref().map_or(0, |it| it.bytes_written() + it.in_progress_size())
+        self.writer.as_ref().map_or(0, RowGroups::bytes)
     }
 
     /// Returns what it takes in memory, about.
     pub(crate) fn memory(&self) -> usize {
-        self.writer.as_ref().map_or(0, |it| it.bytes_written() + it.memory_size())
+        self.writer.as_ref().map_or(0, RowGroups::memory)
     }
 
     /// Ends the file.
@@ -112,7 +112,7 @@ impl Encoder {
             Some(writer) => writer,
             None => begin(&self.schema, None)?,
         };
-        let Pieces { mut full, open } = writer.into_inner()?;
+        let Pieces { mut full, open } = writer.finish()?;
         full.push(open.into());
         Ok(Encoded { stats: self.stats.to_string(), bytes: full.into_iter().collect() })
     }
@@ -121,31 +121,34 @@ impl Encoder {
 /// Digits from which on a decimal is bytes in Parquet, and no number.
 const BYTES_DIGITS: u8 = 19;
 
+/// How densely a file is compressed: the fastest of the usual levels.
+fn level() -> ZstdLevel {
+    ZstdLevel::try_new(1).unwrap_or_default()
+}
+
 /// Begins a file whose first rows are these.
 ///
 /// A dictionary is kept for every column but those whose values hardly ever come again: there it
 /// costs a look-up for each value, and takes more room than the values. Decimals that are bytes have
 /// no range: comparing them takes longer than packing them, and few files are searched by them.
-fn begin(
-    schema: &SchemaRef,
-    rows: Option<&RecordBatch>,
-) -> Result<ArrowWriter<Pieces>, ParquetError> {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
-    for field in schema.fields() {
-        if matches!(field.data_type(), DataType::Decimal128(BYTES_DIGITS..=u8::MAX, _)) {
-            let path = ColumnPath::from(field.name().as_str());
-            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
-        }
-    }
+fn begin(schema: &SchemaRef, rows: Option<&RecordBatch>) -> Result<RowGroups, ParquetError> {
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level()));
+    let mut packed = HashSet::new();
     for (field, column) in schema.fields().iter().zip(rows.map_or(&[][..], RecordBatch::columns)) {
-        if !repeats(column)? {
-            let path = ColumnPath::from(field.name().as_str());
-            properties = properties.set_column_dictionary_enabled(path, false);
+        let path = ColumnPath::from(field.name().as_str());
+        if matches!(field.data_type(), DataType::Decimal128(BYTES_DIGITS..=u8::MAX, _)) {
+            let none = EnabledStatistics::None;
+            properties = properties.set_column_statistics_enabled(path.clone(), none);
+        }
+        if repeats(column)? {
+            continue;
+        }
+        properties = properties.set_column_dictionary_enabled(path, false);
+        if decimals::is_packed(field.data_type()) {
+            packed.insert(field.name().clone());
         }
     }
-    ArrowWriter::try_new(Pieces::default(), Arc::clone(schema), Some(properties.build()))
+    RowGroups::new(Arc::clone(schema), properties.build(), packed)
 }
 
 /// Where a file grows: in pieces, for one buffer of all of it would be copied whenever it doubles.

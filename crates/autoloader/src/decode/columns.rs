@@ -218,12 +218,13 @@ impl ColumnBuilder {
         match self {
             Self::Text(builder) | Self::Json(builder) => {
                 let texts = builder.finish();
-                *builder = StringBuilder::with_capacity(texts.len(), texts.values().len());
+                let bytes = roomy(texts.values().len());
+                *builder = StringBuilder::with_capacity(roomy(texts.len()), bytes);
                 Arc::new(texts)
             }
             Self::Decimal(builder, _) => {
                 let numbers = builder.finish();
-                *builder = Decimal128Builder::with_capacity(numbers.len())
+                *builder = Decimal128Builder::with_capacity(roomy(numbers.len()))
                     .with_data_type(numbers.data_type().clone());
                 Arc::new(numbers)
             }
@@ -240,6 +241,12 @@ impl ColumnBuilder {
             Self::Nested(nested) => nested.finish(),
         }
     }
+}
+
+/// Returns room for about as much again. Stretches differ by some rows, and one row too many would
+/// copy the whole column.
+const fn roomy(length: usize) -> usize {
+    length + length / 8
 }
 
 fn kept(appended: Option<()>, day: Option<i32>) -> Fit {
