@@ -4,7 +4,8 @@
 //! The library makes a counted reference of its own for each value that is bytes in Parquet, which
 //! decimals of more than 18 digits are, and lists of levels for all of them; of a load of prices that
 //! was a sixth. A page is the same either way: the runs of what is null, then the values that are not
-//! (Parquet format, `Encodings.md`, "Plain" and "RLE/Bit-Packing Hybrid").
+//! (Parquet format, `Encodings.md`, "Plain" and "RLE/Bit-Packing Hybrid"). Ranges are told of the
+//! whole chunk, not of each page: prices in the order of their arrival have much the same in all.
 
 use arrow::{
     array::{Array, BooleanBufferBuilder, Decimal128Array},
@@ -120,6 +121,11 @@ impl Column {
         self.chunk.bytes_written() + self.page.values.len()
     }
 
+    /// Returns what the column takes in memory.
+    pub(super) fn memory(&self) -> usize {
+        self.chunk.inner().capacity() + self.page.values.capacity()
+    }
+
     fn pack(&mut self, rows: &Decimal128Array) {
         let page = &mut self.page;
         page.rows += rows.len();
@@ -156,7 +162,8 @@ impl Column {
         if let Some(present) = &mut page.present {
             levels(&mut plain, present, page.nulls);
         }
-        plain.extend_from_slice(&page.values);
+        // Given back, not kept: of many open files most wait long for their next page.
+        plain.append(&mut std::mem::take(&mut page.values));
         let compressed = compressor.compress(&plain)?;
         let data = Page::DataPage {
             buf: Bytes::from(compressed),
@@ -177,7 +184,6 @@ impl Column {
         self.rows += page.rows;
         self.nulls += page.nulls;
         (page.rows, page.nulls) = (0, 0);
-        page.values.clear();
         Ok(())
     }
 

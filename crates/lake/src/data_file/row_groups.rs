@@ -19,6 +19,10 @@ use super::{Pieces, ROW_GROUP_BYTES, decimals, level};
 /// Rows that are added to a group at a time, so that one large batch makes groups of the usual size.
 const STEP_ROWS: usize = 16_384;
 
+/// Rows after which a group ends, as the library has it: columns without values take next to no bytes, and
+/// readers share out a file by its groups.
+const GROUP_ROWS: usize = 1 << 20;
+
 /// A Parquet file that grows.
 pub(super) struct RowGroups {
     schema: SchemaRef,
@@ -28,6 +32,8 @@ pub(super) struct RowGroups {
     factory: ArrowRowGroupWriterFactory,
     /// The columns of the group that is growing; none before its first row.
     columns: Vec<Column>,
+    /// Of that group.
+    rows: usize,
     compressor: Compressor<'static>,
 }
 
@@ -49,14 +55,14 @@ impl RowGroups {
             ArrowWriter::try_new(Pieces::default(), Arc::clone(&schema), Some(properties))?;
         let (file, factory) = writer.into_serialized_writer()?;
         let compressor = Compressor::new(level().compression_level())?;
-        Ok(Self { schema, packed, file, factory, columns: Vec::new(), compressor })
+        Ok(Self { schema, packed, file, factory, columns: Vec::new(), rows: 0, compressor })
     }
 
     /// Adds rows of the file's schema.
     pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
         for start in (0..rows.num_rows()).step_by(STEP_ROWS) {
             self.add(&rows.slice(start, STEP_ROWS.min(rows.num_rows() - start)))?;
-            if ROW_GROUP_BYTES <= self.growing_bytes() {
+            if GROUP_ROWS <= self.rows || ROW_GROUP_BYTES <= self.growing_bytes() {
                 self.end_group()?;
             }
         }
@@ -67,6 +73,7 @@ impl RowGroups {
         if self.columns.is_empty() {
             self.columns = self.begin_group()?;
         }
+        self.rows += rows.num_rows();
         let fields = self.schema.fields().iter().zip(rows.columns());
         for ((field, values), column) in fields.zip(&mut self.columns) {
             match column {
@@ -109,6 +116,7 @@ impl RowGroups {
         if self.columns.is_empty() {
             return Ok(());
         }
+        self.rows = 0;
         let mut group = self.file.next_row_group()?;
         for column in self.columns.drain(..) {
             match column {
@@ -132,7 +140,7 @@ impl RowGroups {
     /// Returns what it takes in memory, about.
     pub(super) fn memory(&self) -> usize {
         let of_column = |column: &Column| match column {
-            Column::Packed(column) => column.bytes(),
+            Column::Packed(column) => column.memory(),
             Column::Library(leaves) => leaves.iter().map(ArrowColumnWriter::memory_size).sum(),
         };
         self.file.bytes_written() + self.columns.iter().map(of_column).sum::<usize>()
@@ -152,5 +160,35 @@ impl RowGroups {
     pub(super) fn finish(mut self) -> Result<Pieces, ParquetError> {
         self.end_group()?;
         self.file.into_inner()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{
+        array::new_null_array,
+        datatypes::{DataType, Field, Schema},
+    };
+    use bytes::Bytes;
+    use deltalake_core::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+
+    #[test]
+    fn rows_that_take_no_room_end_their_group_as_well() {
+        let field = Field::new("n", DataType::Int64, true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        let nulls = new_null_array(&DataType::Int64, GROUP_ROWS / 4);
+        let rows = RecordBatch::try_new(Arc::clone(&schema), vec![nulls]).expect("one column");
+        let file = RowGroups::new(schema, WriterProperties::default(), HashSet::new());
+        let mut file = file.expect("numbers have a form in Parquet");
+        for _ in 0..5 {
+            file.write(&rows).expect("memory");
+        }
+        let Pieces { full, open } = file.finish().expect("memory");
+        let bytes = Bytes::from([full.concat(), open].concat());
+        let read = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a file");
+        let rows = read.metadata().row_groups().iter().map(|group| group.num_rows());
+        assert_eq!(rows.collect::<Vec<_>>(), [1 << 20, 1 << 18]);
     }
 }
