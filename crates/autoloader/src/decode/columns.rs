@@ -15,7 +15,7 @@ use model::decimal::DecimalType;
 
 use super::{
     number::Short,
-    scan::{Shape, Span, Value},
+    scan::{self, Shape, Span, Value},
     value,
 };
 use crate::schema::ColumnKind;
@@ -203,6 +203,37 @@ impl ColumnBuilder {
         }
     }
 
+    /// Appends the value that begins at `at`, if it fits at once: what [`Self::append_plain`] takes,
+    /// and moments. Found and read in one go it never becomes a [`Value`], which would cost as much as
+    /// reading it. Returns where it ends; what it left is scanned for [`Self::append_json`], a long
+    /// number for the second time.
+    #[inline]
+    pub(crate) fn append_at(&mut self, text: &str, at: usize, rules: &Rules) -> Option<usize> {
+        match self {
+            Self::Decimal(builder, kind) => {
+                let (end, short) = scan::number(text.as_bytes(), at).ok()?;
+                builder.append_value(short?.decimal(*kind)?);
+                Some(end)
+            }
+            Self::Int64(builder) => {
+                let (end, short) = scan::number(text.as_bytes(), at).ok()?;
+                builder.append_value(short?.whole()?);
+                Some(end)
+            }
+            Self::Text(builder) => {
+                let inner = scan::plain(text, at)?;
+                builder.append_value(inner);
+                Some(at + inner.len() + 2)
+            }
+            Self::Timestamp(builder) => {
+                let inner = scan::plain(text, at)?;
+                builder.append_value(rules.times.moment(inner)?);
+                Some(at + inner.len() + 2)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns about how many bytes the elements of lists and maps take that were appended: few
     /// bytes of a file may be many of them.
     pub(crate) fn elements_bytes(&self) -> usize {
@@ -228,7 +259,12 @@ impl ColumnBuilder {
                     .with_data_type(numbers.data_type().clone());
                 Arc::new(numbers)
             }
-            Self::Timestamp(builder) | Self::LocalTimestamp(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) | Self::LocalTimestamp(builder) => {
+                let moments = builder.finish();
+                *builder = TimestampMicrosecondBuilder::with_capacity(roomy(moments.len()))
+                    .with_data_type(moments.data_type().clone());
+                Arc::new(moments)
+            }
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Bool(builder) => Arc::new(builder.finish()),
             Self::Int8(builder) => Arc::new(builder.finish()),

@@ -90,7 +90,59 @@ pub(crate) struct Short {
     fraction: u8,
 }
 
+/// Bytes of a text that are looked at together; a power of two.
+const LANES: usize = size_of::<u128>();
+
+/// Returns a number whose bytes are all this one.
+const fn lanes(byte: u8) -> u128 {
+    u128::from_le_bytes([byte; LANES])
+}
+
+/// Returns the place of the first byte that is marked; [`LANES`] where none is.
+#[inline]
+const fn first(marks: u128) -> usize {
+    // At most 16: one of sixteen bytes, or none.
+    (marks.trailing_zeros() / 8) as usize
+}
+
 impl Short {
+    /// Reads the JSON number that begins at `start`, and where it ends, in one go: the byte behind it
+    /// is nearly always one of the next sixteen. `None`: it is longer, has an exponent, or is no number.
+    #[inline]
+    pub(super) fn at(bytes: &[u8], start: usize) -> Option<(Self, usize)> {
+        let is_negative = bytes.get(start) == Some(&b'-');
+        let begin = start + usize::from(is_negative);
+        let text: &[u8; LANES] = bytes.get(begin..)?.first_chunk()?;
+        let digits = u128::from_le_bytes(*text) ^ lanes(b'0');
+        // A digit is at most 9 without its upper half, and what is more sets the high bit. No byte
+        // carries over into the next one: of the marks the second counts as well.
+        let others = (((digits & lanes(0x7f)) + lanes(0x80 - 10)) | digits) & lanes(0x80);
+        let (whole, next) = (first(others), first(others & others.wrapping_sub(1)));
+        let (digits, fraction, end) = if text.get(whole) == Some(&b'.') {
+            // What is behind the point moves up to what is in front of it.
+            let before = (1 << (8 * whole)) - 1;
+            ((digits & before) | ((digits >> 8) & !before), next - whole - 1, next)
+        } else {
+            (digits, 0, whole)
+        };
+        let is_number = match text.get(end) {
+            None | Some(b'e' | b'E') => false,
+            Some(_) => {
+                // A point has digits on both sides, and no zero leads others.
+                let is_ended = end == whole || fraction != 0;
+                is_ended && whole != 0 && (whole == 1 || text[0] != b'0')
+            }
+        };
+        if !is_number {
+            return None;
+        }
+        // The digits go to the end, and zeros in front of them.
+        let digits = (digits << (8 * (LANES - whole - fraction))).to_le_bytes();
+        let value = eight(word(&digits, 0)?) * TENS[8] + eight(word(&digits, 8)?);
+        let end = begin + end;
+        Some((Self::of(is_negative, Digits { value, end }, whole, fraction)?, end))
+    }
+
     /// Returns the number that these digits are, so many of them in front of the point and behind
     /// it; `None` when they are too many.
     #[inline]
@@ -165,6 +217,21 @@ mod tests {
             let read = Digits::at(text.as_bytes(), before.len());
             prop_assert_eq!(read.end, before.len() + digits.len());
             prop_assert_eq!(read.value, digits.parse().unwrap_or(0), "input {:?}", text);
+        }
+
+        #[test]
+        fn a_number_is_read_in_one_go_as_piece_by_piece(
+            number in "-?[0-9]{0,9}[.]?[0-9]{0,9}([eE][0-9])?",
+            behind in "[,} \"a-df-z/:ü-]",
+            rest in "[0-9.eE,]{0,24}",
+        ) {
+            let text = format!("[{number}{behind}{rest}");
+            let is_json = serde_json::from_str::<f64>(&number).is_ok();
+            let unsigned = number.trim_start_matches('-').len();
+            let is_within = unsigned < LANES && number.len() - unsigned + LANES < text.len();
+            let expected = Short::of_text(number.as_bytes()).filter(|_| is_json && is_within);
+            let read = Short::at(text.as_bytes(), 1);
+            prop_assert_eq!(read, expected.map(|short| (short, 1 + number.len())), "input {:?}", text);
         }
 
         #[test]

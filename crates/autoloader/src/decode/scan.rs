@@ -170,16 +170,17 @@ impl RowScan {
         Err(ScanError::TooManyFields)
     }
 
-    /// Scans an object that has the keys of the last one in their order, which are all columns, and
-    /// gives each value to `take`, who says whether to go on; returns where the object ends.
+    /// Scans an object that has the keys of the last one in their order, which are all columns. Who
+    /// takes the values is told the column and where its value begins, and says where it ends;
+    /// returns where the object ends.
     ///
-    /// `None`: it is another object, or not to go on. [`Self::slots`] stay as they were.
+    /// `None`: it is another object, or a value was not taken. [`Self::slots`] stay as they were.
     #[inline]
     pub(crate) fn scan_alike(
         &mut self,
         text: &str,
         start: usize,
-        mut take: impl FnMut(usize, Value) -> bool,
+        mut take: impl FnMut(usize, usize) -> Option<usize>,
     ) -> Option<usize> {
         let bytes = text.as_bytes();
         let keys = self.expected.all_columns(self.slots.len())?;
@@ -192,11 +193,8 @@ impl RowScan {
             if !key.begins(bytes.get(at..)?) {
                 return None;
             }
-            let value = value(bytes, skip_space(bytes, at + key.text.len()), 2).ok()?;
-            if !take(key.column?, value) {
-                return None;
-            }
-            at = skip_space(bytes, value.span.end);
+            at = take(key.column?, skip_space(bytes, at + key.text.len()))?;
+            at = skip_space(bytes, at);
             before = b',';
         }
         (bytes.get(at) == Some(&b'}')).then_some(at + 1)
@@ -378,7 +376,19 @@ pub(crate) fn string(bytes: &[u8], start: usize) -> Result<(usize, Shape), ScanE
     }
 }
 
+/// Returns what is between the quotes of the string that begins at `start`, if it has no escapes.
+#[inline]
+pub(crate) fn plain(text: &str, start: usize) -> Option<&str> {
+    let bytes = text.as_bytes();
+    if bytes.get(start) != Some(&b'"') {
+        return None;
+    }
+    let end = plain_end(bytes, start + 1);
+    if bytes.get(end) == Some(&b'"') { text.get(start + 1..end) } else { None }
+}
+
 /// Returns the first place from `at` on with a quote, a backslash or a control character.
+#[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Eight bytes at a time: a byte's high bit is set where it is the one looked for. Borrows can
     // set wrong bits only above a right one, and only the lowest counts.
@@ -414,7 +424,15 @@ fn escape_end(bytes: &[u8], at: usize) -> Result<usize, ScanError> {
 
 /// Scans the number that begins at `start`; returns where it ends, and what it says if it is short.
 #[inline]
-fn number(bytes: &[u8], start: usize) -> Result<(usize, Option<Short>), ScanError> {
+pub(crate) fn number(bytes: &[u8], start: usize) -> Result<(usize, Option<Short>), ScanError> {
+    match Short::at(bytes, start) {
+        Some((short, end)) => Ok((end, Some(short))),
+        None => number_in_parts(bytes, start),
+    }
+}
+
+/// Scans a number of any length, piece by piece.
+fn number_in_parts(bytes: &[u8], start: usize) -> Result<(usize, Option<Short>), ScanError> {
     let is_negative = bytes.get(start) == Some(&b'-');
     let begin = start + usize::from(is_negative);
     let mut digits = Digits::at(bytes, begin);

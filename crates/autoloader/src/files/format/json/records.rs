@@ -6,7 +6,7 @@ use super::relaxed::Relaxed;
 use crate::{
     decode::{
         columns::{Fit, Rules},
-        scan::{FieldIndex, Member, RowScan, ScanError, Shape, Span, Value, skip_space},
+        scan::{FieldIndex, Member, RowScan, ScanError, Shape, Span, Value, skip_space, value},
         value::unescape,
     },
     files::{
@@ -94,10 +94,14 @@ impl Records {
         }
         let Self { rows, scan, scratch, .. } = self;
         let Rows { columns, rules, .. } = rows;
-        let end = scan.scan_alike(text, start, |column, value| {
-            let Some(column) = columns.get_mut(column) else { return false };
-            column.append_plain(value, text)
-                || matches!(column.append_json(value, text, rules, scratch), Fit::Kept(_))
+        let end = scan.scan_alike(text, start, |column, at| {
+            let column = columns.get_mut(column)?;
+            if let Some(end) = column.append_at(text, at, rules) {
+                return Some(end);
+            }
+            let value = value(text.as_bytes(), at, 2).ok()?;
+            let fit = column.append_json(value, text, rules, scratch);
+            matches!(fit, Fit::Kept(_)).then_some(value.span.end)
         });
         let bytes = text.len() - start;
         if end.is_some_and(|end| skip_space(text.as_bytes(), end) == text.len()) {
