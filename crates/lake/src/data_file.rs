@@ -14,7 +14,7 @@ use std::{
 
 use arrow::{
     array::ArrayRef,
-    datatypes::{DataType, SchemaRef},
+    datatypes::SchemaRef,
     error::ArrowError,
     record_batch::RecordBatch,
     row::{Row, RowConverter, SortField},
@@ -24,11 +24,11 @@ use deltalake_core::{
     kernel::Add,
     parquet::{
         arrow::{arrow_reader::ParquetRecordBatchReaderBuilder, async_reader::MetadataFetch},
-        basic::{Compression, ZstdLevel},
+        basic::Compression,
         errors::ParquetError,
         file::{
             metadata::{ParquetMetaDataReader, RowGroupMetaData},
-            properties::{EnabledStatistics, WriterProperties},
+            properties::WriterProperties,
         },
         schema::types::ColumnPath,
     },
@@ -37,8 +37,13 @@ use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 use uuid::Uuid;
 
-use self::{row_groups::RowGroups, stats::Stats};
+use self::{
+    compression::{Values, level},
+    row_groups::RowGroups,
+    stats::Stats,
+};
 
+mod compression;
 mod decimals;
 mod row_groups;
 mod stats;
@@ -118,34 +123,21 @@ impl Encoder {
     }
 }
 
-/// Digits from which on a decimal is bytes in Parquet, and no number.
-const BYTES_DIGITS: u8 = 19;
-
-/// How densely a file is compressed: the fastest of the usual levels.
-fn level() -> ZstdLevel {
-    ZstdLevel::try_new(1).unwrap_or_default()
-}
-
 /// Begins a file whose first rows are these.
 ///
 /// A dictionary is kept for every column but those whose values hardly ever come again: there it
-/// costs a look-up for each value, and takes more room than the values. Decimals that are bytes have
-/// no range: comparing them takes longer than packing them, and few files are searched by them.
+/// costs a look-up for each value, and takes more room than the values.
 fn begin(schema: &SchemaRef, rows: Option<&RecordBatch>) -> Result<RowGroups, ParquetError> {
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level()));
-    let mut packed = HashSet::new();
+    let mut packed = HashMap::new();
     for (field, column) in schema.fields().iter().zip(rows.map_or(&[][..], RecordBatch::columns)) {
-        let path = ColumnPath::from(field.name().as_str());
-        if matches!(field.data_type(), DataType::Decimal128(BYTES_DIGITS..=u8::MAX, _)) {
-            let none = EnabledStatistics::None;
-            properties = properties.set_column_statistics_enabled(path.clone(), none);
+        let values = values(column)?;
+        if values == Values::New {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_dictionary_enabled(path, false);
         }
-        if repeats(column)? {
-            continue;
-        }
-        properties = properties.set_column_dictionary_enabled(path, false);
-        if decimals::is_packed(field.data_type()) {
-            packed.insert(field.name().clone());
+        if decimals::is_packed(field.data_type(), values) {
+            packed.insert(field.name().clone(), values);
         }
     }
     RowGroups::new(Arc::clone(schema), properties.build(), packed)
@@ -180,16 +172,17 @@ impl Write for Pieces {
 const SAMPLE_ROWS: usize = 4096;
 const SAMPLE_NEW_MAX: usize = SAMPLE_ROWS / 100 * 97;
 
-/// Whether values of a column come again, as far as a few tell. Too few tell nothing.
-fn repeats(column: &ArrayRef) -> Result<bool, ParquetError> {
+/// Returns whether values of a column come again, as far as a few tell. Too few tell nothing.
+fn values(column: &ArrayRef) -> Result<Values, ParquetError> {
     if column.len() < SAMPLE_ROWS || column.data_type().is_nested() {
-        return Ok(true);
+        return Ok(Values::Repeated);
     }
     let rows = RowConverter::new(vec![SortField::new(column.data_type().clone())])
         .and_then(|converter| converter.convert_columns(&[column.slice(0, SAMPLE_ROWS)]));
     let rows = rows.map_err(|error| ParquetError::ArrowError(error.to_string()))?;
     let distinct: HashSet<Row<'_>> = rows.iter().collect();
-    Ok(distinct.len() <= SAMPLE_NEW_MAX)
+    let is_new = SAMPLE_NEW_MAX < distinct.len();
+    Ok(if is_new { Values::New } else { Values::Repeated })
 }
 
 impl Encoded {
@@ -327,7 +320,8 @@ mod tests {
             ("too few to tell", column(&|row| row, rows - 1), true),
             ("no value at all", arrow::array::new_null_array(&DataType::Int64, SAMPLE_ROWS), true),
         ] {
-            assert_eq!(repeats(&column).expect(name), expected, "{name}");
+            let values = values(&column).expect(name);
+            assert_eq!(values == Values::Repeated, expected, "{name}");
             let rows = RecordBatch::try_from_iter([("a", column)]).expect(name);
             let mut encoder = Encoder::new(rows.schema());
             encoder.push(&rows).expect(name);

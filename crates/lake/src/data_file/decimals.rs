@@ -1,5 +1,4 @@
-//! A column chunk of decimals whose values hardly ever come again: plain pages, packed straight from
-//! the numbers.
+//! A column chunk of decimals without a dictionary: plain pages, packed straight from the numbers.
 //!
 //! The library makes a counted reference of its own for each value that is bytes in Parquet, which
 //! decimals of more than 18 digits are, and lists of levels for all of them; of a load of prices that
@@ -27,9 +26,11 @@ use deltalake_core::parquet::{
     },
     schema::types::ColumnDescPtr,
 };
-use zstd::bulk::Compressor;
 
-use super::{Pieces, level};
+use super::{
+    Pieces,
+    compression::{PageCompressor, Values, level},
+};
 
 /// Rows of a page, as many as the library takes.
 const PAGE_ROWS: usize = 20_000;
@@ -41,6 +42,7 @@ const NUMBER_BYTES: usize = size_of::<i128>();
 pub(super) struct Column {
     column: ColumnDescPtr,
     form: Form,
+    values: Values,
     page: OpenPage,
     /// The pages that are full, and what tells of them.
     chunk: TrackedWrite<Vec<u8>>,
@@ -70,14 +72,22 @@ struct OpenPage {
     nulls: usize,
 }
 
-/// Whether a column is one that is packed here.
-pub(super) fn is_packed(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Decimal128(..))
+/// Digits from which on a decimal is bytes in Parquet, and no number.
+const BYTES_DIGITS: u8 = 19;
+
+/// Whether a column of such values is packed here: decimals are of which the library would keep no
+/// dictionary, for it keeps none of bytes.
+pub(super) fn is_packed(data_type: &DataType, values: Values) -> bool {
+    match data_type {
+        DataType::Decimal128(BYTES_DIGITS.., _) => true,
+        DataType::Decimal128(..) => values == Values::New,
+        _ => false,
+    }
 }
 
 impl Column {
     /// Begins a column of a row group.
-    pub(super) fn new(column: ColumnDescPtr) -> Self {
+    pub(super) fn new(column: ColumnDescPtr, values: Values) -> Self {
         let form = match column.physical_type() {
             Type::INT32 => Form::Int32,
             Type::INT64 => Form::Int64,
@@ -89,6 +99,7 @@ impl Column {
             page: OpenPage { present, values: Vec::new(), rows: 0, nulls: 0 },
             column,
             form,
+            values,
             chunk: TrackedWrite::new(Vec::new()),
             locations: Vec::new(),
             uncompressed: 0,
@@ -102,7 +113,7 @@ impl Column {
     pub(super) fn push(
         &mut self,
         rows: &Decimal128Array,
-        compressor: &mut Compressor<'_>,
+        compressor: &mut PageCompressor,
     ) -> Result<(), ParquetError> {
         let mut start = 0;
         while start < rows.len() {
@@ -156,7 +167,7 @@ impl Column {
         self.range = seen.reduce(|(a, b), (c, d)| (a.min(c), b.max(d)));
     }
 
-    fn end_page(&mut self, compressor: &mut Compressor<'_>) -> Result<(), ParquetError> {
+    fn end_page(&mut self, compressor: &mut PageCompressor) -> Result<(), ParquetError> {
         let page = &mut self.page;
         let mut plain = Vec::with_capacity(page.values.len() + page.rows / 8 + 16);
         if let Some(present) = &mut page.present {
@@ -164,7 +175,7 @@ impl Column {
         }
         // Given back, not kept: of many open files most wait long for their next page.
         plain.append(&mut std::mem::take(&mut page.values));
-        let compressed = compressor.compress(&plain)?;
+        let compressed = compressor.compress(&plain, self.values)?;
         let data = Page::DataPage {
             buf: Bytes::from(compressed),
             num_values: u32::try_from(page.rows).unwrap_or(u32::MAX),
@@ -191,7 +202,7 @@ impl Column {
     pub(super) fn append(
         mut self,
         group: &mut SerializedRowGroupWriter<'_, Pieces>,
-        compressor: &mut Compressor<'_>,
+        compressor: &mut PageCompressor,
     ) -> Result<(), ParquetError> {
         if 0 < self.page.rows {
             self.end_page(compressor)?;
@@ -304,7 +315,7 @@ fn signed(number: impl TryInto<i64>) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, sync::Arc};
+    use std::{collections::HashMap, sync::Arc};
 
     use arrow::{
         array::RecordBatch,
@@ -320,10 +331,10 @@ mod tests {
     use crate::data_file::row_groups::RowGroups;
 
     /// Writes batches of one column to a file of which it is packed, and returns the file.
-    fn packed(schema: &SchemaRef, batches: &[RecordBatch]) -> Bytes {
+    fn packed(schema: &SchemaRef, batches: &[RecordBatch], values: Values) -> Bytes {
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level()));
-        let names = HashSet::from(["n".to_owned()]);
-        let file = RowGroups::new(Arc::clone(schema), properties.build(), names);
+        let columns = HashMap::from([("n".to_owned(), values)]);
+        let file = RowGroups::new(Arc::clone(schema), properties.build(), columns);
         let mut file = file.expect("decimals have a form in Parquet");
         for batch in batches {
             file.write(batch).expect("memory");
@@ -345,9 +356,9 @@ mod tests {
     }
 
     /// Reads a file by the library, whose ranges and nulls have to be right as well.
-    fn check(schema: &SchemaRef, batches: &[RecordBatch]) {
+    fn check(schema: &SchemaRef, batches: &[RecordBatch], values: Values) {
         let expected = concat_batches(schema, batches).expect("one schema");
-        let read = ParquetRecordBatchReaderBuilder::try_new(packed(schema, batches));
+        let read = ParquetRecordBatchReaderBuilder::try_new(packed(schema, batches, values));
         let read = read.expect("a file");
         let groups = read.metadata().row_groups().to_vec();
         let nulls =
@@ -376,6 +387,7 @@ mod tests {
             precision in 1..=DECIMAL128_MAX_PRECISION,
             parts in vec(vec(option::weighted(0.8, any::<i128>()), 0..300), 1..4),
             is_nullable: bool,
+            values in prop_oneof![Just(Values::New), Just(Values::Repeated)],
         ) {
             let schema = schema(precision, is_nullable);
             let limit = 10_i128.pow(u32::from(precision));
@@ -388,7 +400,7 @@ mod tests {
                 };
                 batch(&schema, numbers)
             });
-            check(&schema, &batches.collect::<Vec<_>>());
+            check(&schema, &batches.collect::<Vec<_>>(), values);
         }
     }
 
@@ -402,12 +414,12 @@ mod tests {
                 |row: i128| row * 0x5851_f42d_4c95_7f2d % 10_i128.pow(u32::from(precision));
             for count in [rows - 1, rows, rows + 1, 100 * rows + 7] {
                 let numbers = (0..count).map(number).collect::<Vec<_>>();
-                check(&schema, &[batch(&schema, numbers.into())]);
+                check(&schema, &[batch(&schema, numbers.into())], Values::New);
             }
             let holes = (0..3 * rows).map(|row| (row % 7 != 0).then(|| number(row)));
-            check(&schema, &[batch(&schema, holes.collect())]);
+            check(&schema, &[batch(&schema, holes.collect())], Values::New);
             let nothing = (0..3 * rows).map(|_| None::<i128>);
-            check(&schema, &[batch(&schema, nothing.collect())]);
+            check(&schema, &[batch(&schema, nothing.collect())], Values::Repeated);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The rows of a data file to its row groups: columns of decimals that hardly ever come again are
-//! packed by ourselves, all others by the library.
+//! The rows of a data file to its row groups: columns of decimals without a dictionary are packed by
+//! ourselves, all others by the library.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use arrow::{array::AsArray, datatypes::SchemaRef, record_batch::RecordBatch};
 use deltalake_core::parquet::{
@@ -12,9 +12,12 @@ use deltalake_core::parquet::{
     errors::ParquetError,
     file::{properties::WriterProperties, writer::SerializedFileWriter},
 };
-use zstd::bulk::Compressor;
 
-use super::{Pieces, ROW_GROUP_BYTES, decimals, level};
+use super::{
+    Pieces, ROW_GROUP_BYTES,
+    compression::{PageCompressor, Values},
+    decimals,
+};
 
 /// Rows that are added to a group at a time, so that one large batch makes groups of the usual size.
 const STEP_ROWS: usize = 16_384;
@@ -26,15 +29,15 @@ const GROUP_ROWS: usize = 1 << 20;
 /// A Parquet file that grows.
 pub(super) struct RowGroups {
     schema: SchemaRef,
-    /// Which columns are packed here.
-    packed: HashSet<String>,
+    /// The columns that are packed here, and what their values are like.
+    packed: HashMap<String, Values>,
     file: SerializedFileWriter<Pieces>,
     factory: ArrowRowGroupWriterFactory,
     /// The columns of the group that is growing; none before its first row.
     columns: Vec<Column>,
     /// Of that group.
     rows: usize,
-    compressor: Compressor<'static>,
+    compressor: PageCompressor,
 }
 
 /// A column of the schema in a row group.
@@ -49,12 +52,12 @@ impl RowGroups {
     pub(super) fn new(
         schema: SchemaRef,
         properties: WriterProperties,
-        packed: HashSet<String>,
+        packed: HashMap<String, Values>,
     ) -> Result<Self, ParquetError> {
         let writer =
             ArrowWriter::try_new(Pieces::default(), Arc::clone(&schema), Some(properties))?;
         let (file, factory) = writer.into_serialized_writer()?;
-        let compressor = Compressor::new(level().compression_level())?;
+        let compressor = PageCompressor::new()?;
         Ok(Self { schema, packed, file, factory, columns: Vec::new(), rows: 0, compressor })
     }
 
@@ -102,9 +105,9 @@ impl RowGroups {
             {
                 of_field.push((leaf, writer));
             }
-            columns.push(match &of_field[..] {
-                [(leaf, _)] if self.packed.contains(field.name()) => {
-                    Column::Packed(Box::new(decimals::Column::new(leaves.column(*leaf))))
+            columns.push(match (&of_field[..], self.packed.get(field.name())) {
+                ([(leaf, _)], Some(values)) => {
+                    Column::Packed(Box::new(decimals::Column::new(leaves.column(*leaf), *values)))
                 }
                 _ => Column::Library(of_field.into_iter().map(|(_, writer)| writer).collect()),
             });
@@ -180,7 +183,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![field]));
         let nulls = new_null_array(&DataType::Int64, GROUP_ROWS / 4);
         let rows = RecordBatch::try_new(Arc::clone(&schema), vec![nulls]).expect("one column");
-        let file = RowGroups::new(schema, WriterProperties::default(), HashSet::new());
+        let file = RowGroups::new(schema, WriterProperties::default(), HashMap::new());
         let mut file = file.expect("numbers have a form in Parquet");
         for _ in 0..5 {
             file.write(&rows).expect("memory");
