@@ -205,8 +205,7 @@ impl ColumnBuilder {
 
     /// Appends the value that begins at `at`, if it fits at once: what [`Self::append_plain`] takes,
     /// and moments. Found and read in one go it never becomes a [`Value`], which would cost as much as
-    /// reading it. Returns where it ends; what it left is scanned for [`Self::append_json`], a long
-    /// number for the second time.
+    /// reading it. Returns where it ends; what does not fit is scanned again for [`Self::append_json`].
     #[inline]
     pub(crate) fn append_at(&mut self, text: &str, at: usize, rules: &Rules) -> Option<usize> {
         match self {

@@ -170,9 +170,9 @@ impl RowScan {
         Err(ScanError::TooManyFields)
     }
 
-    /// Scans an object that has the keys of the last one in their order, which are all columns. Who
-    /// takes the values is told the column and where its value begins, and says where it ends;
-    /// returns where the object ends.
+    /// Scans an object that has the keys of the last one in their order, which are all columns.
+    /// Returns where the object ends. `take` is told a column and where its value begins, and returns
+    /// where the value ends.
     ///
     /// `None`: it is another object, or a value was not taken. [`Self::slots`] stay as they were.
     #[inline]
