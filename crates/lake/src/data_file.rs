@@ -38,7 +38,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 use uuid::Uuid;
 
 use self::{
-    compression::{Values, level},
+    compression::{Recurrence, level},
     row_groups::RowGroups,
     stats::Stats,
 };
@@ -131,13 +131,13 @@ fn begin(schema: &SchemaRef, rows: Option<&RecordBatch>) -> Result<RowGroups, Pa
     let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(level()));
     let mut packed = HashMap::new();
     for (field, column) in schema.fields().iter().zip(rows.map_or(&[][..], RecordBatch::columns)) {
-        let values = values(column)?;
-        if values == Values::New {
+        let recurrence = recurrence(column)?;
+        if recurrence == Recurrence::New {
             let path = ColumnPath::from(field.name().as_str());
             properties = properties.set_column_dictionary_enabled(path, false);
         }
-        if decimals::is_packed(field.data_type(), values) {
-            packed.insert(field.name().clone(), values);
+        if decimals::is_packed(field.data_type(), recurrence) {
+            packed.insert(field.name().clone(), recurrence);
         }
     }
     RowGroups::new(Arc::clone(schema), properties.build(), packed)
@@ -173,16 +173,16 @@ const SAMPLE_ROWS: usize = 4096;
 const SAMPLE_NEW_MAX: usize = SAMPLE_ROWS / 100 * 97;
 
 /// Returns whether values of a column come again, as far as a few tell. Too few tell nothing.
-fn values(column: &ArrayRef) -> Result<Values, ParquetError> {
+fn recurrence(column: &ArrayRef) -> Result<Recurrence, ParquetError> {
     if column.len() < SAMPLE_ROWS || column.data_type().is_nested() {
-        return Ok(Values::Repeated);
+        return Ok(Recurrence::Repeated);
     }
     let rows = RowConverter::new(vec![SortField::new(column.data_type().clone())])
         .and_then(|converter| converter.convert_columns(&[column.slice(0, SAMPLE_ROWS)]));
     let rows = rows.map_err(|error| ParquetError::ArrowError(error.to_string()))?;
     let distinct: HashSet<Row<'_>> = rows.iter().collect();
     let is_new = SAMPLE_NEW_MAX < distinct.len();
-    Ok(if is_new { Values::New } else { Values::Repeated })
+    Ok(if is_new { Recurrence::New } else { Recurrence::Repeated })
 }
 
 impl Encoded {
@@ -320,8 +320,8 @@ mod tests {
             ("too few to tell", column(&|row| row, rows - 1), true),
             ("no value at all", arrow::array::new_null_array(&DataType::Int64, SAMPLE_ROWS), true),
         ] {
-            let values = values(&column).expect(name);
-            assert_eq!(values == Values::Repeated, expected, "{name}");
+            let recurrence = recurrence(&column).expect(name);
+            assert_eq!(recurrence == Recurrence::Repeated, expected, "{name}");
             let rows = RecordBatch::try_from_iter([("a", column)]).expect(name);
             let mut encoder = Encoder::new(rows.schema());
             encoder.push(&rows).expect(name);

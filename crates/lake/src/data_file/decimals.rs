@@ -29,7 +29,7 @@ use deltalake_core::parquet::{
 
 use super::{
     Pieces,
-    compression::{PageCompressor, Values, level},
+    compression::{PageCompressor, Recurrence, level},
 };
 
 /// Rows of a page, as many as the library takes.
@@ -42,7 +42,7 @@ const NUMBER_BYTES: usize = size_of::<i128>();
 pub(super) struct Column {
     column: ColumnDescPtr,
     form: Form,
-    values: Values,
+    recurrence: Recurrence,
     page: OpenPage,
     /// The pages that are full, and what tells of them.
     chunk: TrackedWrite<Vec<u8>>,
@@ -75,19 +75,19 @@ struct OpenPage {
 /// Digits from which on a decimal is bytes in Parquet, and no number.
 const BYTES_DIGITS: u8 = 19;
 
-/// Whether a column of such values is packed here: decimals are of which the library would keep no
-/// dictionary, for it keeps none of bytes.
-pub(super) fn is_packed(data_type: &DataType, values: Values) -> bool {
+/// Whether a column is packed here, for the library would keep no dictionary of it: of decimals that are
+/// bytes it never does, and of others not while their values are new.
+pub(super) fn is_packed(data_type: &DataType, recurrence: Recurrence) -> bool {
     match data_type {
         DataType::Decimal128(BYTES_DIGITS.., _) => true,
-        DataType::Decimal128(..) => values == Values::New,
+        DataType::Decimal128(..) => recurrence == Recurrence::New,
         _ => false,
     }
 }
 
 impl Column {
     /// Begins a column of a row group.
-    pub(super) fn new(column: ColumnDescPtr, values: Values) -> Self {
+    pub(super) fn new(column: ColumnDescPtr, recurrence: Recurrence) -> Self {
         let form = match column.physical_type() {
             Type::INT32 => Form::Int32,
             Type::INT64 => Form::Int64,
@@ -99,7 +99,7 @@ impl Column {
             page: OpenPage { present, values: Vec::new(), rows: 0, nulls: 0 },
             column,
             form,
-            values,
+            recurrence,
             chunk: TrackedWrite::new(Vec::new()),
             locations: Vec::new(),
             uncompressed: 0,
@@ -175,7 +175,15 @@ impl Column {
         }
         // Given back, not kept: of many open files most wait long for their next page.
         plain.append(&mut std::mem::take(&mut page.values));
-        let compressed = compressor.compress(&plain, self.values)?;
+        // A group's first page tells for the rest: a sample of the file's first rows may have erred, and
+        // rows change.
+        let compressed = if self.recurrence == Recurrence::New && self.locations.is_empty() {
+            let (compressed, recurrence) = compressor.try_both(&plain)?;
+            self.recurrence = recurrence;
+            compressed
+        } else {
+            compressor.compress(&plain, self.recurrence)?
+        };
         let data = Page::DataPage {
             buf: Bytes::from(compressed),
             num_values: u32::try_from(page.rows).unwrap_or(u32::MAX),
@@ -331,9 +339,9 @@ mod tests {
     use crate::data_file::row_groups::RowGroups;
 
     /// Writes batches of one column to a file of which it is packed, and returns the file.
-    fn packed(schema: &SchemaRef, batches: &[RecordBatch], values: Values) -> Bytes {
+    fn packed(schema: &SchemaRef, batches: &[RecordBatch], recurrence: Recurrence) -> Bytes {
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level()));
-        let columns = HashMap::from([("n".to_owned(), values)]);
+        let columns = HashMap::from([("n".to_owned(), recurrence)]);
         let file = RowGroups::new(Arc::clone(schema), properties.build(), columns);
         let mut file = file.expect("decimals have a form in Parquet");
         for batch in batches {
@@ -356,9 +364,9 @@ mod tests {
     }
 
     /// Reads a file by the library, whose ranges and nulls have to be right as well.
-    fn check(schema: &SchemaRef, batches: &[RecordBatch], values: Values) {
+    fn check(schema: &SchemaRef, batches: &[RecordBatch], recurrence: Recurrence) {
         let expected = concat_batches(schema, batches).expect("one schema");
-        let read = ParquetRecordBatchReaderBuilder::try_new(packed(schema, batches, values));
+        let read = ParquetRecordBatchReaderBuilder::try_new(packed(schema, batches, recurrence));
         let read = read.expect("a file");
         let groups = read.metadata().row_groups().to_vec();
         let nulls =
@@ -387,7 +395,7 @@ mod tests {
             precision in 1..=DECIMAL128_MAX_PRECISION,
             parts in vec(vec(option::weighted(0.8, any::<i128>()), 0..300), 1..4),
             is_nullable: bool,
-            values in prop_oneof![Just(Values::New), Just(Values::Repeated)],
+            recurrence in prop_oneof![Just(Recurrence::New), Just(Recurrence::Repeated)],
         ) {
             let schema = schema(precision, is_nullable);
             let limit = 10_i128.pow(u32::from(precision));
@@ -400,7 +408,7 @@ mod tests {
                 };
                 batch(&schema, numbers)
             });
-            check(&schema, &batches.collect::<Vec<_>>(), values);
+            check(&schema, &batches.collect::<Vec<_>>(), recurrence);
         }
     }
 
@@ -414,12 +422,12 @@ mod tests {
                 |row: i128| row * 0x5851_f42d_4c95_7f2d % 10_i128.pow(u32::from(precision));
             for count in [rows - 1, rows, rows + 1, 100 * rows + 7] {
                 let numbers = (0..count).map(number).collect::<Vec<_>>();
-                check(&schema, &[batch(&schema, numbers.into())], Values::New);
+                check(&schema, &[batch(&schema, numbers.into())], Recurrence::New);
             }
             let holes = (0..3 * rows).map(|row| (row % 7 != 0).then(|| number(row)));
-            check(&schema, &[batch(&schema, holes.collect())], Values::New);
+            check(&schema, &[batch(&schema, holes.collect())], Recurrence::New);
             let nothing = (0..3 * rows).map(|_| None::<i128>);
-            check(&schema, &[batch(&schema, nothing.collect())], Values::Repeated);
+            check(&schema, &[batch(&schema, nothing.collect())], Recurrence::Repeated);
         }
     }
 }

@@ -15,7 +15,7 @@ use deltalake_core::parquet::{
 
 use super::{
     Pieces, ROW_GROUP_BYTES,
-    compression::{PageCompressor, Values},
+    compression::{PageCompressor, Recurrence},
     decimals,
 };
 
@@ -29,8 +29,8 @@ const GROUP_ROWS: usize = 1 << 20;
 /// A Parquet file that grows.
 pub(super) struct RowGroups {
     schema: SchemaRef,
-    /// The columns that are packed here, and what their values are like.
-    packed: HashMap<String, Values>,
+    /// The columns that are packed here, and whether their values come again.
+    packed: HashMap<String, Recurrence>,
     file: SerializedFileWriter<Pieces>,
     factory: ArrowRowGroupWriterFactory,
     /// The columns of the group that is growing; none before its first row.
@@ -52,7 +52,7 @@ impl RowGroups {
     pub(super) fn new(
         schema: SchemaRef,
         properties: WriterProperties,
-        packed: HashMap<String, Values>,
+        packed: HashMap<String, Recurrence>,
     ) -> Result<Self, ParquetError> {
         let writer =
             ArrowWriter::try_new(Pieces::default(), Arc::clone(&schema), Some(properties))?;
@@ -106,8 +106,9 @@ impl RowGroups {
                 of_field.push((leaf, writer));
             }
             columns.push(match (&of_field[..], self.packed.get(field.name())) {
-                ([(leaf, _)], Some(values)) => {
-                    Column::Packed(Box::new(decimals::Column::new(leaves.column(*leaf), *values)))
+                ([(leaf, _)], Some(recurrence)) => {
+                    let leaf = leaves.column(*leaf);
+                    Column::Packed(Box::new(decimals::Column::new(leaf, *recurrence)))
                 }
                 _ => Column::Library(of_field.into_iter().map(|(_, writer)| writer).collect()),
             });
