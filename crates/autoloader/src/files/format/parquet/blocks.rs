@@ -218,6 +218,11 @@ impl Read for FromHere {
             pages::check(&self.file, self.at).map_err(io::Error::other)?;
         }
         let left = self.file.len().saturating_sub(self.at);
+        // Nobody reads to the end, and the library skips whatever a damaged header says, without an end,
+        // as long as nothing tells it that there is none left.
+        if left == 0 && !into.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let length = left.min(u64::try_from(into.len()).unwrap_or(u64::MAX));
         let bytes = self.file.range(self.at, length).map_err(io::Error::other)?;
         into.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(&bytes);

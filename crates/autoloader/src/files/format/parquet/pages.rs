@@ -94,5 +94,9 @@ mod tests {
                 assert_eq!(Thrift(&header[..end]).page(), None, "{name}, {end} bytes of it");
             }
         }
+        // A list of two truth values, which the library takes for two fields.
+        for kind in [1, 2] {
+            assert_eq!(Thrift(&[0x19, 0x20 | kind, 1, 1, 0]).page(), None);
+        }
     }
 }

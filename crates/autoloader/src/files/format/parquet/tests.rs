@@ -1,6 +1,7 @@
 //! Parquet files: those of other writers, our own, and broken ones.
 
 use std::{
+    io::{self, Read as _},
     ops::Range,
     sync::{
         Arc, Mutex,
@@ -18,7 +19,7 @@ use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, Encoding},
     data_type::Int32Type,
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    file::{properties::WriterProperties, reader::ChunkReader as _, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
 };
 use proptest::prelude::*;
@@ -382,6 +383,16 @@ fn a_range_is_fetched_in_one_request_whatever_its_length() {
             assert_eq!(asked, expected, "{name}: the {time} time");
         }
     }
+}
+
+#[test]
+fn who_reads_beyond_the_end_is_told() {
+    let mut end = blocks(vec![7; 100]).get_read(92).expect("eight bytes are left");
+    let mut found = [0; 8];
+    end.read_exact(&mut found).expect("they are read");
+    assert_eq!(found, [7; 8]);
+    let error = end.read(&mut found).expect_err("nothing is left");
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
 
 #[test]

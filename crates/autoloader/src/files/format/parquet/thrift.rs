@@ -128,14 +128,12 @@ impl Thrift<'_> {
             }
             LIST | 10 => {
                 let (count, kind) = self.list()?;
-                for _ in 0..count {
-                    match kind {
-                        // In a list a truth value is a byte, in a field it is the kind.
-                        1 | 2 => self.skip_bytes(1)?,
-                        kind => self.skip(kind, depth)?,
-                    }
+                // Truth values are a byte each in a list, but the library skips none: it would go on at
+                // another place, and read what was not checked. No footer or header has such a list.
+                if matches!(kind, 1 | 2) {
+                    return None;
                 }
-                Some(())
+                (0..count).try_for_each(|_| self.skip(kind, depth))
             }
             STRUCT => {
                 let mut field = 0;
