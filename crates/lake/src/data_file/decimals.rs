@@ -417,9 +417,13 @@ mod tests {
         let rows = i128::try_from(PAGE_ROWS).expect("small");
         for precision in [9, 18, 20, DECIMAL128_MAX_PRECISION] {
             let schema = schema(precision, true);
-            // Numbers that no one compresses well, so that there are several groups.
-            let number =
-                |row: i128| row * 0x5851_f42d_4c95_7f2d % 10_i128.pow(u32::from(precision));
+            // Numbers that tell nothing of each other, so that there are several groups, and no page of
+            // them is searched.
+            let number = |row: i128| {
+                let mixed = row * 0x5851_f42d_4c95_7f2d;
+                let mixed = (mixed ^ mixed >> 29).wrapping_mul(0x1405_7b7e_f767_814f);
+                (mixed ^ mixed >> 53) % 10_i128.pow(u32::from(precision))
+            };
             for count in [rows - 1, rows, rows + 1, 100 * rows + 7] {
                 let numbers = (0..count).map(number).collect::<Vec<_>>();
                 check(&schema, &[batch(&schema, numbers.into())], Recurrence::New);
